@@ -1,0 +1,108 @@
+"""cof-agent: ask a question about an image; it looks, zooms where it must, and answers with the regions that prove it.
+
+Public names load on first use, so importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cof_agent.agent import ChainOfFocus, FocusResult, ViewEvent
+    from cof_agent.config import FocusConfig
+    from cof_agent.errors import (
+        CofError,
+        ConfigError,
+        ImageError,
+        MissingExtraError,
+        PolicyError,
+        ToolError,
+        TrajectoryError,
+    )
+    from cof_agent.geometry import Box, CoordinateSpace, RegionRule, SizeRule, smart_resize
+    from cof_agent.graph import build_graph
+    from cof_agent.images import ImageLimits, ImageRef, open_image
+    from cof_agent.integrations.langgraph import perception_node
+    from cof_agent.policies import Policy, load_policy
+    from cof_agent.profile import Profile, Prompts
+    from cof_agent.state import Status, StopReason
+    from cof_agent.store import DirectoryStore, ImageStore, MemoryStore
+    from cof_agent.trajectory import Trajectory
+    from cof_agent.trajectory_file import read_trajectories, save_trajectory
+    from cof_agent.views import View
+
+_HOMES = {
+    "agent": ("ChainOfFocus", "FocusResult", "ViewEvent"),
+    "config": ("FocusConfig",),
+    "errors": (
+        "CofError",
+        "ConfigError",
+        "ImageError",
+        "MissingExtraError",
+        "PolicyError",
+        "ToolError",
+        "TrajectoryError",
+    ),
+    "geometry": ("Box", "CoordinateSpace", "RegionRule", "SizeRule", "smart_resize"),
+    "graph": ("build_graph",),
+    "images": ("ImageLimits", "ImageRef", "open_image"),
+    "integrations.langgraph": ("perception_node",),
+    "policies": ("Policy", "load_policy"),
+    "profile": ("Profile", "Prompts"),
+    "state": ("Status", "StopReason"),
+    "store": ("DirectoryStore", "ImageStore", "MemoryStore"),
+    "trajectory": ("Trajectory",),
+    "trajectory_file": ("read_trajectories", "save_trajectory"),
+    "views": ("View",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Box",
+    "ChainOfFocus",
+    "CofError",
+    "ConfigError",
+    "CoordinateSpace",
+    "DirectoryStore",
+    "FocusConfig",
+    "FocusResult",
+    "ImageError",
+    "ImageLimits",
+    "ImageRef",
+    "ImageStore",
+    "MemoryStore",
+    "MissingExtraError",
+    "Policy",
+    "PolicyError",
+    "Profile",
+    "Prompts",
+    "RegionRule",
+    "SizeRule",
+    "Status",
+    "StopReason",
+    "ToolError",
+    "Trajectory",
+    "TrajectoryError",
+    "View",
+    "ViewEvent",
+    "build_graph",
+    "load_policy",
+    "open_image",
+    "perception_node",
+    "read_trajectories",
+    "save_trajectory",
+    "smart_resize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

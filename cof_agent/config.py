@@ -1,0 +1,26 @@
+"""Limits of a run."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FocusConfig(BaseModel):
+    """Limits of one question, unless a field says otherwise. Frozen; pass it as the graph's `context`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_zooms: int = Field(default=6, ge=0)
+    """Regions that may be shown (the release evaluates with 6). 0 offers no tools at all."""
+    max_turns: int = Field(default=12, ge=1)
+    """Policy turns before the closing one."""
+    max_visual_tokens: int = Field(default=16_384, ge=1)
+    """Visual tokens of the views made for the question. A region that would exceed it is not shown."""
+    max_conversation_tokens: int = Field(default=32_768, ge=1)
+    """Visual tokens kept in one conversation: beyond it the oldest regions become a line of text in the prompt."""
+    max_refused: int = Field(default=3, ge=1)
+    """Refused calls in a row."""
+    max_seconds: float = Field(default=300.0, gt=0)
+    """Wall-clock seconds, whether spent in the policy or in the tools."""
+    closing_share: float = Field(default=0.2, ge=0, lt=1)
+    """Share of `max_seconds` kept back for the closing turn."""

@@ -1,0 +1,57 @@
+"""The messages of graph state made ready for a policy: old regions dropped, references resolved."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
+
+from cof_agent.images import ImageRef
+from cof_agent.store import ImageStore
+from cof_agent.views import View
+
+
+def forget_regions(messages: Sequence[AnyMessage], views: Sequence[View], max_tokens: int) -> list[AnyMessage]:
+    """The messages with the oldest regions replaced by a line of text, so that all views fit in `max_tokens`.
+
+    The overview and the newest region always stay.
+    """
+    total = sum(view.tokens for view in views)
+    forgotten = set()
+    for view in views[1:-1]:
+        if total <= max_tokens:
+            break
+        total -= view.tokens
+        forgotten.add(view.index)
+    return [
+        message.model_copy(update={"content": f"[view {message.artifact['index']} is no longer shown]"})
+        if isinstance(message, ToolMessage) and message.artifact and message.artifact["index"] in forgotten
+        else message
+        for message in messages
+    ]
+
+
+def resolve_images(messages: Sequence[BaseMessage], views: Sequence[View], store: ImageStore) -> list[BaseMessage]:
+    """The messages with every `cof-image://` reference replaced by the view's bytes.
+
+    Raises ImageError, naming hash and store, for a view that the store does not hold.
+    """
+    refs = {view.image.url: view.image for view in views}
+
+    def resolved(block: Any) -> Any:
+        ref = refs.get(block.get("url", "")) if isinstance(block, dict) else None
+        return image_block(store.get(ref), ref) if ref else block
+
+    return [
+        message
+        if isinstance(message.content, str)
+        else message.model_copy(update={"content": [resolved(block) for block in message.content]})
+        for message in messages
+    ]
+
+
+def image_block(data: bytes, ref: ImageRef) -> dict[str, Any]:
+    """LangChain's content block for encoded image bytes."""
+    return {"type": "image", "base64": base64.b64encode(data).decode(), "mime_type": ref.mime_type}

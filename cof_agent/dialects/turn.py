@@ -1,0 +1,49 @@
+"""What a policy said in one turn, whatever its dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
+
+from cof_agent.geometry import Corners
+from cof_agent.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One tool call as the policy wrote it."""
+
+    name: str
+    args: dict[str, Any]
+    text: str = ""
+    """The words it was read from."""
+    error: str | None = None
+    """Why it could not be read; `args` is then empty."""
+    id: str | None = None
+    """The provider's own identifier, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A thought, and then either calls or an answer."""
+
+    thought: str = ""
+    calls: tuple[Call, ...] = ()
+    answer: str | None = None
+    pointed: tuple[Corners, ...] = field(default=())
+    """Boxes the answer points to, in the profile's coordinates of the overview."""
+
+
+class Dialect(Protocol):
+    """Reads and writes one way of talking."""
+
+    def parse(self, message: AIMessage) -> Turn:
+        """What the policy said. Never raises: what cannot be read is a call with an `error`."""
+        ...
+
+    def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
+        """The conversation in graph state as this policy is to see it; `tools` says whether tools are offered."""
+        ...

@@ -1,0 +1,89 @@
+"""What a finished run says: answer, status, stop reason and evidence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from cof_agent.config import FocusConfig
+from cof_agent.dialects import Turn
+from cof_agent.geometry import Box, to_original
+from cof_agent.profile import DECLINE, Profile
+from cof_agent.state import Evidence, FocusState, Status, StopReason
+from cof_agent.views import View
+
+_TAGGED = re.compile(r"<think>.*?(?:</think>|\Z)|<tool_call>.*?(?:</tool_call>|\Z)|</?\w+>", re.S)
+
+
+def conclude(state: FocusState, turn: Turn | None, message: AIMessage | None, profile: Profile, config: FocusConfig) -> dict[str, Any]:
+    """The last fields of graph state, from the policy's last `turn` and the `message` it was read from.
+
+    In a closing turn plain text counts as an answer too. A status set before (a policy that failed) stands.
+    """
+    if state.get("status"):
+        return {"evidence": []}
+    closing = state.get("closing")
+    answer = turn.answer if turn else None
+    if answer is None and closing and message is not None:
+        answer = _TAGGED.sub("", message.text).strip() or None
+    if answer is None:
+        return {
+            "status": Status.BUDGET.value,
+            "stop_reason": closing,
+            "message": f"{_limit(closing, config)}, and the policy had no answer when asked for its last one",
+            "evidence": [],
+        }
+    if answer.lower().startswith(DECLINE):
+        return {
+            "status": Status.DECLINED.value,
+            "stop_reason": closing or StopReason.DECLINED.value,
+            "message": answer[len(DECLINE) :].strip(" :.-–—\n") or "the policy says that the image cannot tell",
+            "evidence": [],
+        }
+    return {
+        "answer": answer,
+        "status": Status.ANSWERED.value,
+        "stop_reason": closing or StopReason.ANSWERED.value,
+        "evidence": _evidence(state, turn, message, profile),
+    }
+
+
+def _limit(closing: str | None, config: FocusConfig) -> str:
+    limits = {
+        StopReason.ZOOM_LIMIT: f"the limit of {config.max_zooms} zooms (max_zooms) was reached",
+        StopReason.TURN_LIMIT: f"the limit of {config.max_turns} turns (max_turns) was reached",
+        StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} visual tokens (max_visual_tokens) was reached",
+        StopReason.TIME_LIMIT: f"the limit of {config.max_seconds:g} seconds (max_seconds) was reached",
+        StopReason.REFUSED_LIMIT: f"{config.max_refused} calls in a row (max_refused) were refused",
+    }
+    return limits[StopReason(closing)] if closing else "the run ended"
+
+
+def _evidence(state: FocusState, turn: Turn | None, message: AIMessage | None, profile: Profile) -> list[Evidence]:
+    views = [View.from_json(value) for value in state["views"]]
+    given = list(_given(message, views))
+    if given:
+        return given
+    overview = views[0]
+    pointed = [
+        profile.coordinates.to_view(corners, overview.shown)
+        for corners in (turn.pointed if turn else ())
+        if corners[0] < corners[2] and corners[1] < corners[3]
+    ]
+    if pointed:
+        boxes = [to_original(corners, overview.shown, overview.box) for corners in pointed]
+        return [Evidence(view=0, box=box.as_list(), source="policy") for box in boxes]
+    if state["usage"]["zooms"]:
+        return [Evidence(view=views[-1].index, box=views[-1].box.as_list(), source="last_view")]
+    return []
+
+
+def _given(message: AIMessage | None, views: list[View]) -> Iterator[Evidence]:
+    """Evidence that an embedded policy sends beside its text, in pixels of the view it names."""
+    for item in message.additional_kwargs.get("evidence", []) if message else []:
+        view = views[item["view"]]
+        box: Box = to_original(item["bbox_2d"], view.shown, view.box)
+        yield Evidence(view=view.index, box=box.as_list(), source=item["source"])

@@ -1,0 +1,39 @@
+"""What can go wrong, as a few flat kinds.
+
+Every error is a :class:`CofError` and also the standard type it refines, takes one message, and survives pickling.
+"""
+
+from __future__ import annotations
+
+
+class CofError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ImageError(CofError, ValueError):
+    """An image source cannot be read, is refused by a limit, or is missing from its store."""
+
+
+class ToolError(CofError, ValueError):
+    """A tool call that the policy can mend. The loop shows the message to the policy as an observation."""
+
+
+class PolicyError(CofError, RuntimeError):
+    """A policy cannot be loaded, or failed while it was called."""
+
+
+class ConfigError(CofError, ValueError):
+    """A setting, profile or argument is not valid."""
+
+
+class TrajectoryError(CofError, ValueError):
+    """A trajectory record cannot be read or written."""
+
+
+class MissingExtraError(CofError, ImportError):
+    """An optional dependency is not installed. The message holds the exact command that installs it."""
+
+    @classmethod
+    def for_extra(cls, extra: str, what: str) -> MissingExtraError:
+        """Say that `what` needs the optional dependencies named `extra`."""
+        return cls(f'{what} needs the extra "{extra}": pip install "cof-agent[{extra}]"')

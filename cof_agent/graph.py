@@ -1,0 +1,67 @@
+"""The loop as a LangGraph state machine: observe → reason ⇄ zoom → answer."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableLambda
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Checkpointer
+
+from cof_agent.config import FocusConfig
+from cof_agent.images import ImageLimits
+from cof_agent.nodes import Nodes
+from cof_agent.policies import Policy
+from cof_agent.profile import Profile
+from cof_agent.state import FocusInput, FocusOutput, FocusState
+from cof_agent.store import ImageStore, MemoryStore
+from cof_agent.transcript import pending_call
+
+FocusGraph: TypeAlias = CompiledStateGraph[FocusState, FocusConfig, FocusInput, FocusOutput]
+
+
+def build_graph(
+    policy: Policy | BaseChatModel,
+    *,
+    config: FocusConfig | None = None,
+    store: ImageStore | None = None,
+    limits: ImageLimits | None = None,
+    checkpointer: Checkpointer = None,
+) -> FocusGraph:
+    """Compile the loop for a policy; a bare chat model gets the profile of provider-native tool calls.
+
+    `config` holds the limits of a run (the graph's `context` replaces it for one run), `store` the images that
+    messages refer to (default: a new memory store), `limits` what `open_image` accepts. Streams a custom event
+    `{"type": "view", "view": …, "thought": …}` for each view.
+    """
+    if isinstance(policy, BaseChatModel):
+        policy = Policy(policy, Profile(dialect="native"), policy._llm_type)
+    nodes = Nodes(policy, config or FocusConfig(), store if store is not None else MemoryStore(), limits or ImageLimits())
+    graph = StateGraph(FocusState, FocusConfig, input_schema=FocusInput, output_schema=FocusOutput)
+    graph.add_node("observe", nodes.observe)
+    graph.add_node("reason", RunnableLambda(nodes.reason, nodes.areason))
+    graph.add_node("zoom", nodes.zoom)
+    graph.add_node("answer", nodes.answer)
+    graph.add_edge(START, "observe")
+    graph.add_edge("observe", "reason")
+    graph.add_conditional_edges("reason", after_reason)
+    graph.add_conditional_edges("zoom", after_zoom)
+    graph.add_edge("answer", END)
+    return graph.compile(checkpointer=checkpointer, name="chain_of_focus")
+
+
+def after_reason(state: FocusState) -> Literal["reason", "zoom", "answer"]:
+    """Run the calls of the turn; ask again after a turn that said nothing; else the run is over."""
+    if state.get("status"):
+        return "answer"
+    if not isinstance(state["messages"][-1], AIMessage):
+        return "reason"
+    return "zoom" if pending_call(state["messages"]) else "answer"
+
+
+def after_zoom(state: FocusState) -> Literal["zoom", "reason"]:
+    """One call a step, in order; then the policy's next turn."""
+    return "zoom" if pending_call(state["messages"]) else "reason"

@@ -1,0 +1,217 @@
+"""What happens at each state of the loop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.config import get_stream_writer
+from langgraph.errors import GraphBubbleUp
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
+from langgraph.runtime import get_runtime
+
+from cof_agent.calling import OutOfTimeError, acall, call
+from cof_agent.config import FocusConfig
+from cof_agent.conversation import forget_regions, resolve_images
+from cof_agent.dialects import get_dialect
+from cof_agent.ending import conclude
+from cof_agent.errors import ConfigError, ImageError
+from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
+from cof_agent.policies import Policy
+from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
+from cof_agent.store import ImageStore
+from cof_agent.tools import NotShownError, Sight, refusal, run_call
+from cof_agent.transcript import as_message, last_turn, pending_call
+from cof_agent.versions import versions
+from cof_agent.views import View, show_overview
+
+log = logging.getLogger(__name__)
+
+
+class Nodes:
+    """What happens at each state; `graph` has the routes between them."""
+
+    def __init__(self, policy: Policy, config: FocusConfig, store: ImageStore, limits: ImageLimits) -> None:
+        self.policy, self.config, self.store, self.limits = policy, config, store, limits
+        self.profile, self.dialect = policy.profile, get_dialect(policy.profile.dialect)
+
+    def observe(self, state: FocusState) -> dict[str, Any]:
+        """Open the image, show the overview, and put the question."""
+        began = time.monotonic()
+        question = (state.get("question") or "").strip()
+        if not question:
+            raise ConfigError("there is no question: put one under the state key `question`")
+        original, views = self._original(state), state.get("views", [])
+        reset: list[BaseMessage] = []
+        usage = no_usage()
+        blocks: list[Any] = [{"type": "text", "text": question}]
+        if not views or original["sha256"] != state["original"]["sha256"]:
+            source = load_image(ImageRef.from_json(original), self.store, limits=self.limits)
+            shown = self.profile.overview.fit(source.ref.size)
+            overview = show_overview(source, shown, self.profile.overview.tokens(shown), self.store)
+            reset, views = [RemoveMessage(id=REMOVE_ALL_MESSAGES)], [overview.to_json()]
+            blocks.insert(0, overview.block)
+            usage["visual_tokens"] = overview.tokens
+            _announce(overview, None)
+        usage["seconds"] = time.monotonic() - began
+        return {
+            "image": None, "run": self._run_info(), "original": original, "views": views, "usage": usage,
+            "messages": [*reset, HumanMessage(blocks)],
+            "first_message": 0 if reset else len(state["messages"]),
+            "refused_in_row": 0, "closing": None, "answer": None, "status": None, "stop_reason": None,
+            "message": None, "evidence": [],
+        }  # fmt: skip
+
+    def reason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
+        """Ask the policy for its next turn."""
+        began, (closing, prompt, seconds) = time.monotonic(), self._prompt(state)
+        try:
+            reply = call(self.policy.model, prompt, config, seconds)
+        except Exception as error:  # a policy is foreign code: its failure is recorded, in this one place
+            return self._failed(state, closing, error, time.monotonic() - began)
+        return self._replied(state, closing, reply, time.monotonic() - began)
+
+    async def areason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
+        """:meth:`reason` for asyncio."""
+        began, (closing, prompt, seconds) = time.monotonic(), self._prompt(state)
+        try:
+            reply = await acall(self.policy.model, prompt, config, seconds)
+        except Exception as error:  # as above
+            return self._failed(state, closing, error, time.monotonic() - began)
+        return self._replied(state, closing, reply, time.monotonic() - began)
+
+    def zoom(self, state: FocusState) -> dict[str, Any]:
+        """Run the next call of the policy's turn; a checkpoint lies between any two."""
+        began, limits = time.monotonic(), self._limits()
+        views, usage, closing = state["views"], state["usage"], state.get("closing")
+        asked = pending_call(state["messages"])
+        assert asked is not None, "the routes lead here only with a call to run"
+        spare = limits.max_visual_tokens - usage["visual_tokens"]
+        if usage["zooms"] >= limits.max_zooms:
+            closing = closing or StopReason.ZOOM_LIMIT.value
+        if closing:
+            message = refusal(asked["id"], asked["name"], "no more regions can be shown")
+        elif asked["type"] == "invalid_tool_call":
+            message = refusal(asked["id"], asked["name"], str(asked["error"]))
+        else:
+            source = load_image(ImageRef.from_json(state["original"]), self.store, limits=self.limits)
+            sight = Sight(source, [View.from_json(view) for view in views], self.store, self.profile, spare)
+            try:
+                message = run_call(asked, sight)
+            except NotShownError as error:
+                message, closing = refusal(asked["id"], asked["name"], str(error)), StopReason.TOKEN_LIMIT.value
+        update: dict[str, Any] = {"messages": [message], "closing": closing}
+        if message.status != "error":
+            view, turn = View.from_json(message.artifact), last_turn(state["messages"])
+            _announce(view, self.dialect.parse(turn).thought if turn else None)
+            usage = spent(usage, zooms=1, visual_tokens=view.tokens)
+            update |= {"views": [*views, message.artifact], "refused_in_row": 0}
+        elif not closing:
+            usage = spent(usage, refused=1)
+            update["refused_in_row"] = state["refused_in_row"] + 1
+        return update | {"usage": spent(usage, seconds=time.monotonic() - began)}
+
+    def answer(self, state: FocusState) -> dict[str, Any]:
+        """Say how the run ended, and on what evidence."""
+        message = last_turn(state["messages"][state["first_message"] :])
+        turn = self.dialect.parse(message) if message else None
+        return conclude(state, turn, message, self.profile, self._limits()) | {"finished": _now()}
+
+    def _limits(self) -> FocusConfig:
+        return get_runtime(FocusConfig).context or self.config
+
+    def _run_info(self) -> RunInfo:
+        return RunInfo(
+            policy=self.policy.name,
+            dialect=self.profile.dialect,
+            tools=list(self.profile.tools),
+            prompts=self.profile.prompts.digest,
+            config=self._limits().model_dump(),
+            versions=versions(),
+            started=_now(),
+        )
+
+    def _original(self, state: FocusState) -> dict[str, Any]:
+        image = state.get("image")
+        if isinstance(image, str):
+            source = open_image(image, limits=self.limits)
+            self.store.put(source.ref, source.data)
+            return {**source.ref.to_json(), "source": source.source}
+        if isinstance(image, dict):
+            ref = ImageRef.from_json(image)
+            return {**ref.to_json(), "source": image.get("source") or ref.url}
+        if image is not None:
+            raise ImageError(
+                f"graph state takes an image as a path, a URL or an image reference, not {type(image).__name__}: "
+                "put it in the graph's store and pass its reference, or use ChainOfFocus"
+            )
+        if "original" not in state:
+            raise ConfigError("there is no image: put a path, a URL or an image reference under the key `image`")
+        return state["original"]
+
+    def _prompt(self, state: FocusState) -> tuple[str | None, list[BaseMessage], float]:
+        """The limit that was reached, if any; what the policy gets to see; the seconds it has."""
+        limits, usage, closing = self._limits(), state["usage"], state.get("closing")
+        working = limits.max_seconds * (1 - limits.closing_share)
+        if not closing:
+            reached = (
+                (usage["policy_calls"] >= limits.max_turns, StopReason.TURN_LIMIT),
+                (state["refused_in_row"] >= limits.max_refused, StopReason.REFUSED_LIMIT),
+                (usage["seconds"] >= working, StopReason.TIME_LIMIT),
+            )
+            closing = next((reason.value for hit, reason in reached if hit), None)
+        views = [View.from_json(view) for view in state["views"]]
+        messages = forget_regions(state["messages"], views, limits.max_conversation_tokens)
+        if closing:
+            messages.append(HumanMessage(self.profile.prompts.closing))
+        prompt = self.dialect.render(messages, self.profile, tools=limits.max_zooms > 0)
+        seconds = (limits.max_seconds if closing else working) - usage["seconds"]
+        return closing, resolve_images(prompt, views, self.store), max(seconds, 0.0)
+
+    def _replied(self, state: FocusState, closing: str | None, reply: AIMessage, seconds: float) -> dict[str, Any]:
+        turn = self.dialect.parse(reply)
+        if closing:
+            turn = replace(turn, calls=())
+        messages: list[BaseMessage] = [HumanMessage(self.profile.prompts.closing)] if closing else []
+        messages.append(as_message(reply, turn))
+        counted = reply.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
+        usage = spent(
+            state["usage"],
+            policy_calls=1,
+            prompt_tokens=counted["input_tokens"],
+            completion_tokens=counted["output_tokens"],
+            seconds=seconds,
+        )
+        refused = state["refused_in_row"]
+        if not (turn.calls or turn.answer or closing):
+            messages.append(HumanMessage(self.profile.prompts.format_error))
+            usage, refused = spent(usage, refused=1), refused + 1
+        return {"messages": messages, "usage": usage, "refused_in_row": refused, "closing": closing}
+
+    def _failed(self, state: FocusState, closing: str | None, error: Exception, seconds: float) -> dict[str, Any]:
+        if isinstance(error, GraphBubbleUp):
+            raise error
+        usage = spent(state["usage"], policy_calls=1, seconds=seconds)
+        if isinstance(error, OutOfTimeError):
+            if not closing:
+                return {"usage": usage, "closing": StopReason.TIME_LIMIT.value}
+            status, reason = Status.BUDGET, StopReason(closing)
+        else:
+            log.warning("the policy %s failed", self.policy.name, exc_info=error)
+            status, reason = Status.FAILED, StopReason.POLICY_ERROR
+        message = f"{type(error).__name__}: {error}"
+        return {"usage": usage, "status": status.value, "stop_reason": reason.value, "message": message}
+
+
+def _announce(view: View, thought: str | None) -> None:
+    """Send the view to whoever streams the run in LangGraph's mode `custom`."""
+    get_stream_writer()({"type": "view", "view": view.to_json(), "thought": thought})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,61 @@
+"""A policy that replays given turns: for tests, examples and docs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import ConfigDict
+
+from cof_agent.errors import ConfigError, PolicyError
+from cof_agent.profile import Profile
+
+
+class ScriptedModel(BaseChatModel):
+    """Says the n-th turn of its script when a conversation has n policy turns so far.
+
+    Stateless, so one model serves any number of conversations, and a resumed one goes on where it was.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    turns: list[str]
+
+    @property
+    def _llm_type(self) -> str:
+        return "cof-script"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        position = sum(isinstance(message, AIMessage) for message in messages)
+        if position >= len(self.turns):
+            raise PolicyError(f"the script has {len(self.turns)} turns and turn {position + 1} was asked for: add turns")
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(self.turns[position]))])
+
+
+def load_script(path: str | Path) -> tuple[ScriptedModel, Profile]:
+    """Read a script: a JSON list of turns, or an object with `turns` and an optional `profile`.
+
+    Raises ConfigError that names the file for anything else.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"script {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ConfigError(f"script {path} is not JSON: {error}") from error
+    turns = value.get("turns") if isinstance(value, dict) else value
+    if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
+        raise ConfigError(f"script {path} needs a list of strings, the turns, as the file itself or as its `turns`")
+    profile = value.get("profile", {}) if isinstance(value, dict) else {}
+    return ScriptedModel(turns=turns), Profile.parse(profile, f"the profile in script {path}")

@@ -1,0 +1,100 @@
+"""What a policy was made for: its dialect, tools, coordinates, sizes and prompts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cof_agent.errors import ConfigError
+from cof_agent.geometry import CoordinateSpace, RegionRule, SizeRule
+
+ToolName: TypeAlias = Literal["image_zoom_in_tool", "image_crop_tool"]
+
+DECLINE = "cannot answer"
+"""An answer that starts with these words (any case) is a refusal to guess; what follows is the reason."""
+
+
+class Prompts(BaseModel):
+    """The words around a conversation. A checkpoint answers best with those it was trained with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = (
+        "You answer questions about an image. Think first, inside <think></think>. "
+        "When something that matters is too small or unclear to be sure of, look closer with a tool before you "
+        "answer; when the first look is enough, answer at once. "
+        "Every turn ends either with tool calls or with the final answer inside <answer></answer>, never with both. "
+        f"If the image cannot tell, write <answer>{DECLINE}: the reason</answer>."
+    )
+    """Opens the system turn."""
+    direct: str = (
+        "You answer questions about an image. Think first, inside <think></think>, then give the final answer inside "
+        f"<answer></answer>. If the image cannot tell, write <answer>{DECLINE}: the reason</answer>."
+    )
+    """Opens the system turn when no tool is offered."""
+    reminder: str = (
+        "Think inside <think></think>, then either look closer with a tool or give the final answer inside "
+        "<answer></answer>."
+    )
+    """Follows each region."""
+    format_error: str = (
+        "That turn had neither a tool call nor an answer. Think inside <think></think>, then write one "
+        "<tool_call></tool_call> or the final answer inside <answer></answer>."
+    )
+    """Follows a turn in which nothing could be read."""
+    closing: str = (
+        "No more regions can be shown. Give your best final answer now, inside <answer></answer>, without a tool call."
+    )
+    """Asks for the last answer when a limit is reached."""
+
+    @property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of these prompts; results record it."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Profile(BaseModel):
+    """How a policy is spoken to. A checkpoint directory may carry one as `focus.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dialect: str = "cof"
+    """How thoughts, calls and answers are written: a name from `cof_agent.dialects`."""
+    tools: tuple[ToolName, ...] = ("image_zoom_in_tool",)
+    """The tools offered. Chain-of-Focus checkpoints were trained with zoom alone."""
+    coordinates: CoordinateSpace = CoordinateSpace.VIEW_PIXELS
+    """The unit of the coordinates that the policy writes."""
+    overview: SizeRule = SizeRule()
+    """Shown size of the whole image."""
+    regions: SizeRule = SizeRule()
+    """Shown size of regions."""
+    zoom: RegionRule = RegionRule()
+    """How `image_zoom_in_tool` turns a box into a region."""
+    crop: RegionRule = RegionRule(margin=1.0)
+    """How `image_crop_tool` does: exactly the box."""
+    prompts: Prompts = Field(default_factory=Prompts)
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> Profile:
+        """A profile from its JSON value. Raises ConfigError that names `where` it stood and the field."""
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "the whole"
+            raise ConfigError(f"{where} is not valid at {field}: {first['msg']}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Profile:
+        """Read a profile from a JSON file. Raises ConfigError that names the file and the field."""
+        try:
+            value = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"profile {path} cannot be read: {error.strerror or error}") from error
+        except ValueError as error:
+            raise ConfigError(f"profile {path} is not JSON: {error}") from error
+        return cls.parse(value, f"profile {path}")

@@ -1,0 +1,129 @@
+"""The graph's state: plain JSON values and references, never pixels."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Any, TypedDict, cast
+
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
+
+
+class Status(str, Enum):
+    """How a run ended."""
+
+    ANSWERED = "answered"
+    DECLINED = "declined"
+    """The policy said that the image cannot tell."""
+    BUDGET = "budget"
+    """A limit was reached and the closing turn brought no answer."""
+    FAILED = "failed"
+
+
+class StopReason(str, Enum):
+    """Why a run ended."""
+
+    ANSWERED = "answered"
+    DECLINED = "declined"
+    ZOOM_LIMIT = "zoom_limit"
+    TURN_LIMIT = "turn_limit"
+    TOKEN_LIMIT = "token_limit"
+    TIME_LIMIT = "time_limit"
+    REFUSED_LIMIT = "refused_limit"
+    """Too many refused calls in a row."""
+    POLICY_ERROR = "policy_error"
+    """The policy itself failed; the result's `message` has its words."""
+    IMAGE_ERROR = "image_error"
+    """The image could not be opened (in batches, where it is not raised)."""
+
+
+class Usage(TypedDict):
+    """What one question cost."""
+
+    policy_calls: int
+    zooms: int
+    """Regions shown, whichever tool made them."""
+    refused: int
+    """Calls that were refused, unreadable ones included."""
+    visual_tokens: int
+    """Visual tokens of the views made for the question."""
+    prompt_tokens: int
+    completion_tokens: int
+    """As the policy reports them; 0 when it does not."""
+    seconds: float
+
+
+class Evidence(TypedDict):
+    """A region that supports the answer."""
+
+    view: int
+    box: list[int]
+    """x1, y1, x2, y2 in original upright pixels."""
+    source: str
+    """`policy` (it pointed), `reader` (the text's own box) or `last_view` (only what was looked at last: no proof)."""
+
+
+class RunInfo(TypedDict):
+    """Under which settings the question is answered."""
+
+    policy: str
+    dialect: str
+    tools: list[str]
+    prompts: str
+    """Hash of the prompts used."""
+    config: dict[str, Any]
+    """The limits, as `FocusConfig.model_dump()`."""
+    versions: dict[str, str]
+    started: str
+    """ISO 8601, UTC."""
+
+
+class FocusInput(TypedDict, total=False):
+    """What a caller gives. Without `image`, the question goes to the conversation so far."""
+
+    image: str | dict[str, Any] | None
+    """A path, a URL, or an image reference (`ImageRef.to_json()`) that is in the graph's store."""
+    question: str
+
+
+class FocusOutput(TypedDict, total=False):
+    """What a caller gets."""
+
+    answer: str | None
+    status: str
+    stop_reason: str
+    message: str | None
+    """Why there is no answer: the policy's reason for declining, or what failed."""
+    evidence: list[Evidence]
+    usage: Usage
+    original: dict[str, Any]
+    """The source image's reference, and where it came from (`source`)."""
+    views: list[dict[str, Any]]
+    """Every view of the conversation, as `View.to_json()`."""
+    run: RunInfo
+    finished: str
+    messages: Annotated[list[AnyMessage], add_messages]
+    first_message: int
+    """Position in `messages` of the question that was answered."""
+
+
+class FocusState(FocusInput, FocusOutput, total=False):
+    """Everything a checkpoint holds."""
+
+    refused_in_row: int
+    closing: str | None
+    """The stop reason whose limit was reached, once the policy is to be asked for its last answer."""
+
+
+def no_usage() -> Usage:
+    return Usage(
+        policy_calls=0, zooms=0, refused=0, visual_tokens=0, prompt_tokens=0, completion_tokens=0, seconds=0.0
+    )
+
+
+def spent(usage: Usage, **more: float) -> Usage:
+    """`usage` with `more` added, field by field."""
+    total: dict[str, Any] = dict(usage)
+    for name, value in more.items():
+        total[name] += value
+    return cast(Usage, total)

@@ -1,0 +1,180 @@
+"""The typed tools a policy looks closer with, and the one place that words what it did wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from langchain_core.messages import ToolCall, ToolMessage
+from langchain_core.tools import BaseTool, StructuredTool
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from cof_agent.errors import ConfigError, ToolError
+from cof_agent.geometry import CoordinateSpace, RegionRule
+from cof_agent.images import SourceImage
+from cof_agent.profile import Profile
+from cof_agent.store import ImageStore
+from cof_agent.views import View, ViewKind, show_region
+
+ZOOM = "image_zoom_in_tool"
+CROP = "image_crop_tool"
+
+_UNITS = {
+    CoordinateSpace.VIEW_PIXELS: "pixels of that image as shown",
+    CoordinateSpace.UNIT: "fractions of its width and height, 0 to 1",
+    CoordinateSpace.THOUSANDTHS: "thousandths of its width and height, 0 to 1000",
+}
+
+
+def _unquoted(value: Any) -> Any:
+    """A list that arrived as its JSON text, as a list."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+Coordinates = Annotated[
+    list[Annotated[float, Field(allow_inf_nan=False)]],
+    BeforeValidator(_unquoted),
+    Field(min_length=4, max_length=4, description="[x1, y1, x2, y2] of the region: left, top, right, bottom"),
+]
+
+
+class ZoomArguments(BaseModel):
+    bbox_2d: Coordinates
+    label: str | None = Field(default=None, description="what you expect to see there")
+
+
+class CropArguments(BaseModel):
+    bbox_2d: Coordinates
+    view: int = Field(default=0, description="the image to cut from: 0 is the first image, 1 the first region, and so on")
+
+
+class NotShownError(ToolError):
+    """A call that was in order, but whose region would exceed the visual tokens left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a tool call can look at."""
+
+    source: SourceImage
+    views: Sequence[View]
+    store: ImageStore
+    profile: Profile
+    tokens_left: int
+    """Visual tokens that a new region may cost."""
+
+    def look(self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None) -> View:
+        """Make the view of a box in view number `base`, in the profile's coordinate space.
+
+        Raises ToolError when the policy can mend the call, NotShownError when the region costs too much.
+        """
+        if not 0 <= base < len(self.views):
+            raise ToolError(f"there is no view {base}: the views are numbered 0 to {len(self.views) - 1}")
+        view, space = self.views[base], self.profile.coordinates
+        corners = space.to_view(bbox_2d, view.shown)
+        x1, y1, x2, y2 = corners
+        width, height = view.shown
+        if rule.clip:
+            x1, y1, x2, y2 = max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2)
+        extent = space.extent(view.shown)
+        written = "[" + ", ".join(f"{number:g}" for number in bbox_2d) + "]"
+        valid = f"it needs 0 <= x1 < x2 <= {extent[0]:g} and 0 <= y1 < y2 <= {extent[1]:g}"
+        if not (x1 < x2 and y1 < y2):
+            raise ToolError(f"the box {written} is empty: {valid}")
+        if not (0 <= x1 < width and 0 <= y1 < height and x2 <= width and y2 <= height):
+            raise ToolError(f"the box {written} reaches outside the image: {valid}")
+        try:
+            box, shown = rule.region((x1, y1, x2, y2), view.shown, view.box, self.profile.regions)
+        except ConfigError as error:
+            raise ToolError(f"the box {written} cannot be shown: {error}; {valid}, and not that thin") from error
+        tokens = self.profile.regions.tokens(shown)
+        if tokens > self.tokens_left:
+            raise NotShownError(f"the region would cost {tokens} visual tokens and {self.tokens_left} are left")
+        return show_region(self.source, box, shown, tokens, self.store, index=len(self.views), kind=kind, label=label)
+
+
+def image_tools(profile: Profile, sight: Sight | None = None) -> list[BaseTool]:
+    """The tools that `profile` offers, as LangChain tools.
+
+    With a `sight` they run: content is the region's text and image reference, the artifact its `View` as JSON.
+    Without one they only describe themselves, to be bound to a chat model.
+    """
+
+    def seen() -> Sight:
+        if sight is None:
+            raise ConfigError("these tools were made to be described, not run: pass a Sight to image_tools")
+        return sight
+
+    def image_zoom_in_tool(bbox_2d: Coordinates, label: str | None = None) -> tuple[list[Any], dict[str, Any]]:
+        """Look closer at a region of the first image. The region comes back enlarged, with a margin around it, in the detail of the original photo."""
+        return _shown(seen().look(bbox_2d, profile.zoom, "zoom", 0, label))
+
+    def image_crop_tool(bbox_2d: Coordinates, view: int = 0) -> tuple[list[Any], dict[str, Any]]:
+        """Cut exactly this region out of any image shown so far and see it enlarged, in the detail of the original photo."""
+        return _shown(seen().look(bbox_2d, profile.crop, "crop", view, None))
+
+    made = {
+        ZOOM: (image_zoom_in_tool, ZoomArguments),
+        CROP: (image_crop_tool, CropArguments),
+    }
+    unit = f" Coordinates are {_UNITS[profile.coordinates]}, origin top-left."
+    return [
+        StructuredTool.from_function(
+            made[name][0],
+            name=name,
+            description=(made[name][0].__doc__ or "") + unit,
+            args_schema=made[name][1],
+            response_format="content_and_artifact",
+        )
+        for name in profile.tools
+    ]
+
+
+def _shown(view: View) -> tuple[list[Any], dict[str, Any]]:
+    what = f"View {view.index}" + (f": {view.label}" if view.label else "")
+    return [view.block, {"type": "text", "text": what}], view.to_json()
+
+
+def run_call(call: ToolCall, sight: Sight) -> ToolMessage:
+    """Run one tool call. What the policy can mend comes back as a message of status `error`.
+
+    Raises NotShownError when the region would cost more than is left; anything else that is raised is a bug here.
+    """
+    tools = {tool.name: tool for tool in image_tools(sight.profile, sight)}
+    try:
+        tool = tools.get(call["name"])
+        if tool is None:
+            raise ToolError(f"there is no tool named {call['name']!r}: use {' or '.join(tools)}")
+        _validate(tool, call["args"])
+        message: ToolMessage = tool.invoke(call)
+        return message
+    except NotShownError:
+        raise
+    except ToolError as error:
+        return refusal(call["id"], call["name"], str(error))
+
+
+def refusal(call_id: str | None, name: str | None, why: str) -> ToolMessage:
+    """The observation that follows a refused call."""
+    return ToolMessage(f"That call was refused: {why}.", tool_call_id=call_id or "", name=name, status="error")
+
+
+def _validate(tool: BaseTool, arguments: Mapping[str, Any]) -> None:
+    schema = tool.args_schema
+    assert isinstance(schema, type) and issubclass(schema, BaseModel)
+    try:
+        schema.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "arguments"
+        given = repr(first["input"])[:80]
+        if where.startswith("bbox_2d"):
+            raise ToolError(f"bbox_2d must be four finite numbers [x1, y1, x2, y2], not {given}") from error
+        raise ToolError(f"{where}: {first['msg'].lower()}, not {given}") from error

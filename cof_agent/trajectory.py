@@ -1,0 +1,202 @@
+"""A run as a pure value: everything needed to show it, score it, or train on it, apart from the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from cof_agent.errors import TrajectoryError
+from cof_agent.images import ImageRef
+from cof_agent.state import Status, StopReason
+from cof_agent.views import SCHEMA, View
+
+
+def _as_view(value: Any) -> Any:
+    return View.from_json(value) if isinstance(value, Mapping) else value
+
+
+ViewField = Annotated[View, BeforeValidator(_as_view), PlainSerializer(View.to_json)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class CallRecord(_Value):
+    """One tool call of a policy turn."""
+
+    id: str
+    name: str | None
+    args: dict[str, Any]
+    error: str | None = None
+    """Why it could not be read, if it could not."""
+
+
+class TurnRecord(_Value):
+    """One message of the conversation."""
+
+    role: Literal["user", "policy", "tool"]
+    text: str
+    """Verbatim; a policy's own words and tags."""
+    views: tuple[int, ...] = ()
+    """The views it shows, by index."""
+    calls: tuple[CallRecord, ...] = ()
+    call_id: str | None = None
+    """Of a tool's turn: the call it answers."""
+    refused: bool = False
+    token_ids: tuple[int, ...] | None = None
+    """The tokens the policy wrote, where it knows them."""
+    logprobs: tuple[float, ...] | None = None
+    """Their log-probabilities, natural logarithm."""
+
+
+class EvidenceRecord(_Value):
+    """A region that supports the answer; `box` in original upright pixels."""
+
+    view: int
+    box: tuple[int, int, int, int]
+    source: str
+
+
+class UsageRecord(_Value):
+    """What the question cost; see `cof_agent.state.Usage`."""
+
+    policy_calls: int
+    zooms: int
+    refused: int
+    visual_tokens: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+class ImageRecord(_Value):
+    """The original image: content hash, size in upright pixels, and where it came from."""
+
+    sha256: str
+    mime_type: str
+    width: int
+    height: int
+    source: str
+
+    @property
+    def ref(self) -> ImageRef:
+        return ImageRef(self.sha256, self.mime_type, self.width, self.height)
+
+
+class Trajectory(_Value):
+    """One question, all that was seen and said before it in the same conversation, and how it ended."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    question: str
+    image: ImageRecord
+    views: tuple[ViewField, ...]
+    turns: tuple[TurnRecord, ...]
+    first_turn: int
+    """Position in `turns` of the question; earlier ones are the conversation before it."""
+    answer: str | None
+    status: Status
+    stop_reason: StopReason
+    message: str | None
+    evidence: tuple[EvidenceRecord, ...]
+    usage: UsageRecord
+    policy: str
+    dialect: str
+    tools: tuple[str, ...]
+    prompts: str
+    """Hash of the prompts used."""
+    config: dict[str, Any]
+    versions: dict[str, str]
+    started: str
+    finished: str
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    @property
+    def zooms(self) -> tuple[View, ...]:
+        """The regions that were shown for this question."""
+        shown = {index for turn in self.turns[self.first_turn :] for index in turn.views}
+        return tuple(view for view in self.views if view.index in shown and view.kind != "overview")
+
+    @property
+    def image_refs(self) -> tuple[ImageRef, ...]:
+        """Every image it refers to: the original and each view."""
+        return (self.image.ref, *(view.image for view in self.views))
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, value: Any) -> Trajectory:
+        """Rebuild from :meth:`to_json`. Raises TrajectoryError for another schema or any other value."""
+        if not isinstance(value, Mapping):
+            raise TrajectoryError(f"a trajectory is a JSON object, not {type(value).__name__}")
+        if value.get("schema") != SCHEMA:
+            raise TrajectoryError(f"a trajectory of schema {value.get('schema')!r}; this version reads schema {SCHEMA}")
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise TrajectoryError(f"not a trajectory: {where}: {first['msg']}") from error
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Trajectory:
+        """The trajectory of the newest question in graph state, for example of any checkpointed run.
+
+        Raises TrajectoryError for a run that has not ended.
+        """
+        if not state.get("status") or not state.get("finished"):
+            raise TrajectoryError("the run has not ended: resume it before taking its trajectory")
+        messages: list[AnyMessage] = state["messages"]
+        image = {name: state["original"][name] for name in ("sha256", "mime_type", "width", "height", "source")}
+        question = messages[state["first_message"]].text
+        names = ("answer", "status", "stop_reason", "message", "evidence", "usage", "finished")
+        return cls.model_validate(
+            {name: state.get(name) for name in names}
+            | state["run"]
+            | {
+                "schema": SCHEMA,
+                "question": question,
+                "image": image,
+                "views": state["views"],
+                "turns": _turns(messages),
+                "first_turn": state["first_message"],
+            }
+        )
+
+
+def _turns(messages: list[AnyMessage]) -> list[TurnRecord]:
+    turns = []
+    for message in messages:
+        if isinstance(message, AIMessage):
+            turns.append(_policy_turn(message))
+        elif isinstance(message, ToolMessage):
+            views = (message.artifact["index"],) if message.artifact else ()
+            refused = message.status == "error"
+            turns.append(
+                TurnRecord(role="tool", text=message.text, views=views, call_id=message.tool_call_id, refused=refused)
+            )
+        else:
+            shows_image = any(isinstance(block, dict) and block["type"] == "image" for block in message.content)
+            turns.append(TurnRecord(role="user", text=message.text, views=(0,) if shows_image else ()))
+    return turns
+
+
+def _policy_turn(message: AIMessage) -> TurnRecord:
+    calls = [CallRecord(id=call["id"] or "", name=call["name"], args=call["args"]) for call in message.tool_calls]
+    calls += [
+        CallRecord(id=call["id"] or "", name=call["name"], args={}, error=call["error"])
+        for call in message.invalid_tool_calls
+    ]
+    known = message.response_metadata
+    return TurnRecord(
+        role="policy",
+        text=message.text,
+        calls=tuple(calls),
+        token_ids=known.get("token_ids"),
+        logprobs=known.get("logprobs"),
+    )

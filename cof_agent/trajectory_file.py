@@ -1,0 +1,76 @@
+"""Trajectories on disk: one JSON line each, beside content-addressed images."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from cof_agent.errors import TrajectoryError
+from cof_agent.store import DirectoryStore, ImageStore
+from cof_agent.trajectory import Trajectory
+
+log = logging.getLogger(__name__)
+
+LINES = "trajectories.jsonl"
+IMAGES = "images"
+
+_writing = threading.Lock()
+
+
+def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageStore) -> Path:
+    """Append a line to `DIRECTORY/trajectories.jsonl` and put its images, taken from `store`, in `DIRECTORY/images`.
+
+    The images are written first, so a line never refers to one that is missing. A crash leaves at most one torn
+    last line: earlier lines stay as they are and the next line starts on its own. Returns the file's path; raises
+    TrajectoryError when it cannot be written.
+    """
+    path = Path(directory) / LINES
+    line = json.dumps(trajectory.to_json(), ensure_ascii=False).encode() + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images = DirectoryStore(path.parent / IMAGES)
+        for ref in trajectory.image_refs:
+            if ref not in images:
+                images.put(ref, store.get(ref))
+        with _writing, path.open("ab+") as file:
+            if file.seek(0, os.SEEK_END) > 0:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    line = b"\n" + line
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise TrajectoryError(f"cannot save a trajectory under {directory}: {error.strerror or error}") from error
+    return path
+
+
+def read_trajectories(path: str | Path) -> Iterator[Trajectory]:
+    """The trajectories of a file, or of the `trajectories.jsonl` in a directory, in order.
+
+    A line that a crash has torn is skipped with a warning. Raises TrajectoryError, naming file and line, for a
+    file that cannot be read and for a whole line that is no trajectory.
+    """
+    path = Path(path)
+    path = path / LINES if path.is_dir() else path
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise TrajectoryError(f"{path} cannot be read: {error.strerror or error}") from error
+    with file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError:
+                log.warning("%s line %d is torn (a crash while it was written?) and was skipped", path, number)
+                continue
+            try:
+                yield Trajectory.from_json(value)
+            except TrajectoryError as error:
+                raise TrajectoryError(f"{path} line {number}: {error}") from error

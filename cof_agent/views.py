@@ -1,0 +1,101 @@
+"""What a policy was shown, as a value, and how it is made from the original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from cof_agent.errors import TrajectoryError
+from cof_agent.geometry import Box, Size
+from cof_agent.images import ImageRef, SourceImage, encode_view
+from cof_agent.store import ImageStore
+
+SCHEMA = 1
+"""Version of the JSON form of every value kept in graph state."""
+
+ViewKind: TypeAlias = Literal["overview", "zoom", "crop"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One image as the policy saw it."""
+
+    index: int
+    """Position among the views of the conversation; 0 is the overview."""
+    kind: ViewKind
+    box: Box
+    """What it shows, in original upright pixels."""
+    shown: Size
+    """Width and height it was shown at, in pixels."""
+    tokens: int
+    """Visual tokens it costs."""
+    image: ImageRef
+    """The encoded view in the image store."""
+    label: str | None = None
+    """What the policy said it was looking at."""
+
+    @property
+    def magnification(self) -> float:
+        """Shown pixels per original pixel, along the wider side."""
+        return max(self.shown[0] / self.box.width, self.shown[1] / self.box.height)
+
+    @property
+    def block(self) -> dict[str, Any]:
+        """The LangChain content block that stands for it in messages: a reference, never pixels."""
+        return {"type": "image", "url": self.image.url, "mime_type": self.image.mime_type}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "index": self.index,
+            "kind": self.kind,
+            "box": self.box.as_list(),
+            "shown": list(self.shown),
+            "tokens": self.tokens,
+            "image": self.image.to_json(),
+            "label": self.label,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> View:
+        """Rebuild a view from :meth:`to_json`. Raises TrajectoryError for any other value."""
+        try:
+            if value["schema"] != SCHEMA:
+                raise TrajectoryError(f"a view of schema {value['schema']!r}; this version reads schema {SCHEMA}")
+            width, height = value["shown"]
+            return cls(
+                index=value["index"],
+                kind=value["kind"],
+                box=Box(*value["box"]),
+                shown=(width, height),
+                tokens=value["tokens"],
+                image=ImageRef.from_json(value["image"]),
+                label=value["label"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise TrajectoryError(f"not a view: {error}") from error
+
+
+def show_overview(source: SourceImage, shown: Size, tokens: int, store: ImageStore) -> View:
+    """Render the whole image at `shown` pixels, keep it in `store` and return its view (index 0)."""
+    data, ref = encode_view(source.overview(shown))
+    store.put(ref, data)
+    return View(0, "overview", Box.whole(source.ref.size), shown, tokens, ref)
+
+
+def show_region(
+    source: SourceImage,
+    box: Box,
+    shown: Size,
+    tokens: int,
+    store: ImageStore,
+    *,
+    index: int,
+    kind: ViewKind,
+    label: str | None = None,
+) -> View:
+    """Cut `box` (original pixels) from the original, show it at `shown` pixels, keep it in `store`, return its view."""
+    data, ref = encode_view(source.region(box, shown))
+    store.put(ref, data)
+    return View(index, kind, box, shown, tokens, ref, label)
