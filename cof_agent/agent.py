@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Checkpointer
+from langgraph.types import Checkpointer, StreamMode
 
 from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError
@@ -22,7 +22,7 @@ from cof_agent.state import FocusInput, Status, StopReason
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.trajectory import EvidenceRecord, Trajectory, UsageRecord
 from cof_agent.trajectory_file import save_trajectory
-from cof_agent.views import View
+from cof_agent.views import View, keep_original
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -114,6 +114,8 @@ class FocusResult:
 
 Event: TypeAlias = ViewEvent | FocusResult
 
+_MODES: list[StreamMode] = ["custom", "values"]
+
 
 class ChainOfFocus:
     """Answers questions about images by looking closely.
@@ -184,9 +186,10 @@ class ChainOfFocus:
         """Like :meth:`ask`, but yields each view as it is shown and the result last."""
         given, settings, thread_id = self._start(image, question, thread_id)
         state: dict[str, Any] = {}
-        for mode, value in self.graph.stream(given, settings, context=config, stream_mode=["custom", "values"]):
+        for part in self.graph.stream(given, settings, context=config, stream_mode=_MODES):
+            mode, value = cast(tuple[str, dict[str, Any]], part)
             if mode == "values":
-                state = cast(dict[str, Any], value)
+                state = value
             elif value.get("type") == "view":
                 yield ViewEvent(View.from_json(value["view"]), value["thought"])
         yield self._result(state, thread_id)
@@ -204,9 +207,10 @@ class ChainOfFocus:
 
         given, settings, thread_id = await asyncio.to_thread(self._start, image, question, thread_id)
         state: dict[str, Any] = {}
-        async for mode, value in self.graph.astream(given, settings, context=config, stream_mode=["custom", "values"]):
+        async for part in self.graph.astream(given, settings, context=config, stream_mode=_MODES):
+            mode, value = cast(tuple[str, dict[str, Any]], part)
             if mode == "values":
-                state = cast(dict[str, Any], value)
+                state = value
             elif value.get("type") == "view":
                 yield ViewEvent(View.from_json(value["view"]), value["thought"])
         yield await asyncio.to_thread(self._result, state, thread_id)
@@ -224,9 +228,7 @@ class ChainOfFocus:
             thread_id = thread_id or uuid.uuid4().hex
         given = FocusInput(question=question)
         if image is not None:
-            source = open_image(image, limits=self.limits)
-            self.store.put(source.ref, source.data)
-            given["image"] = source.ref.to_json() | {"source": source.source}
+            given["image"] = keep_original(open_image(image, limits=self.limits), self.store)
         return given, RunnableConfig(configurable={"thread_id": thread_id} if thread_id else {}), thread_id
 
     def _result(self, state: dict[str, Any], thread_id: str | None) -> FocusResult:

@@ -18,7 +18,9 @@ from cof_agent.views import View
 _TAGGED = re.compile(r"<think>.*?(?:</think>|\Z)|<tool_call>.*?(?:</tool_call>|\Z)|</?\w+>", re.S)
 
 
-def conclude(state: FocusState, turn: Turn | None, message: AIMessage | None, profile: Profile, config: FocusConfig) -> dict[str, Any]:
+def conclude(
+    state: FocusState, turn: Turn | None, message: AIMessage | None, profile: Profile, config: FocusConfig
+) -> dict[str, Any]:
     """The last fields of graph state, from the policy's last `turn` and the `message` it was read from.
 
     In a closing turn plain text counts as an answer too. A status set before (a policy that failed) stands.
@@ -55,7 +57,7 @@ def _limit(closing: str | None, config: FocusConfig) -> str:
     limits = {
         StopReason.ZOOM_LIMIT: f"the limit of {config.max_zooms} zooms (max_zooms) was reached",
         StopReason.TURN_LIMIT: f"the limit of {config.max_turns} turns (max_turns) was reached",
-        StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} visual tokens (max_visual_tokens) was reached",
+        StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} (max_visual_tokens) was reached",
         StopReason.TIME_LIMIT: f"the limit of {config.max_seconds:g} seconds (max_seconds) was reached",
         StopReason.REFUSED_LIMIT: f"{config.max_refused} calls in a row (max_refused) were refused",
     }

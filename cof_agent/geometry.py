@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from cof_agent.errors import ConfigError
@@ -96,7 +96,9 @@ def smart_resize(
     if width < 1 or height < 1:
         raise ConfigError(f"an image of {width}x{height} pixels has no area")
     if max(width, height) / min(width, height) > MAX_ASPECT:
-        raise ConfigError(f"an image of {width}x{height} pixels is too thin: the longer side may be at most {MAX_ASPECT} times the shorter")
+        raise ConfigError(
+            f"an image of {width}x{height} pixels is too thin: the longer side may be at most {MAX_ASPECT} times the shorter"
+        )
     w, h = round(width / factor) * factor, round(height / factor) * factor
     if w * h > max_pixels:
         shrink = math.sqrt((height * width) / max_pixels)
@@ -109,7 +111,7 @@ def smart_resize(
     return w, h
 
 
-class CoordinateSpace(str, Enum):
+class CoordinateSpace(StrEnum):
     """The unit in which a policy writes the coordinates of a view, origin top-left."""
 
     VIEW_PIXELS = "view_pixels"
@@ -234,7 +236,9 @@ class RegionRule:
         box = to_original((x1, y1, x2, y2), shown, frame)
         width, height = (x2 - x1, y2 - y1) if self.sized_by == "released" else box.size
         if max(width, height) / min(width, height) > self.max_aspect:
-            raise ConfigError(f"the region of {width}x{height} pixels is too thin: the longer side may be at most {self.max_aspect:g} times the shorter")
+            raise ConfigError(
+                f"the region of {width}x{height} pixels is too thin: the longer side may be at most {self.max_aspect:g} times the shorter"
+            )
         return box, sizes.fit((int(width * self.scale), int(height * self.scale)))
 
 

@@ -39,7 +39,9 @@ def build_graph(
     """
     if isinstance(policy, BaseChatModel):
         policy = Policy(policy, Profile(dialect="native"), policy._llm_type)
-    nodes = Nodes(policy, config or FocusConfig(), store if store is not None else MemoryStore(), limits or ImageLimits())
+    nodes = Nodes(
+        policy, config or FocusConfig(), store if store is not None else MemoryStore(), limits or ImageLimits()
+    )
     graph = StateGraph(FocusState, FocusConfig, input_schema=FocusInput, output_schema=FocusOutput)
     graph.add_node("observe", nodes.observe)
     graph.add_node("reason", RunnableLambda(nodes.reason, nodes.areason))

@@ -28,7 +28,7 @@ from cof_agent.store import ImageStore
 from cof_agent.tools import NotShownError, Sight, refusal, run_call
 from cof_agent.transcript import as_message, last_turn, pending_call
 from cof_agent.versions import versions
-from cof_agent.views import View, show_overview
+from cof_agent.views import View, keep_original, show_overview
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Nodes:
         usage = no_usage()
         blocks: list[Any] = [{"type": "text", "text": question}]
         if not views or original["sha256"] != state["original"]["sha256"]:
-            source = load_image(ImageRef.from_json(original), self.store, limits=self.limits)
+            source = load_image(ImageRef.from_json(original), self.store)
             shown = self.profile.overview.fit(source.ref.size)
             overview = show_overview(source, shown, self.profile.overview.tokens(shown), self.store)
             reset, views = [RemoveMessage(id=REMOVE_ALL_MESSAGES)], [overview.to_json()]
@@ -99,7 +99,7 @@ class Nodes:
         elif asked["type"] == "invalid_tool_call":
             message = refusal(asked["id"], asked["name"], str(asked["error"]))
         else:
-            source = load_image(ImageRef.from_json(state["original"]), self.store, limits=self.limits)
+            source = load_image(ImageRef.from_json(state["original"]), self.store)
             sight = Sight(source, [View.from_json(view) for view in views], self.store, self.profile, spare)
             try:
                 message = run_call(asked, sight)
@@ -139,9 +139,7 @@ class Nodes:
     def _original(self, state: FocusState) -> dict[str, Any]:
         image = state.get("image")
         if isinstance(image, str):
-            source = open_image(image, limits=self.limits)
-            self.store.put(source.ref, source.data)
-            return {**source.ref.to_json(), "source": source.source}
+            return keep_original(open_image(image, limits=self.limits), self.store)
         if isinstance(image, dict):
             ref = ImageRef.from_json(image)
             return {**ref.to_json(), "source": image.get("source") or ref.url}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Any, TypedDict, cast
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """How a run ended."""
 
     ANSWERED = "answered"
@@ -20,7 +20,7 @@ class Status(str, Enum):
     FAILED = "failed"
 
 
-class StopReason(str, Enum):
+class StopReason(StrEnum):
     """Why a run ended."""
 
     ANSWERED = "answered"
@@ -116,9 +116,7 @@ class FocusState(FocusInput, FocusOutput, total=False):
 
 
 def no_usage() -> Usage:
-    return Usage(
-        policy_calls=0, zooms=0, refused=0, visual_tokens=0, prompt_tokens=0, completion_tokens=0, seconds=0.0
-    )
+    return Usage(policy_calls=0, zooms=0, refused=0, visual_tokens=0, prompt_tokens=0, completion_tokens=0, seconds=0.0)
 
 
 def spent(usage: Usage, **more: float) -> Usage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -52,7 +52,7 @@ class ZoomArguments(BaseModel):
 
 class CropArguments(BaseModel):
     bbox_2d: Coordinates
-    view: int = Field(default=0, description="the image to cut from: 0 is the first image, 1 the first region, and so on")
+    view: int = Field(default=0, description="the image to cut from: 0 is the first image, 1 the first region, …")
 
 
 class NotShownError(ToolError):
@@ -113,14 +113,14 @@ def image_tools(profile: Profile, sight: Sight | None = None) -> list[BaseTool]:
         return sight
 
     def image_zoom_in_tool(bbox_2d: Coordinates, label: str | None = None) -> tuple[list[Any], dict[str, Any]]:
-        """Look closer at a region of the first image. The region comes back enlarged, with a margin around it, in the detail of the original photo."""
+        """Look closer at a region of the first image. It comes back enlarged, with a margin around it, in full detail."""
         return _shown(seen().look(bbox_2d, profile.zoom, "zoom", 0, label))
 
     def image_crop_tool(bbox_2d: Coordinates, view: int = 0) -> tuple[list[Any], dict[str, Any]]:
-        """Cut exactly this region out of any image shown so far and see it enlarged, in the detail of the original photo."""
+        """Cut exactly this region out of any image shown so far. It comes back enlarged, in full detail."""
         return _shown(seen().look(bbox_2d, profile.crop, "crop", view, None))
 
-    made = {
+    made: dict[str, tuple[Callable[..., Any], type[BaseModel]]] = {
         ZOOM: (image_zoom_in_tool, ZoomArguments),
         CROP: (image_crop_tool, CropArguments),
     }
@@ -168,7 +168,8 @@ def refusal(call_id: str | None, name: str | None, why: str) -> ToolMessage:
 
 def _validate(tool: BaseTool, arguments: Mapping[str, Any]) -> None:
     schema = tool.args_schema
-    assert isinstance(schema, type) and issubclass(schema, BaseModel)
+    assert isinstance(schema, type)
+    assert issubclass(schema, BaseModel)
     try:
         schema.model_validate(arguments)
     except ValidationError as error:

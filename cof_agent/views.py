@@ -45,6 +45,12 @@ class View:
         """The LangChain content block that stands for it in messages: a reference, never pixels."""
         return {"type": "image", "url": self.image.url, "mime_type": self.image.mime_type}
 
+    def describe(self) -> str:
+        """One line for people."""
+        label = f" “{self.label}”" if self.label else ""
+        width, height = self.shown
+        return f"view {self.index}, {self.kind}{label}: {self.box.as_list()} shown at {width}x{height}"
+
     def to_json(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
@@ -77,6 +83,12 @@ class View:
             raise TrajectoryError(f"not a view: {error}") from error
 
 
+def keep_original(source: SourceImage, store: ImageStore) -> dict[str, Any]:
+    """Put an original in `store`; returns its reference and source as plain JSON, for the `image` of graph state."""
+    store.put(source.ref, source.data)
+    return {**source.ref.to_json(), "source": source.source}
+
+
 def show_overview(source: SourceImage, shown: Size, tokens: int, store: ImageStore) -> View:
     """Render the whole image at `shown` pixels, keep it in `store` and return its view (index 0)."""
     data, ref = encode_view(source.overview(shown))
@@ -95,7 +107,7 @@ def show_region(
     kind: ViewKind,
     label: str | None = None,
 ) -> View:
-    """Cut `box` (original pixels) from the original, show it at `shown` pixels, keep it in `store`, return its view."""
+    """Cut `box` (original pixels) from the original, show it at `shown` pixels, keep it in `store`."""
     data, ref = encode_view(source.region(box, shown))
     store.put(ref, data)
     return View(index, kind, box, shown, tokens, ref, label)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -106,11 +106,12 @@ def _lenient_json(text: str) -> Any:
     text = text[start:]
     end = max(text.rfind("}"), text.rfind("]")) + 1
     mended = _TRAILING_COMMA.sub(r"\1", text)
-    for attempt in (
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: json.JSONDecoder().raw_decode(text)[0],
         lambda: json.JSONDecoder().raw_decode(mended)[0],
         lambda: _plain(ast.literal_eval(text[:end])),
-    ):
+    )
+    for attempt in attempts:
         try:
             return attempt()
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):

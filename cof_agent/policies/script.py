@@ -39,7 +39,9 @@ class ScriptedModel(BaseChatModel):
     ) -> ChatResult:
         position = sum(isinstance(message, AIMessage) for message in messages)
         if position >= len(self.turns):
-            raise PolicyError(f"the script has {len(self.turns)} turns and turn {position + 1} was asked for: add turns")
+            raise PolicyError(
+                f"the script has {len(self.turns)} turns and turn {position + 1} was asked for: add turns"
+            )
         return ChatResult(generations=[ChatGeneration(message=AIMessage(self.turns[position]))])
 
 

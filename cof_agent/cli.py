@@ -1,0 +1,231 @@
+"""The command line: `cof-agent ask`, `chat`, `doctor`. Heavy imports live inside the command that needs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cof_agent.errors import CofError, ConfigError, ImageError
+
+if TYPE_CHECKING:
+    from cof_agent.agent import ChainOfFocus, FocusResult
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Ask questions about an image: it looks, zooms where it must, and answers with the regions that prove it.",
+)
+
+EXIT_CODES = {"answered": 0, "declined": 3, "budget": 3, "failed": 1}
+USAGE = 2
+INTERRUPTED = 130
+
+ImageArgument = Annotated[str, typer.Argument(help="A path, or an http(s):, file: or data: URL.")]
+PolicyOption = Annotated[
+    str, typer.Option("--policy", "-p", envvar="COF_POLICY", help="reader, or script:FILE.", show_default=True)
+]
+ProfileOption = Annotated[Path | None, typer.Option(help="A profile (JSON) in place of the policy's own.")]
+SaveOption = Annotated[Path | None, typer.Option(help="Append the trajectory and its images to this directory.")]
+ZoomsOption = Annotated[int | None, typer.Option(min=0, help="Regions it may look at; 0: first look only. Default: 6.")]
+SecondsOption = Annotated[float | None, typer.Option(min=0.001, help="Time limit of a question. Default: 300.")]
+PrivateOption = Annotated[bool, typer.Option("--allow-private-hosts", help="Let URLs lead to private addresses.")]
+ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view in the terminal.")]
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+@app.command()
+def ask(
+    image: ImageArgument,
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    policy: PolicyOption = "reader",
+    profile: ProfileOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    save: SaveOption = None,
+    max_zooms: ZoomsOption = None,
+    max_seconds: SecondsOption = None,
+    allow_private_hosts: PrivateOption = False,
+    show: ShowOption = False,
+) -> None:
+    """Answer one question about an image. Exit code 0 answered, 3 declined or out of budget, 1 failed, 2 usage."""
+    try:
+        agent = _agent(policy, profile, save, max_zooms, max_seconds, allow_private_hosts)
+        result = _watch(agent, image, question, show=show)
+    except ImageError as error:
+        if as_json:
+            typer.echo(json.dumps(_no_image(image, policy, str(error)), ensure_ascii=False))
+        raise _stop(error, EXIT_CODES["failed"]) from error
+    except ConfigError as error:
+        raise _stop(error, USAGE) from error
+    except CofError as error:
+        raise _stop(error, EXIT_CODES["failed"]) from error
+    except KeyboardInterrupt as interrupt:
+        raise _stop("interrupted: nothing was answered", INTERRUPTED) from interrupt
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
+    else:
+        _print_result(result)
+    raise typer.Exit(EXIT_CODES[result.status.value])
+
+
+@app.command()
+def chat(
+    image: ImageArgument,
+    question: Annotated[
+        list[str] | None, typer.Option("--question", "-q", help="Ask this and leave; may be repeated.")
+    ] = None,
+    policy: PolicyOption = "reader",
+    profile: ProfileOption = None,
+    save: SaveOption = None,
+    max_zooms: ZoomsOption = None,
+    max_seconds: SecondsOption = None,
+    allow_private_hosts: PrivateOption = False,
+    show: ShowOption = False,
+) -> None:
+    """Ask several questions about an image; what was seen for one is kept for the next.
+
+    Reads questions from standard input. Commands: /views, /save [DIR], /image PATH, /help, /quit.
+    """
+    from cof_agent.chat import Chat
+
+    try:
+        agent = _agent(policy, profile, save, max_zooms, max_seconds, allow_private_hosts, threads=True)
+        code = Chat(agent, image, lambda *args: _watch(agent, *args, show=show), _print_result).run(_lines(question))
+    except ConfigError as error:
+        raise _stop(error, USAGE) from error
+    except CofError as error:
+        raise _stop(error, EXIT_CODES["failed"]) from error
+    except KeyboardInterrupt as interrupt:
+        kept = f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"
+        raise _stop(f"interrupted: {kept}", INTERRUPTED) from interrupt
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """List which extras are installed, which policies can run here, and how to enable the others."""
+    from cof_agent.doctor import diagnose, print_diagnosis
+
+    diagnosis = diagnose()
+    if as_json:
+        typer.echo(json.dumps(diagnosis))
+    else:
+        print_diagnosis(diagnosis)
+
+
+def _agent(
+    policy: str,
+    profile: Path | None,
+    save: Path | None,
+    max_zooms: int | None,
+    max_seconds: float | None,
+    allow_private_hosts: bool,
+    *,
+    threads: bool = False,
+) -> ChainOfFocus:
+    from langgraph.checkpoint.memory import InMemorySaver
+
+    from cof_agent.agent import ChainOfFocus
+    from cof_agent.config import FocusConfig
+    from cof_agent.images import ImageLimits
+    from cof_agent.policies import load_policy
+    from cof_agent.profile import Profile
+
+    limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
+    return ChainOfFocus(
+        load_policy(policy, profile=Profile.load(profile) if profile else None),
+        config=FocusConfig.model_validate({name: value for name, value in limits.items() if value is not None}),
+        limits=ImageLimits(allow_private_hosts=allow_private_hosts),
+        checkpointer=InMemorySaver() if threads else None,
+        save=save,
+    )
+
+
+def _watch(
+    agent: ChainOfFocus, image: str | None, question: str, thread_id: str | None = None, *, show: bool
+) -> FocusResult:
+    """Run a question to its end, telling on standard error what is being looked at."""
+    from rich.console import Console
+
+    from cof_agent.agent import FocusResult
+    from cof_agent.pictures import in_characters
+
+    console = Console(stderr=True, highlight=False)
+    result: FocusResult | None = None
+    with console.status("looking…"):
+        for event in agent.stream(image, question, thread_id=thread_id):
+            if isinstance(event, FocusResult):
+                result = event
+                continue
+            view = event.view
+            if event.thought:
+                console.print(event.thought, style="dim", markup=False)
+            console.print(view.describe(), style="cyan", markup=False)
+            if show:
+                data = agent.store.get(view.image)
+                console.print(in_characters(data, columns=min(72, console.width)))
+    assert result is not None, "a stream ends with its result"
+    return result
+
+
+def _print_result(result: FocusResult) -> None:
+    if result.answer is not None:
+        typer.echo(result.answer)
+    else:
+        typer.echo(f"{result.status.value} ({result.stop_reason.value}): {result.message}", err=True)
+    for item in result.evidence:
+        where = "last looked at" if item.source == "last_view" else "evidence"
+        typer.echo(f"{where}: {list(item.box)} in the original, seen in view {item.view}", err=True)
+    if result.saved:
+        typer.echo(f"saved to {result.saved}", err=True)
+
+
+def _lines(questions: list[str] | None) -> Iterator[str]:
+    """The questions given, else lines from standard input, with a prompt when that is a terminal."""
+    if questions:
+        yield from questions
+        return
+    if not sys.stdin.isatty():
+        yield from sys.stdin
+        return
+    import readline  # noqa: F401  # editing and history for input()
+
+    while True:
+        try:
+            yield input("> ")
+        except EOFError:
+            return
+
+
+def _no_image(image: str, policy: str, message: str) -> dict[str, Any]:
+    """What `--json` prints when there is nothing to look at."""
+    from cof_agent.fetch import public_name
+
+    source = public_name(image) if image.startswith(("http:", "https:")) else image[:200]
+    return {
+        "answer": None,
+        "status": "failed",
+        "stop_reason": "image_error",
+        "message": message,
+        "image": {"source": source, "width": None, "height": None},
+        "views": [],
+        "evidence": [],
+        "usage": None,
+        "policy": policy,
+        "dialect": None,
+        "trajectory": None,
+    }
+
+
+def _stop(why: object, code: int) -> typer.Exit:
+    typer.echo(f"cof-agent: {why}", err=True)
+    return typer.Exit(code)

@@ -1,0 +1,81 @@
+"""What is installed here and what it makes possible, read from the package's own metadata."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from typing import Any
+
+from packaging.requirements import Requirement
+
+_PACKAGE = "cof-agent"
+_POLICIES = {
+    "reader": ("reader", "answers questions about text visible in photos, offline"),
+    "script:FILE": (None, "replays given turns, for tests and examples"),
+}
+"""Each policy's extra, and what it does."""
+
+
+def diagnose() -> dict[str, Any]:
+    """Python, versions, extras with what each lacks, and policies with what each needs, as plain JSON."""
+    names = metadata(_PACKAGE).get_all("Provides-Extra") or []
+    extras = {name: {"missing": sorted(set(_missing(name))), "install": _install(name)} for name in names}
+    return {
+        "python": platform.python_version(),
+        _PACKAGE: version(_PACKAGE),
+        "extras": extras,
+        "policies": {
+            spec: {
+                "ready": extra is None or not extras[extra]["missing"],
+                "what": what,
+                "install": _install(extra) if extra else None,
+            }
+            for spec, (extra, what) in _POLICIES.items()
+        },
+    }
+
+
+def _install(extra: str) -> str:
+    return f'pip install "{_PACKAGE}[{extra}]"'
+
+
+def _missing(extra: str) -> Iterator[str]:
+    """The requirements of an extra that are not installed, or not in a version that will do."""
+    for line in requires(_PACKAGE) or []:
+        requirement = Requirement(line)
+        if not requirement.marker or not requirement.marker.evaluate({"extra": extra}):
+            continue
+        if requirement.name == _PACKAGE:
+            for other in requirement.extras:
+                yield from _missing(other)
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            yield str(requirement.name)
+        else:
+            if not requirement.specifier.contains(installed, prereleases=True):
+                yield f"{requirement.name}{requirement.specifier} (installed: {installed})"
+
+
+def print_diagnosis(diagnosis: dict[str, Any]) -> None:
+    """The diagnosis as two tables on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"{_PACKAGE} {diagnosis[_PACKAGE]}, Python {diagnosis['python']}", highlight=False)
+    policies = Table("policy", "here", "what it does", "to enable", title="Policies", title_justify="left")
+    for spec, policy in diagnosis["policies"].items():
+        policies.add_row(
+            spec, "ready" if policy["ready"] else "no", policy["what"], "" if policy["ready"] else policy["install"]
+        )
+    extras = Table("extra", "here", "missing", "to enable", title="Extras", title_justify="left")
+    for name, extra in diagnosis["extras"].items():
+        lacking = extra["missing"]
+        extras.add_row(name, "no" if lacking else "ready", ", ".join(lacking), extra["install"] if lacking else "")
+    for table in (policies, extras):
+        for column in table.columns:
+            column.overflow = "fold"
+        console.print(table, markup=False)

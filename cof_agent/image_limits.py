@@ -1,0 +1,58 @@
+"""What an image source may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cof_agent.errors import ConfigError, ImageError
+from cof_agent.geometry import MAX_ASPECT, Size
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """Bounds that `open_image` keeps. Raises ConfigError for a bound below its minimum."""
+
+    max_bytes: int = 256 * 2**20
+    """Largest encoded image, in bytes as received (and once more after HTTP decompression)."""
+    max_pixels: int = 178_000_000
+    """Largest width x height. Pillow's own process-wide limit is neither used nor changed."""
+    max_aspect: float = MAX_ASPECT
+    """Largest longer side over shorter side."""
+    http_seconds: float = 20.0
+    """Wall-clock time for fetching a URL, from the name look-up to the last byte, redirects included."""
+    max_redirects: int = 3
+    """Most redirects followed for one URL."""
+    allow_private_hosts: bool = False
+    """Whether a URL may lead to an address that is not public: loopback, private, link-local and the like."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_bytes", "max_pixels", "max_aspect"):
+            if not getattr(self, name) >= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}: it must be at least 1")
+        if not self.http_seconds > 0:
+            raise ConfigError(f"http_seconds is {self.http_seconds!r}: it must be above 0")
+        if self.max_redirects < 0:
+            raise ConfigError(f"max_redirects is {self.max_redirects!r}: it must not be negative")
+
+    def check_bytes(self, count: int, source: str) -> None:
+        """Raise ImageError when an encoded image of `count` bytes is too large."""
+        if count > self.max_bytes:
+            raise ImageError(
+                f"{source} is larger than {self.max_bytes:,} bytes: save it smaller, or raise max_bytes in ImageLimits"
+            )
+
+    def check_size(self, size: Size, source: str) -> None:
+        """Raise ImageError when an image of `size` pixels is too large, too thin or has no area."""
+        width, height = size
+        if width < 1 or height < 1:
+            raise ImageError(f"{source} has no pixels ({width}x{height}): use another file")
+        if width * height > self.max_pixels:
+            raise ImageError(
+                f"{source} has {width}x{height} = {width * height:,} pixels, over the limit of {self.max_pixels:,}: "
+                "shrink or cut it, or raise max_pixels in ImageLimits"
+            )
+        if max(size) > self.max_aspect * min(size):
+            raise ImageError(
+                f"{source} of {width}x{height} pixels is too thin: the longer side may be at most "
+                f"{self.max_aspect:g} times the shorter one; cut it into pieces"
+            )

@@ -1,0 +1,179 @@
+"""Images from anywhere, upright and RGB over white, shown at any size and cut at native resolution."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import os
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from PIL import Image
+
+from cof_agent.decode_turns import decode_turns
+from cof_agent.errors import ImageError
+from cof_agent.geometry import Box, Size
+from cof_agent.image_limits import ImageLimits
+from cof_agent.image_ref import ImageRef
+from cof_agent.image_sources import receive
+from cof_agent.pixels import Decoded, Encoded, flatten, jpeg_scale, orientation_of, reason, to_upright
+from cof_agent.store import ImageStore
+
+__all__ = ["ImageLimits", "ImageRef", "ImageSource", "SourceImage", "encode_view", "load_image", "open_image"]
+
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image"
+"""A path, a `file:`, `http:`, `https:` or `data:` URL, encoded bytes, or a PIL image."""
+
+_USUAL_OVERVIEW_PIXELS = 1280 * 28 * 28
+"""The default overview budget: the scale at which a JPEG is decoded when it is opened suits an overview this large."""
+
+_LARGEST_PNG_VIEW = 512 * 512
+"""Views up to this many pixels stay lossless; above, PNG is several times larger than JPEG for no visible gain."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """An original image: its encoded bytes and what they are. Pixels are decoded when asked for and cached."""
+
+    ref: ImageRef
+    data: bytes = field(repr=False, compare=False)
+    """As received; PNG bytes of the upright RGB pixels where the source was a PIL image."""
+    source: str
+    """What to call it in messages for people: short, without passwords."""
+
+    def overview(self, size: Size) -> Image.Image:
+        """The whole image at `size` (width, height), Lanczos, RGB. A JPEG is decoded at reduced scale where that does.
+
+        Raises ImageError when the data cannot be decoded to the size that the reference states.
+        """
+        scale = jpeg_scale(self.ref.size, size) if self.ref.mime_type == "image/jpeg" else 1
+        return self._render(None, size, scale)
+
+    def region(self, box: Box, size: Size) -> Image.Image:
+        """`box` (original upright pixels), cut at native resolution and shown at `size` (width, height), Lanczos, RGB.
+
+        Raises ImageError when the box leaves the image, or the data cannot be decoded.
+        """
+        if not Box.whole(self.ref.size).contains(box):
+            raise ImageError(
+                f"box {box.as_list()} leaves {self.source} of {self.ref.width}x{self.ref.height} pixels: clip it first"
+            )
+        return self._render(box, size, 1)
+
+    def _render(self, box: Box | None, size: Size, scale: int) -> Image.Image:
+        encoded = Encoded(self.data, self.source, _unlimited(self.ref.size))
+        if sorted(encoded.size) != sorted(self.ref.size):
+            raise self._mismatch(encoded.size)
+        with decode_turns().turn(encoded.decoding_bytes(scale)):
+            decoded = _decode(self.ref.sha256, encoded, scale)
+            if decoded.upright != self.ref.size:
+                raise self._mismatch(decoded.upright)
+            return decoded.overview(size) if box is None else decoded.region(box, size)
+
+    def _mismatch(self, found: Size) -> ImageError:
+        return ImageError(
+            f"{self.source} has {found[0]}x{found[1]} pixels, but its reference says "
+            f"{self.ref.width}x{self.ref.height}: open the image again"
+        )
+
+
+def open_image(source: ImageSource, *, limits: ImageLimits | None = None) -> SourceImage:
+    """Read an image, check it against `limits` (default: `ImageLimits()`) and decode all of its data once.
+
+    Of an animation the first frame counts; of a PIL image the current one. Raises ImageError, naming the source and
+    what to do, when it cannot be read, is truncated, or is outside of the limits.
+    """
+    limits = limits or ImageLimits()
+    if isinstance(source, Image.Image):
+        return _from_pil(source, limits)
+    received = receive(source, limits)
+    encoded = Encoded(received.data, received.name, limits)
+    sha256 = hashlib.sha256(received.data).hexdigest()
+    scale = jpeg_scale(encoded.size, _usual_overview(encoded.size)) if encoded.is_jpeg else 1
+    with decode_turns().turn(encoded.decoding_bytes(scale)):
+        decoded = _decode(sha256, encoded, scale)
+    limits.check_size(decoded.upright, received.name)
+    return SourceImage(ImageRef(sha256, decoded.mime_type, *decoded.upright), received.data, received.name)
+
+
+def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None = None) -> SourceImage:
+    """The original that `store` keeps under `ref`, not decoded yet.
+
+    Raises ImageError when it is missing, is not what the reference names, or is outside of `limits`.
+    """
+    limits = limits or ImageLimits()
+    limits.check_size(ref.size, ref.url)
+    data = store.get(ref)
+    limits.check_bytes(len(data), ref.url)
+    # The hash of a PIL image is that of its pixels; such an image is always kept as PNG, which checks itself.
+    if ref.mime_type != "image/png" and hashlib.sha256(data).hexdigest() != ref.sha256:
+        raise ImageError(
+            f"{ref.url} in {store!r} holds other content than its hash says: delete it and open the image again"
+        )
+    return SourceImage(ref, data, ref.url)
+
+
+def encode_view(image: Image.Image) -> tuple[bytes, ImageRef]:
+    """An RGB view ready to send: PNG up to an area of 512x512 pixels, else JPEG of quality 95 at full chroma.
+
+    The reference holds the hash of the encoded bytes.
+    """
+    buffer = io.BytesIO()
+    if image.width * image.height <= _LARGEST_PNG_VIEW:
+        mime_type = "image/png"
+        image.save(buffer, "PNG")
+    else:
+        mime_type = "image/jpeg"
+        image.save(buffer, "JPEG", quality=95, subsampling=0)
+    data = buffer.getvalue()
+    return data, ImageRef(hashlib.sha256(data).hexdigest(), mime_type, image.width, image.height)
+
+
+def _decode(sha256: str, encoded: Encoded, scale: int) -> Decoded:
+    """The image at 1/`scale`, from the cache if it is there. To be called in one's turn."""
+    turns = decode_turns()
+    decoded = turns.recall((sha256, scale))
+    if decoded is None:
+        decoded = encoded.decode(scale)
+        turns.remember((sha256, scale), decoded)
+    return decoded
+
+
+def _usual_overview(full: Size) -> Size:
+    shrink = math.sqrt(max(1.0, full[0] * full[1] / _USUAL_OVERVIEW_PIXELS))
+    return round(full[0] / shrink), round(full[1] / shrink)
+
+
+def _unlimited(size: Size) -> ImageLimits:
+    """Limits that an image of `size`, which was accepted once, keeps."""
+    return ImageLimits(max_pixels=size[0] * size[1], max_aspect=math.inf)
+
+
+def _from_pil(image: Image.Image, limits: ImageLimits) -> SourceImage:
+    name = f"PIL image ({image.mode}, {image.width}x{image.height})"
+    limits.check_size(image.size, name)
+    with decode_turns().turn(10 * image.width * image.height):
+        try:
+            image.load()
+            upright = to_upright(image, orientation_of(image))
+            sha256 = _hash_of_pixels(upright)
+            flat = flatten(upright).convert("RGB")
+        except Exception as error:  # Decoders raise nearly every exception for damaged data.
+            raise ImageError(f"{name} cannot be decoded ({reason(error)}): open it again") from error
+        flat.info = {}
+        buffer = io.BytesIO()
+        flat.save(buffer, "PNG", compress_level=1)
+        data = buffer.getvalue()
+        limits.check_bytes(len(data), name)
+        ref = ImageRef(sha256, "image/png", *flat.size)
+        decode_turns().remember((sha256, 1), Decoded(flat, flat.size, 1, 1, "image/png"))
+    return SourceImage(ref, data, name)
+
+
+def _hash_of_pixels(image: Image.Image) -> str:
+    digest = hashlib.sha256(f"{image.mode} {image.width} {image.height}\n".encode())
+    for part in (image.getpalette("RGBA") or [], image.info.get("transparency")):
+        digest.update(f"{part!r}\n".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The loop at home in other frameworks. One file a host."""

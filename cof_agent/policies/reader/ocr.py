@@ -1,0 +1,184 @@
+"""RapidOCR behind a small surface: lines of text with their boxes in the pixels of one view.
+
+The models are loaded once per process and used by one thread at a time. Results are cached by the view's bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import math
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cof_agent.errors import MissingExtraError, PolicyError
+from cof_agent.geometry import Corners, Size
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+THREADS = 2
+CACHED_READINGS = 64
+CACHED_PICTURES = 12
+TILE_OVERLAP = 0.08
+"""Tiles of the deep pass share this part of the view's sides."""
+
+_SETTINGS: dict[str, Any] = {
+    "Global.log_level": "critical",
+    "Global.use_cls": False,  # it turns short upright numbers upside down more often than it mends a line
+    "Global.text_score": 0.0,  # doubtful lines are where to look closer
+    "Global.max_side_len": 4096,
+    "Det.thresh": 0.3,
+    "Det.box_thresh": 0.3,  # a faint response is worth a look too
+    "Rec.rec_batch_num": 4,
+    "EngineConfig.onnxruntime.intra_op_num_threads": THREADS,
+    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+}
+
+Point = tuple[float, float]
+Quad = tuple[Point, Point, Point, Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text as it was read."""
+
+    text: str
+    confidence: float
+    """Mean probability of its characters, 0.0 to 1.0."""
+    quad: Quad
+    """Corners in view pixels: top left, top right, bottom right, bottom left of the text, which may be tilted."""
+
+    @property
+    def box(self) -> Corners:
+        """The upright box around it, in view pixels."""
+        xs, ys = [x for x, _ in self.quad], [y for _, y in self.quad]
+        return min(xs), min(ys), max(xs), max(ys)
+
+    @property
+    def height(self) -> float:
+        """Height of the text in view pixels: the side across the direction of reading."""
+        (a, b, c, d) = self.quad
+        along = (math.dist(a, b) + math.dist(d, c)) / 2
+        across = (math.dist(a, d) + math.dist(b, c)) / 2
+        return along if across > 1.5 * along and len(self.text) > 2 else across
+
+
+class TextReader:
+    """Reads views. Use :func:`shared_reader`, not an instance of your own: loading takes about a second."""
+
+    def __init__(self) -> None:
+        try:
+            from rapidocr import RapidOCR
+        except ImportError as error:
+            raise MissingExtraError.for_extra("reader", "the policy `reader`") from error
+        self._engine = RapidOCR(params=_SETTINGS)
+        self._lock = threading.Lock()
+        self._readings: OrderedDict[tuple[str, int], tuple[Line, ...]] = OrderedDict()
+        self._pictures: OrderedDict[str, Image] = OrderedDict()
+
+    def picture(self, data: bytes) -> Image:
+        """The decoded view, RGB. Raises PolicyError when it is no image."""
+        from PIL import Image
+
+        key = hashlib.sha256(data).hexdigest()
+        with self._lock:
+            if key not in self._pictures:
+                try:
+                    with Image.open(io.BytesIO(data)) as opened:
+                        self._pictures[key] = opened.convert("RGB")
+                except OSError as error:
+                    raise PolicyError(f"a view of {len(data)} bytes is not an image: {error}") from error
+            return _touch(self._pictures, key, CACHED_PICTURES)
+
+    def read(self, data: bytes, *, enlarge: int = 1) -> tuple[Line, ...]:
+        """Lines of the encoded view, in view pixels.
+
+        `enlarge` 1 reads the view as it is. `enlarge` 2 is the deep pass: the view in four overlapping tiles, each at
+        twice its size, which finds and reads smaller text in four times the work.
+        """
+        key, picture = (hashlib.sha256(data).hexdigest(), enlarge), self.picture(data)
+        with self._lock:
+            if key not in self._readings:
+                self._readings[key] = self._whole(picture) if enlarge == 1 else self._tiled(picture, enlarge)
+            return _touch(self._readings, key, CACHED_READINGS)
+
+    def _whole(self, picture: Image) -> tuple[Line, ...]:
+        import numpy as np
+
+        found = self._engine(np.asarray(picture)[:, :, ::-1])
+        boxes, texts, scores = (getattr(found, name, None) for name in ("boxes", "txts", "scores"))
+        if boxes is None or texts is None or scores is None:
+            return ()
+        return tuple(
+            Line(text.strip(), round(float(score), 4), _quad(corners))
+            for corners, text, score in zip(boxes, texts, scores, strict=True)
+            if text.strip()
+        )
+
+    def _tiled(self, picture: Image, enlarge: int) -> tuple[Line, ...]:
+        from PIL import Image
+
+        lines: list[Line] = []
+        for x1, y1, x2, y2 in _tiles(picture.size):
+            size = ((x2 - x1) * enlarge, (y2 - y1) * enlarge)
+            tile = picture.crop((x1, y1, x2, y2)).resize(size, Image.Resampling.LANCZOS)
+            for line in self._whole(tile):
+                left, top, right, bottom = line.box
+                cut = (
+                    (x1 > 0 and left <= 4)
+                    or (y1 > 0 and top <= 4)
+                    or (x2 < picture.width and right >= size[0] - 4)
+                    or (y2 < picture.height and bottom >= size[1] - 4)
+                )
+                if not cut:
+                    a, b, c, d = [(x / enlarge + x1, y / enlarge + y1) for x, y in line.quad]
+                    lines.append(Line(line.text, line.confidence, (a, b, c, d)))
+        return tuple(lines)
+
+
+def _tiles(size: Size) -> list[tuple[int, int, int, int]]:
+    """Four overlapping tiles, or the whole where it is small."""
+    width, height = size
+    if width * height <= 400_000:
+        return [(0, 0, width, height)]
+    wide, high = round(width * (0.5 + TILE_OVERLAP)), round(height * (0.5 + TILE_OVERLAP))
+    return [(x, y, x + wide, y + high) for y in (0, height - high) for x in (0, width - wide)]
+
+
+def _quad(corners: Any) -> Quad:
+    a, b, c, d = ((float(x), float(y)) for x, y in corners)
+    return a, b, c, d
+
+
+def _touch[V, K](cache: OrderedDict[K, V], key: K, keep: int) -> V:
+    """The entry, now the newest; the oldest beyond `keep` go."""
+    cache.move_to_end(key)
+    value = cache[key]
+    while len(cache) > keep:
+        cache.popitem(last=False)
+    return value
+
+
+_shared: TextReader | None = None
+_loading = threading.Lock()
+
+
+def shared_reader() -> TextReader:
+    """The process's one reader, loaded at the first call. Raises MissingExtraError without the extra `reader`."""
+    global _shared
+    with _loading:
+        if _shared is None:
+            _shared = TextReader()
+        return _shared
+
+
+def decode_base64(text: str) -> bytes:
+    """Bytes of a base64 string. Raises PolicyError when it is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise PolicyError(f"a view is not base64: {error}") from error
