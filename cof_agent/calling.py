@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -18,44 +18,67 @@ from cof_agent.errors import PolicyError
 class OutOfTimeError(PolicyError):
     """The policy did not reply within the time the run has left."""
 
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the policy did not reply within {seconds:.1f} seconds")
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type[OutOfTimeError], tuple[float]]:
+        return type(self), (self.seconds,)
+
 
 def call(model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableConfig, seconds: float) -> AIMessage:
     """What `model` replies to `prompt`. Raises OutOfTimeError after `seconds`.
 
     Python cannot stop a thread: the abandoned call may go on in a daemon thread of its own.
     """
-    done: Future[BaseMessage] = Future()
-    context = contextvars.copy_context()
-
-    def work() -> None:
-        try:
-            done.set_result(context.run(model.invoke, list(prompt), config))
-        except BaseException as error:  # whatever it is belongs to the caller's thread
-            done.set_exception(error)
-
-    threading.Thread(target=work, name="cof-policy-call", daemon=True).start()
-    try:
-        return _reply(done.result(timeout=seconds))
-    except TimeoutError as error:
-        if done.done():
-            raise  # the policy's own
-        raise OutOfTimeError(f"the policy did not reply within {seconds:.1f} seconds") from error
+    if seconds <= 0:
+        raise OutOfTimeError(seconds)
+    reply = _in_thread(model, prompt, config)
+    if not wait([reply], timeout=min(seconds, threading.TIMEOUT_MAX)).done:
+        raise OutOfTimeError(seconds)
+    return _checked(reply.result())
 
 
 async def acall(
     model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableConfig, seconds: float
 ) -> AIMessage:
     """:func:`call` for asyncio; a call that runs out of time is cancelled."""
+    if seconds <= 0:
+        raise OutOfTimeError(seconds)
     try:
         async with asyncio.timeout(seconds) as limit:
-            return _reply(await model.ainvoke(list(prompt), config))
+            if _is_async(model):
+                return _checked(await model.ainvoke(list(prompt), config))
+            # LangChain would use asyncio's own threads, and the process could not end before an abandoned call.
+            return _checked(await asyncio.wrap_future(_in_thread(model, prompt, config)))
     except TimeoutError as error:
         if not limit.expired():
             raise  # the policy's own
-        raise OutOfTimeError(f"the policy did not reply within {seconds:.1f} seconds") from error
+        raise OutOfTimeError(seconds) from error
 
 
-def _reply(message: BaseMessage) -> AIMessage:
+def _in_thread(model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableConfig) -> Future[BaseMessage]:
+    reply: Future[BaseMessage] = Future()
+    reply.set_running_or_notify_cancel()
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            reply.set_result(context.run(model.invoke, list(prompt), config))
+        except BaseException as error:  # whatever it is belongs to the caller's thread
+            reply.set_exception(error)
+
+    threading.Thread(target=work, name="cof-policy-call", daemon=True).start()
+    return reply
+
+
+def _is_async(model: BaseChatModel) -> bool:
+    """Whether the model has an asyncio implementation of its own."""
+    own = type(model)
+    return own._agenerate is not BaseChatModel._agenerate or own._astream is not BaseChatModel._astream
+
+
+def _checked(message: BaseMessage) -> AIMessage:
     if not isinstance(message, AIMessage):
         raise PolicyError(f"the policy replied with a {type(message).__name__}, not an AIMessage")
     return message

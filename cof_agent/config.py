@@ -20,7 +20,12 @@ class FocusConfig(BaseModel):
     """Visual tokens kept in one conversation: beyond it the oldest regions become a line of text in the prompt."""
     max_refused: int = Field(default=3, ge=1)
     """Refused calls in a row."""
-    max_seconds: float = Field(default=300.0, gt=0)
+    max_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     """Wall-clock seconds, whether spent in the policy or in the tools."""
     closing_share: float = Field(default=0.2, ge=0, lt=1)
     """Share of `max_seconds` kept back for the closing turn."""
+
+    @property
+    def working_seconds(self) -> float:
+        """`max_seconds` without what is kept back for the closing turn."""
+        return self.max_seconds * (1 - self.closing_share)

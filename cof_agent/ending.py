@@ -57,7 +57,7 @@ def _limit(closing: str | None, config: FocusConfig) -> str:
     limits = {
         StopReason.ZOOM_LIMIT: f"the limit of {config.max_zooms} zooms (max_zooms) was reached",
         StopReason.TURN_LIMIT: f"the limit of {config.max_turns} turns (max_turns) was reached",
-        StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} (max_visual_tokens) was reached",
+        StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} visual tokens (max_visual_tokens) was reached",
         StopReason.TIME_LIMIT: f"the limit of {config.max_seconds:g} seconds (max_seconds) was reached",
         StopReason.REFUSED_LIMIT: f"{config.max_refused} calls in a row (max_refused) were refused",
     }
@@ -70,11 +70,10 @@ def _evidence(state: FocusState, turn: Turn | None, message: AIMessage | None, p
     if given:
         return given
     overview = views[0]
-    pointed = [
-        profile.coordinates.to_view(corners, overview.shown)
-        for corners in (turn.pointed if turn else ())
-        if corners[0] < corners[2] and corners[1] < corners[3]
-    ]
+    (width, height), written = overview.shown, turn.pointed if turn else ()
+    corners = [profile.coordinates.to_view(box, overview.shown) for box in written]
+    clipped = [(max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)) for x1, y1, x2, y2 in corners]
+    pointed = [(x1, y1, x2, y2) for x1, y1, x2, y2 in clipped if x1 < x2 and y1 < y2]
     if pointed:
         boxes = [to_original(corners, overview.shown, overview.box) for corners in pointed]
         return [Evidence(view=0, box=box.as_list(), source="policy") for box in boxes]

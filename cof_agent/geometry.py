@@ -97,7 +97,7 @@ def smart_resize(
         raise ConfigError(f"an image of {width}x{height} pixels has no area")
     if max(width, height) / min(width, height) > MAX_ASPECT:
         raise ConfigError(
-            f"an image of {width}x{height} pixels is too thin: the longer side may be at most {MAX_ASPECT} times the shorter"
+            f"an image of {width}x{height} pixels is too thin: its longer side may be {MAX_ASPECT} times the other"
         )
     w, h = round(width / factor) * factor, round(height / factor) * factor
     if w * h > max_pixels:
@@ -137,8 +137,9 @@ class CoordinateSpace(StrEnum):
 
 
 def _scale(corners: Sequence[float], old: tuple[float, float], new: tuple[float, float]) -> Corners:
-    (x1, y1, x2, y2), (sx, sy) = corners, (new[0] / old[0], new[1] / old[1])
-    return x1 * sx, y1 * sy, x2 * sx, y2 * sy
+    x1, y1, x2, y2 = corners
+    # Multiplied first: 1000 thousandths of a width are then exactly that width.
+    return x1 * new[0] / old[0], y1 * new[1] / old[1], x2 * new[0] / old[0], y2 * new[1] / old[1]
 
 
 def to_original(corners: Sequence[float], shown: Size, frame: Box) -> Box:
@@ -237,7 +238,8 @@ class RegionRule:
         width, height = (x2 - x1, y2 - y1) if self.sized_by == "released" else box.size
         if max(width, height) / min(width, height) > self.max_aspect:
             raise ConfigError(
-                f"the region of {width}x{height} pixels is too thin: the longer side may be at most {self.max_aspect:g} times the shorter"
+                f"the region of {width}x{height} pixels is too thin: "
+                f"its longer side may be at most {self.max_aspect:g} times the other"
             )
         return box, sizes.fit((int(width * self.scale), int(height * self.scale)))
 

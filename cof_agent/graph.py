@@ -18,7 +18,7 @@ from cof_agent.policies import Policy
 from cof_agent.profile import Profile
 from cof_agent.state import FocusInput, FocusOutput, FocusState
 from cof_agent.store import ImageStore, MemoryStore
-from cof_agent.transcript import pending_call
+from cof_agent.transcript import pending_calls
 
 FocusGraph: TypeAlias = CompiledStateGraph[FocusState, FocusConfig, FocusInput, FocusOutput]
 
@@ -61,9 +61,9 @@ def after_reason(state: FocusState) -> Literal["reason", "zoom", "answer"]:
         return "answer"
     if not isinstance(state["messages"][-1], AIMessage):
         return "reason"
-    return "zoom" if pending_call(state["messages"]) else "answer"
+    return "zoom" if pending_calls(state["messages"]) else "answer"
 
 
 def after_zoom(state: FocusState) -> Literal["zoom", "reason"]:
     """One call a step, in order; then the policy's next turn."""
-    return "zoom" if pending_call(state["messages"]) else "reason"
+    return "zoom" if pending_calls(state["messages"]) else "reason"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from cof_agent.decode_turns import Rank, decode_turns
 from cof_agent.errors import ImageError
 from cof_agent.image_limits import ImageLimits
 from cof_agent.source_name import show_data_url, show_text, show_url
@@ -112,7 +113,7 @@ def _receive_path(path: str, limits: ImageLimits) -> Received:
     try:
         # Without blocking: opening a FIFO would otherwise wait for somebody to write to it.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
+        with open(descriptor, "rb") as file, decode_turns().turn(Rank.READ):
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode):
                 limits.check_bytes(status.st_size, name)

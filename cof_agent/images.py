@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from cof_agent.decode_turns import decode_turns
+from cof_agent.decode_turns import Rank, decode_turns
 from cof_agent.errors import ImageError
 from cof_agent.geometry import Box, Size
 from cof_agent.image_limits import ImageLimits
@@ -65,11 +65,14 @@ class SourceImage:
         encoded = Encoded(self.data, self.source, _unlimited(self.ref.size))
         if sorted(encoded.size) != sorted(self.ref.size):
             raise self._mismatch(encoded.size)
-        with decode_turns().turn(encoded.decoding_bytes(scale)):
+
+        def show() -> Image.Image:
             decoded = _decode(self.ref.sha256, encoded, scale)
             if decoded.upright != self.ref.size:
                 raise self._mismatch(decoded.upright)
             return decoded.overview(size) if box is None else decoded.region(box, size)
+
+        return decode_turns().run(Rank.SHOW, encoded.decoding_bytes(scale), show)
 
     def _mismatch(self, found: Size) -> ImageError:
         return ImageError(
@@ -91,8 +94,7 @@ def open_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Sou
     encoded = Encoded(received.data, received.name, limits)
     sha256 = hashlib.sha256(received.data).hexdigest()
     scale = jpeg_scale(encoded.size, _usual_overview(encoded.size)) if encoded.is_jpeg else 1
-    with decode_turns().turn(encoded.decoding_bytes(scale)):
-        decoded = _decode(sha256, encoded, scale)
+    decoded = decode_turns().run(Rank.OPEN, encoded.decoding_bytes(scale), lambda: _decode(sha256, encoded, scale))
     limits.check_size(decoded.upright, received.name)
     return SourceImage(ImageRef(sha256, decoded.mime_type, *decoded.upright), received.data, received.name)
 
@@ -153,7 +155,8 @@ def _unlimited(size: Size) -> ImageLimits:
 def _from_pil(image: Image.Image, limits: ImageLimits) -> SourceImage:
     name = f"PIL image ({image.mode}, {image.width}x{image.height})"
     limits.check_size(image.size, name)
-    with decode_turns().turn(10 * image.width * image.height):
+
+    def convert() -> SourceImage:
         try:
             image.load()
             upright = to_upright(image, orientation_of(image))
@@ -168,7 +171,9 @@ def _from_pil(image: Image.Image, limits: ImageLimits) -> SourceImage:
         limits.check_bytes(len(data), name)
         ref = ImageRef(sha256, "image/png", *flat.size)
         decode_turns().remember((sha256, 1), Decoded(flat, flat.size, 1, 1, "image/png"))
-    return SourceImage(ref, data, name)
+        return SourceImage(ref, data, name)
+
+    return decode_turns().run(Rank.OPEN, 10 * image.width * image.height, convert)
 
 
 def _hash_of_pixels(image: Image.Image) -> str:

@@ -8,7 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    InvalidToolCall,
+    RemoveMessage,
+    ToolCall,
+    ToolMessage,
+)
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.errors import GraphBubbleUp
@@ -23,14 +31,16 @@ from cof_agent.ending import conclude
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
 from cof_agent.policies import Policy
-from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
+from cof_agent.state import FocusState, RunInfo, Status, StopReason, Usage, no_usage, spent
 from cof_agent.store import ImageStore
 from cof_agent.tools import NotShownError, Sight, refusal, run_call
-from cof_agent.transcript import as_message, last_turn, pending_call
+from cof_agent.transcript import as_message, last_turn, pending_calls, storable
 from cof_agent.versions import versions
 from cof_agent.views import View, keep_original, show_overview
 
 log = logging.getLogger(__name__)
+
+_NO_MORE = "no more regions can be shown"
 
 
 class Nodes:
@@ -43,27 +53,27 @@ class Nodes:
     def observe(self, state: FocusState) -> dict[str, Any]:
         """Open the image, show the overview, and put the question."""
         began = time.monotonic()
-        question = (state.get("question") or "").strip()
-        if not question:
-            raise ConfigError("there is no question: put one under the state key `question`")
+        question = state.get("question")
+        if not isinstance(question, str) or not question.strip():
+            raise ConfigError(f"the question must be text under the state key `question`, not {question!r}")
         original, views = self._original(state), state.get("views", [])
         reset: list[BaseMessage] = []
-        usage = no_usage()
-        blocks: list[Any] = [{"type": "text", "text": question}]
+        usage, first = no_usage(), len(state.get("messages", []))
+        blocks: list[Any] = [{"type": "text", "text": storable(question.strip())}]
         if not views or original["sha256"] != state["original"]["sha256"]:
-            source = load_image(ImageRef.from_json(original), self.store)
+            source = load_image(ImageRef.from_json(original), self.store, limits=self.limits)
             shown = self.profile.overview.fit(source.ref.size)
             overview = show_overview(source, shown, self.profile.overview.tokens(shown), self.store)
-            reset, views = [RemoveMessage(id=REMOVE_ALL_MESSAGES)], [overview.to_json()]
+            reset = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if state.get("messages") else []
+            views, first = [overview.to_json()], 0
             blocks.insert(0, overview.block)
             usage["visual_tokens"] = overview.tokens
             _announce(overview, None)
         usage["seconds"] = time.monotonic() - began
         return {
-            "image": None, "run": self._run_info(), "original": original, "views": views, "usage": usage,
+            "image": None, "question": None, "run": self._run_info(), "original": original, "views": views, "usage": usage,
             "messages": [*reset, HumanMessage(blocks)],
-            "first_message": 0 if reset else len(state["messages"]),
-            "refused_in_row": 0, "closing": None, "answer": None, "status": None, "stop_reason": None,
+            "first_message": first, "refused_in_row": 0, "closing": None, "answer": None, "status": None, "stop_reason": None,
             "message": None, "evidence": [],
         }  # fmt: skip
 
@@ -86,35 +96,35 @@ class Nodes:
         return self._replied(state, closing, reply, time.monotonic() - began)
 
     def zoom(self, state: FocusState) -> dict[str, Any]:
-        """Run the next call of the policy's turn; a checkpoint lies between any two."""
-        began, limits = time.monotonic(), self._limits()
-        views, usage, closing = state["views"], state["usage"], state.get("closing")
-        asked = pending_call(state["messages"])
-        assert asked is not None, "the routes lead here only with a call to run"
-        spare = limits.max_visual_tokens - usage["visual_tokens"]
-        if usage["zooms"] >= limits.max_zooms:
+        """Run the next call of the policy's turn; a checkpoint lies between any two.
+
+        Once a limit is reached, all calls that are left are refused at once.
+        """
+        began, views, usage = time.monotonic(), state["views"], state["usage"]
+        refused, closing = state["refused_in_row"], state.get("closing")
+        asked, *left = pending_calls(state["messages"])
+        if closing or usage["zooms"] >= self._limits().max_zooms:
             closing = closing or StopReason.ZOOM_LIMIT.value
-        if closing:
-            message = refusal(asked["id"], asked["name"], "no more regions can be shown")
-        elif asked["type"] == "invalid_tool_call":
-            message = refusal(asked["id"], asked["name"], str(asked["error"]))
+            message = refusal(asked["id"], asked["name"], _NO_MORE)
         else:
-            source = load_image(ImageRef.from_json(state["original"]), self.store)
-            sight = Sight(source, [View.from_json(view) for view in views], self.store, self.profile, spare)
             try:
-                message = run_call(asked, sight)
+                message = self._run(asked, state)
             except NotShownError as error:
                 message, closing = refusal(asked["id"], asked["name"], str(error)), StopReason.TOKEN_LIMIT.value
-        update: dict[str, Any] = {"messages": [message], "closing": closing}
         if message.status != "error":
             view, turn = View.from_json(message.artifact), last_turn(state["messages"])
             _announce(view, self.dialect.parse(turn).thought if turn else None)
+            views, refused = [*views, message.artifact], 0
             usage = spent(usage, zooms=1, visual_tokens=view.tokens)
-            update |= {"views": [*views, message.artifact], "refused_in_row": 0}
         elif not closing:
-            usage = spent(usage, refused=1)
-            update["refused_in_row"] = state["refused_in_row"] + 1
-        return update | {"usage": spent(usage, seconds=time.monotonic() - began)}
+            usage, refused = spent(usage, refused=1), refused + 1
+        usage = spent(usage, seconds=time.monotonic() - began)
+        closing = closing or self._reached(usage, refused)
+        others = [refusal(call["id"], call["name"], _NO_MORE) for call in left] if closing else []
+        return {
+            "messages": [message, *others], "views": views, "usage": usage, "refused_in_row": refused,
+            "closing": closing,
+        }  # fmt: skip
 
     def answer(self, state: FocusState) -> dict[str, Any]:
         """Say how the run ended, and on what evidence."""
@@ -123,7 +133,23 @@ class Nodes:
         return conclude(state, turn, message, self.profile, self._limits()) | {"finished": _now()}
 
     def _limits(self) -> FocusConfig:
-        return get_runtime(FocusConfig).context or self.config
+        context: object = get_runtime(FocusConfig).context  # as a subgraph it may be the parent's, of another kind
+        return context if isinstance(context, FocusConfig) else self.config
+
+    def _run(self, asked: ToolCall | InvalidToolCall, state: FocusState) -> ToolMessage:
+        """The observation of one call. Raises NotShownError when its region would cost too much."""
+        if asked["type"] == "invalid_tool_call":
+            return refusal(asked["id"], asked["name"], str(asked["error"]))
+        source = load_image(ImageRef.from_json(state["original"]), self.store, limits=self.limits)
+        spare = self._limits().max_visual_tokens - state["usage"]["visual_tokens"]
+        views = [View.from_json(view) for view in state["views"]]
+        return run_call(asked, Sight(source, views, self.store, self.profile, spare))
+
+    def _reached(self, usage: Usage, refused: int) -> str | None:
+        """The limit that a run has reached between two calls, if any."""
+        if refused >= self._limits().max_refused:
+            return StopReason.REFUSED_LIMIT.value
+        return StopReason.TIME_LIMIT.value if usage["seconds"] >= self._limits().working_seconds else None
 
     def _run_info(self) -> RunInfo:
         return RunInfo(
@@ -155,28 +181,23 @@ class Nodes:
     def _prompt(self, state: FocusState) -> tuple[str | None, list[BaseMessage], float]:
         """The limit that was reached, if any; what the policy gets to see; the seconds it has."""
         limits, usage, closing = self._limits(), state["usage"], state.get("closing")
-        working = limits.max_seconds * (1 - limits.closing_share)
-        if not closing:
-            reached = (
-                (usage["policy_calls"] >= limits.max_turns, StopReason.TURN_LIMIT),
-                (state["refused_in_row"] >= limits.max_refused, StopReason.REFUSED_LIMIT),
-                (usage["seconds"] >= working, StopReason.TIME_LIMIT),
-            )
-            closing = next((reason.value for hit, reason in reached if hit), None)
+        if usage["policy_calls"] >= limits.max_turns:
+            closing = closing or StopReason.TURN_LIMIT.value
+        closing = closing or self._reached(usage, state["refused_in_row"])
         views = [View.from_json(view) for view in state["views"]]
         messages = forget_regions(state["messages"], views, limits.max_conversation_tokens)
         if closing:
             messages.append(HumanMessage(self.profile.prompts.closing))
-        prompt = self.dialect.render(messages, self.profile, tools=limits.max_zooms > 0)
-        seconds = (limits.max_seconds if closing else working) - usage["seconds"]
-        return closing, resolve_images(prompt, views, self.store), max(seconds, 0.0)
+        prompt = self.dialect.render(messages, self.profile, tools=limits.max_zooms > 0 and bool(self.profile.tools))
+        seconds = (limits.max_seconds if closing else limits.working_seconds) - usage["seconds"]
+        return closing, resolve_images(prompt, views, self.store), seconds
 
     def _replied(self, state: FocusState, closing: str | None, reply: AIMessage, seconds: float) -> dict[str, Any]:
         turn = self.dialect.parse(reply)
         if closing:
             turn = replace(turn, calls=())
         messages: list[BaseMessage] = [HumanMessage(self.profile.prompts.closing)] if closing else []
-        messages.append(as_message(reply, turn))
+        messages.append(as_message(reply, turn, state["messages"]))
         counted = reply.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
         usage = spent(
             state["usage"],

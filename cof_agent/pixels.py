@@ -92,9 +92,9 @@ def to_upright(image: Image.Image, orientation: int) -> Image.Image:
 def stored_box(box: Box, upright: Size, orientation: int) -> Box:
     """Where the upright `box` lies in the image as stored, whose upright size is `upright`."""
     x1, y1, x2, y2 = box.as_list()
-    if orientation in (2, 3, 7, 8):
+    if orientation in (2, 3, 6, 7):
         x1, x2 = upright[0] - x2, upright[0] - x1
-    if orientation in (3, 4, 6, 7):
+    if orientation in (3, 4, 7, 8):
         y1, y2 = upright[1] - y2, upright[1] - y1
     return Box(y1, x1, y2, x2) if orientation >= 5 else Box(x1, y1, x2, y2)
 
@@ -145,7 +145,8 @@ class Encoded:
         """About how much memory :meth:`decode` takes while it runs."""
         pixels = self.size[0] * self.size[1]
         if not self.is_jpeg:
-            return 10 * pixels
+            # Other modes are converted, transparent ones by way of two copies.
+            return (4 if _is_flat(self._file) else 10) * pixels
         coefficients = 6 * pixels if self._file.info.get("progressive") else 0
         return coefficients + 4 * pixels // scale**2
 
@@ -211,7 +212,7 @@ def flatten(image: Image.Image) -> Image.Image:
     outside, and mode F outside of 0 to 1 or 0 to 255, is stretched between its smallest and largest value.
     """
     mode = image.mode
-    if mode in ("L", "RGB") and "transparency" not in image.info:
+    if _is_flat(image):
         return image
     if mode.startswith("I;16"):
         return _scaled(image.convert("I"), 0.0, 65535.0)
@@ -231,6 +232,10 @@ def flatten(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _is_flat(image: Image.Image) -> bool:
+    return image.mode in ("L", "RGB") and "transparency" not in image.info
+
+
 def _value_range(image: Image.Image) -> tuple[float, float]:
     """The values of a mode I or F image that mean black and white."""
     low, high = (float(value) for value in _extremes(image))
@@ -245,7 +250,8 @@ def _value_range(image: Image.Image) -> tuple[float, float]:
 
 def _extremes(image: Image.Image) -> tuple[float, float]:
     low, high = image.getextrema()
-    assert not isinstance(low, tuple) and not isinstance(high, tuple), "modes I and F have one band"
+    assert isinstance(low, (int, float)), "modes I and F have one band"
+    assert isinstance(high, (int, float)), "modes I and F have one band"
     return low, high
 
 

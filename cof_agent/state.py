@@ -44,7 +44,7 @@ class Usage(TypedDict):
     zooms: int
     """Regions shown, whichever tool made them."""
     refused: int
-    """Calls that were refused, unreadable ones included."""
+    """Turns and calls that the policy could have mended: unreadable ones and those with bad arguments."""
     visual_tokens: int
     """Visual tokens of the views made for the question."""
     prompt_tokens: int

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cof_agent.errors import ConfigError, ToolError
 from cof_agent.geometry import CoordinateSpace, RegionRule
@@ -33,7 +33,7 @@ def _unquoted(value: Any) -> Any:
     if isinstance(value, str):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -46,11 +46,15 @@ Coordinates = Annotated[
 
 
 class ZoomArguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     bbox_2d: Coordinates
     label: str | None = Field(default=None, description="what you expect to see there")
 
 
 class CropArguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     bbox_2d: Coordinates
     view: int = Field(default=0, description="the image to cut from: 0 is the first image, 1 the first region, …")
 
@@ -70,22 +74,31 @@ class Sight:
     tokens_left: int
     """Visual tokens that a new region may cost."""
 
+    def valid(self, base: object) -> str:
+        """Which boxes view number `base` has room for, in the profile's coordinate space."""
+        view = self.views[base if isinstance(base, int) and 0 <= base < len(self.views) else 0]
+        x, y = self.profile.coordinates.extent(view.shown)
+        return f"it needs 0 <= x1 < x2 <= {x:g} and 0 <= y1 < y2 <= {y:g}"
+
+    @property
+    def numbers(self) -> str:
+        """The numbers that a view may be named by."""
+        return f"the views are numbered 0 to {len(self.views) - 1}"
+
     def look(self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None) -> View:
         """Make the view of a box in view number `base`, in the profile's coordinate space.
 
         Raises ToolError when the policy can mend the call, NotShownError when the region costs too much.
         """
         if not 0 <= base < len(self.views):
-            raise ToolError(f"there is no view {base}: the views are numbered 0 to {len(self.views) - 1}")
-        view, space = self.views[base], self.profile.coordinates
-        corners = space.to_view(bbox_2d, view.shown)
-        x1, y1, x2, y2 = corners
+            raise ToolError(f"there is no view {base}: {self.numbers}")
+        view = self.views[base]
+        x1, y1, x2, y2 = self.profile.coordinates.to_view(bbox_2d, view.shown)
         width, height = view.shown
         if rule.clip:
             x1, y1, x2, y2 = max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2)
-        extent = space.extent(view.shown)
         written = "[" + ", ".join(f"{number:g}" for number in bbox_2d) + "]"
-        valid = f"it needs 0 <= x1 < x2 <= {extent[0]:g} and 0 <= y1 < y2 <= {extent[1]:g}"
+        valid = self.valid(base)
         if not (x1 < x2 and y1 < y2):
             raise ToolError(f"the box {written} is empty: {valid}")
         if not (0 <= x1 < width and 0 <= y1 < height and x2 <= width and y2 <= height):
@@ -151,8 +164,9 @@ def run_call(call: ToolCall, sight: Sight) -> ToolMessage:
     try:
         tool = tools.get(call["name"])
         if tool is None:
-            raise ToolError(f"there is no tool named {call['name']!r}: use {' or '.join(tools)}")
-        _validate(tool, call["args"])
+            use = f"use {' or '.join(tools)}" if tools else "no tool can be called"
+            raise ToolError(f"there is no tool named {call['name'][:80]!r}: {use}")
+        _check(tool, call["args"], sight)
         message: ToolMessage = tool.invoke(call)
         return message
     except NotShownError:
@@ -166,7 +180,7 @@ def refusal(call_id: str | None, name: str | None, why: str) -> ToolMessage:
     return ToolMessage(f"That call was refused: {why}.", tool_call_id=call_id or "", name=name, status="error")
 
 
-def _validate(tool: BaseTool, arguments: Mapping[str, Any]) -> None:
+def _check(tool: BaseTool, arguments: Mapping[str, Any], sight: Sight) -> None:
     schema = tool.args_schema
     assert isinstance(schema, type)
     assert issubclass(schema, BaseModel)
@@ -174,8 +188,15 @@ def _validate(tool: BaseTool, arguments: Mapping[str, Any]) -> None:
         schema.model_validate(arguments)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "arguments"
-        given = repr(first["input"])[:80]
-        if where.startswith("bbox_2d"):
-            raise ToolError(f"bbox_2d must be four finite numbers [x1, y1, x2, y2], not {given}") from error
-        raise ToolError(f"{where}: {first['msg'].lower()}, not {given}") from error
+        name, given = str(first["loc"][0]), f"not {first['input']!r}"
+        given = "and it is missing" if first["type"] == "missing" else given[:80]
+        if first["type"] == "extra_forbidden":
+            problem = f"{tool.name} has no argument {name[:80]!r}: use {' and '.join(schema.model_fields)}"
+        elif name == "bbox_2d":
+            valid = sight.valid(arguments.get("view", 0))
+            problem = f"bbox_2d must be four finite numbers [x1, y1, x2, y2], {given}; {valid}"
+        elif name == "view":
+            problem = f"view must be a whole number, {given}; {sight.numbers}"
+        else:
+            problem = f"{name} must be text, {given}"
+        raise ToolError(problem) from error

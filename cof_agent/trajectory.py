@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from cof_agent.errors import TrajectoryError
 from cof_agent.images import ImageRef
 from cof_agent.state import Status, StopReason
+from cof_agent.transcript import calls_of
 from cof_agent.views import SCHEMA, View
 
 
@@ -187,10 +188,11 @@ def _turns(messages: list[AnyMessage]) -> list[TurnRecord]:
 
 
 def _policy_turn(message: AIMessage) -> TurnRecord:
-    calls = [CallRecord(id=call["id"] or "", name=call["name"], args=call["args"]) for call in message.tool_calls]
-    calls += [
-        CallRecord(id=call["id"] or "", name=call["name"], args={}, error=call["error"])
-        for call in message.invalid_tool_calls
+    calls = [
+        CallRecord(id=call["id"] or "", name=call["name"], args=call["args"])
+        if call["type"] == "tool_call"
+        else CallRecord(id=call["id"] or "", name=call["name"], args={}, error=call["error"])
+        for call in calls_of(message)
     ]
     known = message.response_metadata
     return TurnRecord(

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from cof_agent.errors import TrajectoryError
+from cof_agent.errors import ImageError, TrajectoryError
 from cof_agent.store import DirectoryStore, ImageStore
 from cof_agent.trajectory import Trajectory
 
@@ -26,26 +26,28 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
 
     The images are written first, so a line never refers to one that is missing. A crash leaves at most one torn
     last line: earlier lines stay as they are and the next line starts on its own. Returns the file's path; raises
-    TrajectoryError when it cannot be written.
+    TrajectoryError when it cannot be written or `store` lacks an image.
     """
     path = Path(directory) / LINES
-    line = json.dumps(trajectory.to_json(), ensure_ascii=False).encode() + b"\n"
+    # What UTF-8 cannot hold (a lone surrogate from an odd file name) becomes a JSON escape.
+    line = json.dumps(trajectory.to_json(), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         images = DirectoryStore(path.parent / IMAGES)
         for ref in trajectory.image_refs:
             if ref not in images:
                 images.put(ref, store.get(ref))
-        with _writing, path.open("ab+") as file:
+        with _writing, path.open("ab+", buffering=0) as file:  # unbuffered: one write, whole among other processes'
             if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     line = b"\n" + line
-            file.write(line)
-            file.flush()
+            if file.write(line) != len(line):
+                raise OSError("only a part could be written: is the disk full?")
             os.fsync(file.fileno())
-    except OSError as error:
-        raise TrajectoryError(f"cannot save a trajectory under {directory}: {error.strerror or error}") from error
+    except (OSError, ImageError) as error:
+        why = error.strerror if isinstance(error, OSError) else None
+        raise TrajectoryError(f"cannot save a trajectory under {directory}: {why or error}") from error
     return path
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import uuid
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from langchain_core.messages import (
     AIMessage,
@@ -16,23 +19,51 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from cof_agent.dialects import Turn
 
+_ORDER = "cof_call_order"
+"""Key of a message's metadata: the ids of its calls as written, where readable and unreadable ones are mixed."""
 
-def as_message(reply: AIMessage, turn: Turn) -> AIMessage:
-    """The policy's reply with its own text verbatim and the calls of `turn` as standard tool calls."""
-    calls = [(call.id or f"{reply.id or 'call'}-{position}", call) for position, call in enumerate(turn.calls)]
+_DEEPEST = 32
+"""Levels of nesting that a stored value may have."""
+
+
+def as_message(reply: AIMessage, turn: Turn, earlier: Sequence[BaseMessage]) -> AIMessage:
+    """The policy's reply with its own text verbatim and the calls of `turn` as standard tool calls.
+
+    The message and its calls keep their ids unless these are missing or taken: some servers repeat theirs, and a
+    message with the id of an `earlier` one would replace it.
+    """
+    id_ = _fresh(reply.id, {message.id for message in earlier}, uuid.uuid4().hex)
+    good: list[ToolCall] = []
+    bad: list[InvalidToolCall] = []
+    order: list[str] = []
+    for position, call in enumerate(turn.calls):
+        order.append(_fresh(call.id, order, f"{id_}-{position}"))
+        args, error = call.args, call.error
+        try:
+            args = storable(args)
+        except ValueError as problem:
+            error = error or str(problem)
+        if error:
+            bad.append(invalid_tool_call(name=call.name or None, args=storable(call.text), id=order[-1], error=error))
+        else:
+            good.append(tool_call(name=storable(call.name), args=args, id=order[-1]))
+    mixed = {_ORDER: order} if good and bad else {}
     return AIMessage(
-        content=reply.content,
-        id=reply.id,
-        tool_calls=[tool_call(name=call.name, args=call.args, id=id_) for id_, call in calls if not call.error],
-        invalid_tool_calls=[
-            invalid_tool_call(name=call.name or None, args=call.text, id=id_, error=call.error)
-            for id_, call in calls
-            if call.error
-        ],
+        content=storable(reply.content),
+        id=id_,
+        tool_calls=good,
+        invalid_tool_calls=bad,
         additional_kwargs=reply.additional_kwargs,
-        response_metadata=reply.response_metadata,
+        response_metadata=reply.response_metadata | mixed,
         usage_metadata=reply.usage_metadata,
     )
+
+
+def calls_of(turn: AIMessage) -> list[ToolCall | InvalidToolCall]:
+    """The calls of a policy turn in the order in which they were written."""
+    calls: list[ToolCall | InvalidToolCall] = [*turn.tool_calls, *turn.invalid_tool_calls]
+    order = turn.response_metadata.get(_ORDER)
+    return sorted(calls, key=lambda call: order.index(call["id"])) if order else calls
 
 
 def last_turn(messages: Sequence[BaseMessage]) -> AIMessage | None:
@@ -40,9 +71,33 @@ def last_turn(messages: Sequence[BaseMessage]) -> AIMessage | None:
     return next((message for message in reversed(messages) if isinstance(message, AIMessage)), None)
 
 
-def pending_call(messages: Sequence[AnyMessage]) -> ToolCall | InvalidToolCall | None:
-    """The first call of the newest policy turn that no observation has followed yet."""
-    turn = last_turn(messages)
-    done = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
-    calls: list[ToolCall | InvalidToolCall] = [*turn.tool_calls, *turn.invalid_tool_calls] if turn else []
-    return next((call for call in calls if call["id"] not in done), None)
+def pending_calls(messages: Sequence[AnyMessage]) -> list[ToolCall | InvalidToolCall]:
+    """The calls of the newest policy turn that no observation has followed yet, in order."""
+    observed = 0
+    for message in reversed(messages):
+        if isinstance(message, AIMessage):
+            return calls_of(message)[observed:]
+        observed += isinstance(message, ToolMessage)
+    return []
+
+
+def storable(value: Any, depth: int = _DEEPEST) -> Any:
+    """`value` as every checkpointer and JSON file can hold it.
+
+    Lone surrogates become "?"; numbers that are not finite or exceed 64 bits become text. Raises ValueError for
+    values that are nested too deeply.
+    """
+    if depth == 0:
+        raise ValueError(f"the values are nested more than {_DEEPEST} levels deep")
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {storable(key): storable(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item, depth - 1) for item in value]
+    too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
+    return str(value) if too_large or (isinstance(value, float) and not math.isfinite(value)) else value
+
+
+def _fresh(id_: str | None, taken: Collection[str | None], otherwise: str) -> str:
+    return id_ if id_ and id_ not in taken else otherwise

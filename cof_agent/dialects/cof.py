@@ -5,7 +5,6 @@ Reads sloppy text too: unclosed tags, code fences, single quotes, trailing comma
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +21,26 @@ from cof_agent.tools import CROP, image_tools
 MAX_CALL_CHARACTERS = 10_000
 """Longer text between call tags is not read as a call."""
 
-_THINK = re.compile(r"<think>(.*?)(?:</think>|(?=<tool_call>|<answer>)|\Z)", re.S)
+_THINK = re.compile(r"<think>(?:((?:(?!<think>).)*?)</think>|(.*?)(?=<tool_call>|<answer>|<think>|\Z))", re.S)
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|(?=<tool_call>|<answer>|<think>)|\Z)", re.S)
 _ANSWER = re.compile(r"<answer>(.*?)(?:</answer>|(?=<tool_call>|<answer>|<think>)|\Z)", re.S)
 _FENCE = re.compile(r"```\w*")
-_TRAILING_COMMA = re.compile(r",(\s*[\]}])")
-_POINTED = re.compile(r'"bbox_2d"\s*:\s*\[\s*([-\d.,\s]+?)\s*\]')
+_OPENING = re.compile(r"[{\[]")
+_SLOPPY = re.compile(
+    r"""  "(?:[^"\\]|\\.)*"            # a JSON string: stays
+        | '(?P<quoted>(?:[^'\\]|\\.)*)'  # a string in single quotes
+        | ,(?=\s*[\]}])                # a trailing comma
+        | \b(?:True|False|None)\b      # Python's words
+    """,
+    re.S | re.X,
+)
+_WORDS = {"True": "true", "False": "false", "None": "null", ",": ""}
+_POINTED = re.compile(r'"bbox_2d"\s*:\s*\[([-+\d.,\s]{1,200})\]')
+
+_JSON = json.JSONDecoder(strict=False)
+
+_MAX_FAILURES = 20
+"""Places in a text at which a value may start without being one."""
 
 
 class CofDialect:
@@ -35,11 +48,14 @@ class CofDialect:
 
     def parse(self, message: AIMessage) -> Turn:
         text = message.text
-        thought = "\n".join(match.strip() for match in _THINK.findall(text))
+        thoughts = [closed or unclosed for closed, unclosed in _THINK.findall(text)]
         said = _THINK.sub("", text)
         calls = tuple(call for inside in _CALL.findall(said) for call in _calls(inside))
         answer = next((match.strip() for match in _ANSWER.findall(said) if match.strip()), None)
-        return Turn(thought, calls, answer, tuple(_pointed(answer or "")))
+        if not calls and answer is None:  # some models forget to end the thought before they call
+            found = (call for inside in _CALL.findall("\n".join(thoughts)) for call in _calls(inside))
+            calls = tuple(call for call in found if not call.error)
+        return Turn("\n".join(map(str.strip, thoughts)), calls, answer, tuple(_pointed(answer or "")))
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         rendered: list[BaseMessage] = [SystemMessage(_system(profile, tools))]
@@ -81,14 +97,14 @@ def _blocks(message: BaseMessage) -> list[Any]:
 
 
 def _calls(inside: str) -> Iterator[Call]:
-    """The calls between one pair of tags: one as a rule, but some models write a list."""
-    value = _lenient_json(inside)
-    for item in value if isinstance(value, list) and value else [value]:
+    """The calls between one pair of tags: one as a rule, but some models write several, or a list."""
+    written = [item for value in _values(inside, _is_call) for item in (value if isinstance(value, list) else [value])]
+    for item in written or [None]:
         name = item.get("name") if isinstance(item, dict) else None
         arguments = item.get("arguments") if isinstance(item, dict) else None
         if isinstance(arguments, str):
-            arguments = _lenient_json(arguments)
-        if isinstance(name, str) and isinstance(arguments, dict) and all(isinstance(key, str) for key in arguments):
+            arguments = next(iter(_values(arguments, lambda value: isinstance(value, dict))), None)
+        if isinstance(name, str) and isinstance(arguments, dict):
             yield Call(name, arguments, inside)
         else:
             yield Call(name if isinstance(name, str) else "", {}, inside, _UNREADABLE)
@@ -97,38 +113,48 @@ def _calls(inside: str) -> Iterator[Call]:
 _UNREADABLE = 'the call is not a JSON object with "name" and "arguments"'
 
 
-def _lenient_json(text: str) -> Any:
-    """The JSON value in `text`, or None."""
-    text = _FENCE.sub("", text).strip()
-    start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
-    if start < 0 or len(text) > MAX_CALL_CHARACTERS:
-        return None
-    text = text[start:]
-    end = max(text.rfind("}"), text.rfind("]")) + 1
-    mended = _TRAILING_COMMA.sub(r"\1", text)
-    attempts: tuple[Callable[[], Any], ...] = (
-        lambda: json.JSONDecoder().raw_decode(text)[0],
-        lambda: json.JSONDecoder().raw_decode(mended)[0],
-        lambda: _plain(ast.literal_eval(text[:end])),
-    )
-    for attempt in attempts:
+def _is_call(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(item, dict) and "name" in item for item in value)
+    return isinstance(value, dict) and "name" in value
+
+
+def _values(text: str, wanted: Callable[[Any], bool]) -> list[Any]:
+    """The JSON values in `text` that are `wanted`, one after the other, mended where they are not quite JSON."""
+    text = _FENCE.sub("", text)
+    if len(text) > MAX_CALL_CHARACTERS:
+        return []
+    return _decoded(text, wanted) or _decoded(_SLOPPY.sub(_mended, text), wanted)
+
+
+def _decoded(text: str, wanted: Callable[[Any], bool]) -> list[Any]:
+    values: list[Any] = []
+    at = failures = 0
+    while failures < _MAX_FAILURES and (opening := _OPENING.search(text, at)):
+        at = opening.start() + 1
         try:
-            return attempt()
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            value, end = _JSON.raw_decode(text, opening.start())
+        except (ValueError, RecursionError):
+            failures += 1
             continue
-    return None
+        if wanted(value):
+            values.append(value)
+            at = end
+        else:
+            failures += 1
+    return values
 
 
-def _plain(value: Any) -> Any:
-    """`value` if JSON can hold it (a Python literal may be a set or bytes). Raises TypeError or ValueError."""
-    return json.loads(json.dumps(value))
+def _mended(token: re.Match[str]) -> str:
+    if token["quoted"] is None:
+        return _WORDS.get(token[0], token[0])
+    return '"' + re.sub(r'\\.|"', lambda part: {"\\'": "'", '"': '\\"'}.get(part[0], part[0]), token["quoted"]) + '"'
 
 
 def _pointed(answer: str) -> Iterator[Corners]:
     for match in _POINTED.findall(answer):
-        numbers = match.replace(",", " ").split()
         try:
-            x1, y1, x2, y2 = map(float, numbers)
+            x1, y1, x2, y2 = map(float, match.replace(",", " ").split())
         except ValueError:
             continue
         yield x1, y1, x2, y2

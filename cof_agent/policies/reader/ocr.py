@@ -12,7 +12,7 @@ import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cof_agent.errors import MissingExtraError, PolicyError
 from cof_agent.geometry import Corners, Size
@@ -38,6 +38,8 @@ _SETTINGS: dict[str, Any] = {
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 Point = tuple[float, float]
 Quad = tuple[Point, Point, Point, Point]
 
@@ -154,7 +156,7 @@ def _quad(corners: Any) -> Quad:
     return a, b, c, d
 
 
-def _touch[V, K](cache: OrderedDict[K, V], key: K, keep: int) -> V:
+def _touch(cache: OrderedDict[_K, _V], key: _K, keep: int) -> _V:
     """The entry, now the newest; the oldest beyond `keep` go."""
     cache.move_to_end(key)
     value = cache[key]

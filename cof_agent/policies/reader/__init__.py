@@ -1,0 +1,29 @@
+"""The policy `reader`: answers questions about text that is visible in photos, offline, on a CPU.
+
+It reads English questions and whatever RapidOCR's bundled models read. What text cannot tell it declines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cof_agent.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from cof_agent.policies.reader.model import ReaderModel
+
+__all__ = ["reader_model"]
+
+
+def reader_model() -> ReaderModel:
+    """The reader as a chat model. Raises MissingExtraError, with the command to run, without the extra `reader`.
+
+    RapidOCR itself is loaded when the first view is read, once per process.
+    """
+    from importlib.util import find_spec
+
+    if not all(find_spec(name) for name in ("rapidocr", "onnxruntime", "numpy")):
+        raise MissingExtraError.for_extra("reader", "the policy `reader`")
+    from cof_agent.policies.reader.model import ReaderModel
+
+    return ReaderModel()

@@ -1,0 +1,115 @@
+"""The policy `reader`: a visual search agent for text, as a chat model that speaks the `cof` dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+from cof_agent.policies.reader import wording
+from cof_agent.policies.reader.finding import FIT, Finding, Scene, ambiguous
+from cof_agent.policies.reader.match import find_answers, says_otherwise
+from cof_agent.policies.reader.ocr import shared_reader
+from cof_agent.policies.reader.page import read_page
+from cof_agent.policies.reader.question import Ask, Form, understand
+from cof_agent.policies.reader.search import Search, Zoom
+from cof_agent.policies.reader.session import Session, read_session
+
+
+class ReaderModel(BaseChatModel):
+    """Answers questions about text visible in an image, from the views it was shown and nothing else.
+
+    It keeps no state: every turn is worked out from the messages, with what was read of each view cached. It answers
+    when a text fits the question and was read with certainty, zooms while a closer look can help, and declines
+    otherwise. The same messages always get the same reply.
+    """
+
+    max_zooms: int = 6
+    """Zooms it asks for at most before it answers or declines."""
+    max_unread: int = 3
+    """Of these, looks at unread text before it says "no" to a yes-or-no question."""
+    margin: float = 1.5
+    """How far the loop enlarges a box that is zoomed on."""
+    max_pixels: int = 1280 * 28**2
+    """Largest area at which the loop shows a region."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "cof-reader"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        session = read_session(messages, shared_reader(), self.margin)
+        return ChatResult(generations=[ChatGeneration(message=self._turn(session))])
+
+    def _turn(self, session: Session) -> AIMessage:
+        ask = understand(session.question)
+        scene = self._scene(session, ask, deep=False)
+        if ask.form is Form.PICTURE:
+            return AIMessage(
+                wording.declining("the question is about the picture, not about text in it", ask, scene.texts)
+            )
+        first = self._settle(scene, session)
+        if first is None or (isinstance(first, str) and not self._may_zoom(session)):
+            scene = self._scene(session, ask, deep=True)
+            first = self._settle(scene, session) or self._seek(scene, session)
+        if isinstance(first, Zoom):
+            return AIMessage(wording.zooming(first, scene.texts))
+        if isinstance(first, Finding):
+            return AIMessage(wording.answering(first), additional_kwargs={"evidence": wording.evidence(first)})
+        return AIMessage(wording.declining(first, ask, scene.texts))
+
+    def _scene(self, session: Session, ask: Ask, *, deep: bool) -> Scene:
+        reader, overview = shared_reader(), session.overview
+        if overview.data is None:
+            raise AssertionError("the overview is never dropped")
+        return Scene(ask, read_page(session.looks, reader, deep=deep), reader.picture(overview.data))
+
+    def _may_zoom(self, session: Session) -> bool:
+        return session.offered and not session.closing and len(session.asked) < self.max_zooms and session.refused < 2
+
+    def _search(self, scene: Scene, session: Session) -> Search:
+        return Search(scene, session.looks, session.asked, self.margin, self.max_pixels)
+
+    def _settle(self, scene: Scene, session: Session) -> Finding | Zoom | str | None:
+        """An answer, a closer look at one, why there is none, or None when more must be read first."""
+        findings = find_answers(scene)
+        if not findings or findings[0].fit < FIT:
+            return None
+        rivals = [finding for finding in findings if findings[0].fit - finding.fit < 0.07]
+        if self._may_zoom(session):
+            search = self._search(scene, session)
+            for finding in rivals:
+                if not finding.sure and (zoom := search.confirm(finding)):
+                    return zoom
+        if ambiguous(findings):
+            return f"several texts fit and nothing tells them apart (“{findings[0].answer}”, “{findings[1].answer}”)"
+        best = findings[0]
+        if best.sure or best.fair:
+            return best
+        return None
+
+    def _seek(self, scene: Scene, session: Session) -> Finding | Zoom | str:
+        """What to do when nothing read so far answers the question."""
+        ask, zoom = scene.ask, None
+        if self._may_zoom(session) and ask.searches:
+            search = self._search(scene, session)
+            if ask.form is Form.YES_NO:
+                zoom = search.unread() if len(session.asked) < self.max_unread else None
+            else:
+                zoom = search.next()
+        if zoom:
+            return zoom
+        if ask.form is Form.YES_NO and (no := says_otherwise(scene)):
+            return no
+        if findings := find_answers(scene):
+            return f"what may be the answer (“{findings[0].answer}”) is not certain enough"
+        return "no text that could be read answers this"

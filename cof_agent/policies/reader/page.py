@@ -1,0 +1,167 @@
+"""All that was read so far, from every view, laid out in pixels of the overview."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from cof_agent.geometry import Corners
+from cof_agent.policies.reader.ocr import Line, Quad, TextReader
+from cof_agent.policies.reader.session import Look
+from cof_agent.policies.reader.words import squeeze
+
+SURE_CONFIDENCE = 0.93
+"""Character confidence from which a line is taken as read, if it is tall enough. On photos, lines above it that were at
+least SURE_HEIGHT tall were misread in about one case in fifty, smaller ones in one in six."""
+SURE_HEIGHT = 20.0
+"""Height of a line's box in view pixels (capitals are about two thirds of it) from which confidence can be trusted."""
+FAIR_CONFIDENCE = 0.8
+"""What an answer needs when no closer look is possible, or two looks agree."""
+FAIR_HEIGHT = 12.0
+CUT = 3.0
+"""A line that ends so many pixels from an inner edge of its view may go on beyond it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line of text as it was best read."""
+
+    text: str
+    confidence: float
+    quad: Quad
+    """Corners in overview pixels, in reading order from the top left."""
+    line: Line
+    """The reading itself, in pixels of its view."""
+    view: int
+    """Number of the view in which it was read."""
+    scale: float
+    """That view's pixels per overview pixel."""
+    cut: bool = False
+    """Whether the view's edge cuts it."""
+    agreed: bool = False
+    """Whether another look, at another magnification, read the same."""
+
+    @property
+    def box(self) -> Corners:
+        """The upright box around it, in overview pixels."""
+        xs, ys = [x for x, _ in self.quad], [y for _, y in self.quad]
+        return min(xs), min(ys), max(xs), max(ys)
+
+    @property
+    def height(self) -> float:
+        """Height of the text in overview pixels."""
+        return self.line.height / self.scale
+
+    @property
+    def sure(self) -> bool:
+        """Whether it can be taken as read."""
+        if self.cut:
+            return False
+        tall = self.line.height >= SURE_HEIGHT and self.confidence >= SURE_CONFIDENCE
+        return tall or (self.agreed and self.confidence >= SURE_CONFIDENCE and self.line.height >= 0.8 * SURE_HEIGHT)
+
+    @property
+    def fair(self) -> bool:
+        """Whether it may be answered with when no closer look is possible."""
+        return not self.cut and self.confidence >= FAIR_CONFIDENCE and self.line.height >= FAIR_HEIGHT
+
+    @property
+    def weight(self) -> float:
+        """How good the reading is, for choosing between readings of the same text."""
+        size = min(1.0, self.line.height / 24.0) ** 0.5
+        return self.confidence * size * (0.4 if self.cut else 1.0)
+
+
+def read_page(looks: Sequence[Look], reader: TextReader, *, deep: bool) -> list[Text]:
+    """Every line read in `looks`, each once, from the view that read it best; top to bottom.
+
+    `deep` adds the overview's deep pass.
+    """
+    found: list[Text] = []
+    for look in looks:
+        if look.data is None:
+            continue
+        found += [_placed(line, look, looks[0]) for line in reader.read(look.data)]
+        if deep and look.index == 0:
+            found += [_placed(line, look, looks[0]) for line in reader.read(look.data, enlarge=2)]
+    return sorted(_best(found, looks), key=lambda text: (text.box[1], text.box[0]))
+
+
+def _placed(line: Line, look: Look, overview: Look) -> Text:
+    left, top, right, bottom = look.region
+    sx, sy = look.size[0] / (right - left), look.size[1] / (bottom - top)
+    a, b, c, d = [(x / sx + left, y / sy + top) for x, y in line.quad]
+    x1, y1, x2, y2 = line.box
+    cut = (
+        (left > 0 and x1 <= CUT)
+        or (top > 0 and y1 <= CUT)
+        or (right < overview.size[0] and x2 >= look.size[0] - CUT)
+        or (bottom < overview.size[1] and y2 >= look.size[1] - CUT)
+    )
+    return Text(line.text, line.confidence, (a, b, c, d), line, look.index, look.scale, cut)
+
+
+def _best(found: Iterable[Text], looks: Sequence[Look]) -> list[Text]:
+    kept: list[Text] = []
+    ranked = sorted(
+        found, key=lambda text: (round(text.weight / 0.04), len(squeeze(text.text)), text.weight), reverse=True
+    )
+    for text in ranked:
+        rival = next((i for i, other in enumerate(kept) if shared(text, other) > 0.5), None)
+        if rival is None:
+            if not _vanished(text, looks):
+                kept.append(text)
+        elif squeeze(kept[rival].text) == squeeze(text.text) and _apart(kept[rival], text):
+            kept[rival] = replace(kept[rival], agreed=True)
+    return kept
+
+
+def _apart(a: Text, b: Text) -> bool:
+    return a.view != b.view and max(a.scale, b.scale) >= 1.3 * min(a.scale, b.scale)
+
+
+def _vanished(text: Text, looks: Sequence[Look]) -> bool:
+    """Whether a closer view of the same place read nothing there, so that a doubtful reading was none."""
+    if text.confidence >= 0.9:
+        return False
+    x1, y1, x2, y2 = text.box
+    return any(
+        look.data is not None
+        and look.scale >= 1.5 * text.scale
+        and look.region[0] + 2 < x1
+        and look.region[1] + 2 < y1
+        and x2 < look.region[2] - 2
+        and y2 < look.region[3] - 2
+        for look in looks
+    )
+
+
+def axes(quad: Quad) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Unit vectors along the reading direction of `quad` and down from it."""
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = quad
+    x, y = bx - ax + cx - dx, by - ay + cy - dy
+    length = math.hypot(x, y) or 1.0
+    return (x / length, y / length), (-y / length, x / length)
+
+
+def extents(quad: Quad, along: tuple[float, float], down: tuple[float, float]) -> Corners:
+    """The box around `quad` in the frame of two axes: least and greatest along, down."""
+    us = [x * along[0] + y * along[1] for x, y in quad]
+    vs = [x * down[0] + y * down[1] for x, y in quad]
+    return min(us), min(vs), max(us), max(vs)
+
+
+def shared(a: Text, b: Text) -> float:
+    """Area that two lines share, as a part of the smaller one's, in the frame of the longer."""
+    along, down = axes(max(a, b, key=lambda text: len(text.text)).quad)
+    p, q = extents(a.quad, along, down), extents(b.quad, along, down)
+    width, height = min(p[2], q[2]) - max(p[0], q[0]), min(p[3], q[3]) - max(p[1], q[1])
+    smaller = min((p[2] - p[0]) * (p[3] - p[1]), (q[2] - q[0]) * (q[3] - q[1]))
+    return width * height / smaller if width > 0 and height > 0 and smaller > 0 else 0.0
+
+
+def around(texts: Iterable[Text]) -> Corners:
+    """The upright box around `texts`, in overview pixels. At least one text is needed."""
+    boxes = [text.box for text in texts]
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)

@@ -1,0 +1,138 @@
+"""What a conversation in the `cof` dialect has shown and asked so far."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+
+from cof_agent.errors import PolicyError
+from cof_agent.geometry import Corners, Size, enlarge
+from cof_agent.policies.reader.ocr import TextReader, decode_base64
+from cof_agent.profile import Prompts
+
+_CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.S)
+_DROPPED = re.compile(r"^\[view \d+ is no longer shown\]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One view of the conversation."""
+
+    index: int
+    """Its number: 0 is the overview."""
+    data: bytes | None
+    """Encoded as it was sent; None when it is no longer shown."""
+    size: Size
+    """Shown size in pixels."""
+    region: Corners
+    """What it shows, in pixels of the overview."""
+
+    @property
+    def scale(self) -> float:
+        """View pixels per overview pixel."""
+        x1, y1, x2, y2 = self.region
+        return max(self.size[0] / (x2 - x1), self.size[1] / (y2 - y1))
+
+
+@dataclass(slots=True)
+class Session:
+    """A conversation about one image, up to the policy's next turn."""
+
+    offered: bool = False
+    """Whether zooms are offered."""
+    closing: bool = False
+    """Whether the last answer is asked for now."""
+    question: str = ""
+    """The newest question."""
+    looks: list[Look] = field(default_factory=list)
+    asked: list[Corners] = field(default_factory=list)
+    """Boxes of zooms asked for since the newest question, in overview pixels."""
+    refused: int = 0
+    """Refusals since the newest question."""
+
+    @property
+    def overview(self) -> Look:
+        if not self.looks:
+            raise PolicyError("the policy `reader` was called without an image: the first user turn must hold one")
+        return self.looks[0]
+
+
+def read_session(messages: Sequence[BaseMessage], reader: TextReader, margin: float) -> Session:
+    """Take the messages of a conversation apart.
+
+    `margin` is how far the loop enlarges a box that is zoomed on. Raises PolicyError without an image or a question.
+    """
+    prompts, session = Prompts(), Session()
+    pending: list[Corners] = []
+    settled = True  # whether the newest text of a user turn may be a new question
+    for message in messages:
+        if isinstance(message, SystemMessage):
+            session.offered = "<tools>" in message.text
+            continue
+        if isinstance(message, AIMessage):
+            pending = list(_boxes(message.text))
+            session.asked += pending
+            session.closing, settled = False, not pending
+            continue
+        for block in _blocks(message.content):
+            text = str(block.get("text", "")).strip()
+            if block.get("type") == "image":
+                settled = _look(session, block, pending, reader, margin) and settled
+            elif _DROPPED.match(text):
+                _forget(session, pending, margin)
+            elif text == prompts.closing:
+                session.closing = True
+            elif text == prompts.reminder:
+                pending, settled = [], True
+            elif text == prompts.format_error or not text:
+                continue
+            elif settled:
+                session.question, session.asked, session.refused, session.closing = text, [], 0, False
+            else:
+                session.refused += 1
+                pending = pending[1:]
+    if not session.question:
+        raise PolicyError("the policy `reader` was called without a question")
+    return session
+
+
+def _blocks(content: str | list[Any]) -> list[dict[str, Any]]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [block if isinstance(block, dict) else {"type": "text", "text": str(block)} for block in content]
+
+
+def _boxes(text: str) -> Iterator[Corners]:
+    """The boxes that earlier turns of this policy asked for."""
+    for inside in _CALL.findall(text):
+        try:
+            x1, y1, x2, y2 = map(float, json.loads(inside)["arguments"]["bbox_2d"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        yield x1, y1, x2, y2
+
+
+def _look(session: Session, block: dict[str, Any], pending: list[Corners], reader: TextReader, margin: float) -> bool:
+    """Add a view; whether it starts a conversation about a new image."""
+    if "base64" not in block:
+        raise PolicyError("the policy `reader` needs images as base64: resolve references before calling it")
+    data = decode_base64(block["base64"])
+    size = reader.picture(data).size
+    if session.looks and pending:
+        region = enlarge(pending.pop(0), session.overview.size, margin)
+        session.looks.append(Look(len(session.looks), data, size, tuple(map(float, region))))  # type: ignore[arg-type]
+        return False
+    session.looks = [Look(0, data, size, (0.0, 0.0, float(size[0]), float(size[1])))]
+    return True
+
+
+def _forget(session: Session, pending: list[Corners], margin: float) -> None:
+    """Count a view that is no longer shown."""
+    if session.looks and pending:
+        x1, y1, x2, y2 = enlarge(pending.pop(0), session.overview.size, margin)
+        session.looks.append(Look(len(session.looks), None, (x2 - x1, y2 - y1), (x1, y1, x2, y2)))

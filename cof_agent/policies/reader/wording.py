@@ -1,0 +1,73 @@
+"""What the policy says: thoughts, calls, answers, refusals to guess."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from cof_agent.policies.reader.finding import Finding
+from cof_agent.policies.reader.page import Text
+from cof_agent.policies.reader.question import Ask, Form
+from cof_agent.policies.reader.search import Zoom
+from cof_agent.policies.reader.values import resemblance
+from cof_agent.policies.reader.words import coverage
+from cof_agent.profile import DECLINE
+
+REMEDY = "A vision-language policy can look at the picture itself: --policy hf:PATH or --policy openai:MODEL."
+
+
+def zooming(zoom: Zoom, texts: Sequence[Text]) -> str:
+    """A turn that asks for a region."""
+    call = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": list(zoom.bbox), "label": zoom.label}}
+    return f"<think>{_plain(zoom.why)}</think><tool_call>{json.dumps(call)}</tool_call>"
+
+
+def answering(finding: Finding) -> str:
+    """A turn that answers."""
+    read = "; ".join(f"“{text.text}” ({text.confidence:.0%} certain, view {text.view})" for text in finding.texts[:4])
+    return f"<think>{_plain(f'I read {read}.')}</think><answer>{_plain(finding.answer)}</answer>"
+
+
+def declining(reason: str, ask: Ask, texts: Sequence[Text]) -> str:
+    """A turn that says why there is no answer, which text comes nearest, and what would help."""
+    near = nearest(ask, texts)
+    found = f"The nearest text found is “{near.text}”." if near else "No readable text was found."
+    thought = "Reading text cannot settle this." if ask.form is Form.PICTURE else f"I cannot be certain: {reason}."
+    return f"<think>{_plain(thought)}</think><answer>{DECLINE}: {_plain(f'{reason}. {found} {REMEDY}')}</answer>"
+
+
+def evidence(finding: Finding) -> list[dict[str, object]]:
+    """Where the lines of `finding` stand, view by view, in whole pixels of each view as shown."""
+    boxes: dict[int, list[tuple[float, float, float, float]]] = {}
+    for text in finding.texts:
+        boxes.setdefault(text.view, []).append(text.line.box)
+    return [
+        {
+            "view": view,
+            "bbox_2d": [
+                int(min(b[0] for b in group)),
+                int(min(b[1] for b in group)),
+                int(max(b[2] for b in group) + 0.999),
+                int(max(b[3] for b in group) + 0.999),
+            ],
+            "source": "reader",
+        }
+        for view, group in sorted(boxes.items())
+    ]
+
+
+def nearest(ask: Ask, texts: Sequence[Text]) -> Text | None:
+    """The readable line that has most to do with the question, or else the most prominent."""
+    readable = [text for text in texts if text.confidence >= 0.6 and len(text.text) > 1]
+    tallest = max((text.height for text in readable), default=1.0)
+
+    def closeness(text: Text) -> float:
+        like = resemblance(text.text, ask.kind) if ask.kind else 0.0
+        return coverage(ask.words, text.text) + 0.5 * like + 0.3 * text.confidence * text.height / tallest
+
+    return max(readable, key=closeness, default=None)
+
+
+def _plain(text: str) -> str:
+    """`text` without what would read as markup."""
+    return text.replace("<", "‹").replace(">", "›")
