@@ -1,4 +1,5 @@
-PYTHON ?= python3
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -6,32 +7,33 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test lint type bench clean
 
 demo: $(VENV)/.demo
-	$(BIN)/cof-agent ask examples/images/motorcycle.jpg "Which brand is on the tank?" --show
+	$(BIN)/cof-agent ask examples/images/motorcycle.jpg "QUESTION" --show
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
 
 type: $(VENV)/.dev
-	$(BIN)/mypy
+	@$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable ".[reader]"
+	@echo "Installing cof-agent with its reader into $(VENV) (once, about a minute) ..."
+	@$(PIP) --editable ".[reader]"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable ".[dev]"
+	@echo "Installing cof-agent with all that its tests need into $(VENV) (once, about a minute) ..."
+	@$(PIP) --editable ".[dev]"
 	@touch $@ $(VENV)/.demo
 
 clean:

@@ -18,13 +18,6 @@ from cof_agent.errors import PolicyError
 class OutOfTimeError(PolicyError):
     """The policy did not reply within the time the run has left."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the policy did not reply within {seconds:.1f} seconds")
-        self.seconds = seconds
-
-    def __reduce__(self) -> tuple[type[OutOfTimeError], tuple[float]]:
-        return type(self), (self.seconds,)
-
 
 def call(model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableConfig, seconds: float) -> AIMessage:
     """What `model` replies to `prompt`. Raises OutOfTimeError after `seconds`.
@@ -32,10 +25,10 @@ def call(model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableCo
     Python cannot stop a thread: the abandoned call may go on in a daemon thread of its own.
     """
     if seconds <= 0:
-        raise OutOfTimeError(seconds)
+        raise _out_of_time(seconds)
     reply = _in_thread(model, prompt, config)
     if not wait([reply], timeout=min(seconds, threading.TIMEOUT_MAX)).done:
-        raise OutOfTimeError(seconds)
+        raise _out_of_time(seconds)
     return _checked(reply.result())
 
 
@@ -44,7 +37,7 @@ async def acall(
 ) -> AIMessage:
     """:func:`call` for asyncio; a call that runs out of time is cancelled."""
     if seconds <= 0:
-        raise OutOfTimeError(seconds)
+        raise _out_of_time(seconds)
     try:
         async with asyncio.timeout(seconds) as limit:
             if _is_async(model):
@@ -54,7 +47,11 @@ async def acall(
     except TimeoutError as error:
         if not limit.expired():
             raise  # the policy's own
-        raise OutOfTimeError(seconds) from error
+        raise _out_of_time(seconds) from error
+
+
+def _out_of_time(seconds: float) -> OutOfTimeError:
+    return OutOfTimeError(f"the policy did not reply within the {max(seconds, 0.0):.1f} seconds that were left")
 
 
 def _in_thread(model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableConfig) -> Future[BaseMessage]:

@@ -51,7 +51,12 @@ class Chat:
         self.last = None
 
     def _ask(self, question: str) -> None:
-        self.last = self.watch(self.image, question, self.thread_id)
+        try:
+            self.last = self.watch(self.image, question, self.thread_id)
+        except CofError as error:  # the next question may do better
+            typer.echo(str(error), err=True)
+            self.code = 1
+            return
         self.image = None
         self.show(self.last)
         if self.last.answer is None:
@@ -60,27 +65,38 @@ class Chat:
     def _obey(self, command: str, argument: str = "") -> None:
         match command:
             case "/views":
-                for view in self.last.views if self.last else ():
-                    label = f" “{view.label}”" if view.label else ""
-                    typer.echo(
-                        f"{view.index} {view.kind}{label} {view.box.as_list()} at {view.shown[0]}x{view.shown[1]}"
-                    )
+                self._views()
             case "/save":
-                self._save(argument or "cof-chat")
+                self._save(argument)
             case "/image" if argument:
                 try:
                     self._begin(argument)
                     typer.echo(f"now looking at {argument}", err=True)
                 except ImageError as error:
                     typer.echo(str(error), err=True)
-            case _:
+            case "/image":
+                typer.echo("/image needs a path or a URL", err=True)
+            case "/help":
                 typer.echo(HELP, err=True)
+            case _:
+                typer.echo(f"there is no command {command}. {HELP}", err=True)
+
+    def _views(self) -> None:
+        if self.last is None:
+            typer.echo("nothing was asked yet, so nothing was looked at", err=True)
+            return
+        for view in self.last.views:
+            typer.echo(view.describe())
 
     def _save(self, directory: str) -> None:
         if self.last is None:
             typer.echo("nothing was asked yet, so there is nothing to save", err=True)
             return
+        if self.last.saved and not directory:
+            typer.echo(f"already saved to {self.last.saved}", err=True)
+            return
         try:
-            typer.echo(f"saved to {save_trajectory(self.last.trajectory, directory, self.agent.store)}", err=True)
+            path = save_trajectory(self.last.trajectory, directory or "cof-chat", self.agent.store)
+            typer.echo(f"saved to {path}", err=True)
         except CofError as error:
             typer.echo(str(error), err=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +37,7 @@ SaveOption = Annotated[Path | None, typer.Option(help="Append the trajectory and
 ZoomsOption = Annotated[int | None, typer.Option(min=0, help="Regions it may look at; 0: first look only. Default: 6.")]
 SecondsOption = Annotated[float | None, typer.Option(min=0.001, help="Time limit of a question. Default: 300.")]
 PrivateOption = Annotated[bool, typer.Option("--allow-private-hosts", help="Let URLs lead to private addresses.")]
-ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view in the terminal.")]
+ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view, where standard error is a colour terminal.")]
 
 
 def main() -> None:
@@ -57,19 +59,14 @@ def ask(
     show: ShowOption = False,
 ) -> None:
     """Answer one question about an image. Exit code 0 answered, 3 declined or out of budget, 1 failed, 2 usage."""
-    try:
+    with _failures("nothing was answered"):
         agent = _agent(policy, profile, save, max_zooms, max_seconds, allow_private_hosts)
-        result = _watch(agent, image, question, show=show)
-    except ImageError as error:
-        if as_json:
-            typer.echo(json.dumps(_no_image(image, policy, str(error)), ensure_ascii=False))
-        raise _stop(error, EXIT_CODES["failed"]) from error
-    except ConfigError as error:
-        raise _stop(error, USAGE) from error
-    except CofError as error:
-        raise _stop(error, EXIT_CODES["failed"]) from error
-    except KeyboardInterrupt as interrupt:
-        raise _stop("interrupted: nothing was answered", INTERRUPTED) from interrupt
+        try:
+            result = _watch(agent, image, question, show=show)
+        except ImageError as error:
+            if as_json:
+                typer.echo(json.dumps(_no_image(image, policy, str(error)), ensure_ascii=False))
+            raise
     if as_json:
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
     else:
@@ -95,18 +92,11 @@ def chat(
 
     Reads questions from standard input. Commands: /views, /save [DIR], /image PATH, /help, /quit.
     """
-    from cof_agent.chat import Chat
+    with _failures(f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"):
+        from cof_agent.chat import Chat
 
-    try:
         agent = _agent(policy, profile, save, max_zooms, max_seconds, allow_private_hosts, threads=True)
         code = Chat(agent, image, lambda *args: _watch(agent, *args, show=show), _print_result).run(_lines(question))
-    except ConfigError as error:
-        raise _stop(error, USAGE) from error
-    except CofError as error:
-        raise _stop(error, EXIT_CODES["failed"]) from error
-    except KeyboardInterrupt as interrupt:
-        kept = f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"
-        raise _stop(f"interrupted: {kept}", INTERRUPTED) from interrupt
     raise typer.Exit(code)
 
 
@@ -122,6 +112,19 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         print_diagnosis(diagnosis)
 
 
+@contextlib.contextmanager
+def _failures(when_interrupted: str) -> Iterator[None]:
+    """Turn what goes wrong inside into one line on standard error and an exit code."""
+    try:
+        yield
+    except ConfigError as error:
+        raise _stop(error, USAGE) from error
+    except CofError as error:
+        raise _stop(error, EXIT_CODES["failed"]) from error
+    except KeyboardInterrupt as interrupt:
+        raise _stop(f"interrupted: {when_interrupted}", INTERRUPTED) from interrupt
+
+
 def _agent(
     policy: str,
     profile: Path | None,
@@ -132,6 +135,8 @@ def _agent(
     *,
     threads: bool = False,
 ) -> ChainOfFocus:
+    import logging
+
     from langgraph.checkpoint.memory import InMemorySaver
 
     from cof_agent.agent import ChainOfFocus
@@ -140,6 +145,9 @@ def _agent(
     from cof_agent.policies import load_policy
     from cof_agent.profile import Profile
 
+    logging.getLogger("cof_agent").setLevel(logging.ERROR)  # what a policy failed with is in the result
+    if save:
+        _make(save)
     limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
     return ChainOfFocus(
         load_policy(policy, profile=Profile.load(profile) if profile else None),
@@ -148,6 +156,16 @@ def _agent(
         checkpointer=InMemorySaver() if threads else None,
         save=save,
     )
+
+
+def _make(directory: Path) -> None:
+    """Make the directory now: a run whose trajectory cannot be kept should not start."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--save {directory}: {error.strerror or error}") from error
+    if not os.access(directory, os.W_OK):
+        raise ConfigError(f"--save {directory}: nothing can be written there")
 
 
 def _watch(
@@ -168,11 +186,11 @@ def _watch(
                 continue
             view = event.view
             if event.thought:
-                console.print(event.thought, style="dim", markup=False)
-            console.print(view.describe(), style="cyan", markup=False)
-            if show:
+                console.print(event.thought, style="dim", markup=False, soft_wrap=True)
+            console.print(view.describe(), style="cyan", markup=False, soft_wrap=True)
+            if show and console.color_system:
                 data = agent.store.get(view.image)
-                console.print(in_characters(data, columns=min(72, console.width)))
+                console.print(in_characters(data, columns=min(72, console.width), rows=max(8, console.height - 4)))
     assert result is not None, "a stream ends with its result"
     return result
 
@@ -197,26 +215,27 @@ def _lines(questions: list[str] | None) -> Iterator[str]:
     if not sys.stdin.isatty():
         yield from sys.stdin
         return
-    import readline  # noqa: F401  # editing and history for input()
-
+    with contextlib.suppress(ImportError):  # not on Windows
+        import readline  # noqa: F401  # editing and history for input()
+    prompt = "> " if sys.stdout.isatty() else ""
     while True:
         try:
-            yield input("> ")
+            yield input(prompt)
         except EOFError:
             return
 
 
 def _no_image(image: str, policy: str, message: str) -> dict[str, Any]:
     """What `--json` prints when there is nothing to look at."""
-    from cof_agent.fetch import public_name
+    from cof_agent.source_name import show_data_url, show_text, show_url
 
-    source = public_name(image) if image.startswith(("http:", "https:")) else image[:200]
+    name = show_data_url if image[:5].lower() == "data:" else show_url if "://" in image else show_text
     return {
         "answer": None,
         "status": "failed",
         "stop_reason": "image_error",
         "message": message,
-        "image": {"source": source, "width": None, "height": None},
+        "image": {"source": name(image), "width": None, "height": None},
         "views": [],
         "evidence": [],
         "usage": None,

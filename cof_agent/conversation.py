@@ -6,10 +6,11 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AnyMessage, BaseMessage
 
 from cof_agent.images import ImageRef
 from cof_agent.store import ImageStore
+from cof_agent.transcript import view_of
 from cof_agent.views import View
 
 
@@ -26,8 +27,8 @@ def forget_regions(messages: Sequence[AnyMessage], views: Sequence[View], max_to
         total -= view.tokens
         forgotten.add(view.index)
     return [
-        message.model_copy(update={"content": f"[view {message.artifact['index']} is no longer shown]"})
-        if isinstance(message, ToolMessage) and message.artifact and message.artifact["index"] in forgotten
+        message.model_copy(update={"content": f"[view {shown.index} is no longer shown]"})
+        if (shown := view_of(message)) and shown.index in forgotten
         else message
         for message in messages
     ]

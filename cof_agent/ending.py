@@ -19,7 +19,12 @@ _TAGGED = re.compile(r"<think>.*?(?:</think>|\Z)|<tool_call>.*?(?:</tool_call>|\
 
 
 def conclude(
-    state: FocusState, turn: Turn | None, message: AIMessage | None, profile: Profile, config: FocusConfig
+    state: FocusState,
+    turn: Turn | None,
+    message: AIMessage | None,
+    views: list[View],
+    profile: Profile,
+    config: FocusConfig,
 ) -> dict[str, Any]:
     """The last fields of graph state, from the policy's last `turn` and the `message` it was read from.
 
@@ -49,7 +54,7 @@ def conclude(
         "answer": answer,
         "status": Status.ANSWERED.value,
         "stop_reason": closing or StopReason.ANSWERED.value,
-        "evidence": _evidence(state, turn, message, profile),
+        "evidence": _evidence(state, turn, message, views, profile),
     }
 
 
@@ -57,15 +62,16 @@ def _limit(closing: str | None, config: FocusConfig) -> str:
     limits = {
         StopReason.ZOOM_LIMIT: f"the limit of {config.max_zooms} zooms (max_zooms) was reached",
         StopReason.TURN_LIMIT: f"the limit of {config.max_turns} turns (max_turns) was reached",
-        StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} visual tokens (max_visual_tokens) was reached",
+        StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} (max_visual_tokens) tokens was reached",
         StopReason.TIME_LIMIT: f"the limit of {config.max_seconds:g} seconds (max_seconds) was reached",
         StopReason.REFUSED_LIMIT: f"{config.max_refused} calls in a row (max_refused) were refused",
     }
     return limits[StopReason(closing)] if closing else "the run ended"
 
 
-def _evidence(state: FocusState, turn: Turn | None, message: AIMessage | None, profile: Profile) -> list[Evidence]:
-    views = [View.from_json(value) for value in state["views"]]
+def _evidence(
+    state: FocusState, turn: Turn | None, message: AIMessage | None, views: list[View], profile: Profile
+) -> list[Evidence]:
     given = list(_given(message, views))
     if given:
         return given

@@ -34,7 +34,7 @@ from cof_agent.policies import Policy
 from cof_agent.state import FocusState, RunInfo, Status, StopReason, Usage, no_usage, spent
 from cof_agent.store import ImageStore
 from cof_agent.tools import NotShownError, Sight, refusal, run_call
-from cof_agent.transcript import as_message, last_turn, pending_calls, storable
+from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.versions import versions
 from cof_agent.views import View, keep_original, show_overview
 
@@ -56,24 +56,24 @@ class Nodes:
         question = state.get("question")
         if not isinstance(question, str) or not question.strip():
             raise ConfigError(f"the question must be text under the state key `question`, not {question!r}")
-        original, views = self._original(state), state.get("views", [])
+        original, overview = self._original(state), None
         reset: list[BaseMessage] = []
         usage, first = no_usage(), len(state.get("messages", []))
         blocks: list[Any] = [{"type": "text", "text": storable(question.strip())}]
-        if not views or original["sha256"] != state["original"]["sha256"]:
+        if "original" not in state or original["sha256"] != state["original"]["sha256"]:
             source = load_image(ImageRef.from_json(original), self.store, limits=self.limits)
             shown = self.profile.overview.fit(source.ref.size)
             overview = show_overview(source, shown, self.profile.overview.tokens(shown), self.store)
             reset = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if state.get("messages") else []
-            views, first = [overview.to_json()], 0
+            first = 0
             blocks.insert(0, overview.block)
             usage["visual_tokens"] = overview.tokens
             _announce(overview, None)
         usage["seconds"] = time.monotonic() - began
         return {
-            "image": None, "question": None, "run": self._run_info(), "original": original, "views": views, "usage": usage,
-            "messages": [*reset, HumanMessage(blocks)],
-            "first_message": first, "refused_in_row": 0, "closing": None, "answer": None, "status": None, "stop_reason": None,
+            "image": None, "question": None, "run": self._run_info(), "original": original, "views": [],
+            "usage": usage, "messages": [*reset, as_question(blocks, overview)], "first_message": first,
+            "refused_in_row": 0, "closing": None, "answer": None, "status": None, "stop_reason": None,
             "message": None, "evidence": [],
         }  # fmt: skip
 
@@ -100,7 +100,7 @@ class Nodes:
 
         Once a limit is reached, all calls that are left are refused at once.
         """
-        began, views, usage = time.monotonic(), state["views"], state["usage"]
+        began, usage = time.monotonic(), state["usage"]
         refused, closing = state["refused_in_row"], state.get("closing")
         asked, *left = pending_calls(state["messages"])
         if closing or usage["zooms"] >= self._limits().max_zooms:
@@ -111,26 +111,26 @@ class Nodes:
                 message = self._run(asked, state)
             except NotShownError as error:
                 message, closing = refusal(asked["id"], asked["name"], str(error)), StopReason.TOKEN_LIMIT.value
-        if message.status != "error":
-            view, turn = View.from_json(message.artifact), last_turn(state["messages"])
+        if view := view_of(message):
+            turn = last_turn(state["messages"])
             _announce(view, self.dialect.parse(turn).thought if turn else None)
-            views, refused = [*views, message.artifact], 0
+            refused = 0
             usage = spent(usage, zooms=1, visual_tokens=view.tokens)
         elif not closing:
             usage, refused = spent(usage, refused=1), refused + 1
         usage = spent(usage, seconds=time.monotonic() - began)
         closing = closing or self._reached(usage, refused)
         others = [refusal(call["id"], call["name"], _NO_MORE) for call in left] if closing else []
-        return {
-            "messages": [message, *others], "views": views, "usage": usage, "refused_in_row": refused,
-            "closing": closing,
-        }  # fmt: skip
+        progress = _changed(state, refused_in_row=refused, closing=closing)
+        return {"messages": [message, *others], "usage": usage} | progress
 
     def answer(self, state: FocusState) -> dict[str, Any]:
         """Say how the run ended, and on what evidence."""
         message = last_turn(state["messages"][state["first_message"] :])
         turn = self.dialect.parse(message) if message else None
-        return conclude(state, turn, message, self.profile, self._limits()) | {"finished": _now()}
+        views = views_of(state["messages"])
+        ending = conclude(state, turn, message, views, self.profile, self._limits())
+        return ending | {"views": [view.to_json() for view in views], "finished": _now()}
 
     def _limits(self) -> FocusConfig:
         context: object = get_runtime(FocusConfig).context  # as a subgraph it may be the parent's, of another kind
@@ -142,7 +142,7 @@ class Nodes:
             return refusal(asked["id"], asked["name"], str(asked["error"]))
         source = load_image(ImageRef.from_json(state["original"]), self.store, limits=self.limits)
         spare = self._limits().max_visual_tokens - state["usage"]["visual_tokens"]
-        views = [View.from_json(view) for view in state["views"]]
+        views = views_of(state["messages"])
         return run_call(asked, Sight(source, views, self.store, self.profile, spare))
 
     def _reached(self, usage: Usage, refused: int) -> str | None:
@@ -184,7 +184,7 @@ class Nodes:
         if usage["policy_calls"] >= limits.max_turns:
             closing = closing or StopReason.TURN_LIMIT.value
         closing = closing or self._reached(usage, state["refused_in_row"])
-        views = [View.from_json(view) for view in state["views"]]
+        views = views_of(state["messages"])
         messages = forget_regions(state["messages"], views, limits.max_conversation_tokens)
         if closing:
             messages.append(HumanMessage(self.profile.prompts.closing))
@@ -210,7 +210,7 @@ class Nodes:
         if not (turn.calls or turn.answer or closing):
             messages.append(HumanMessage(self.profile.prompts.format_error))
             usage, refused = spent(usage, refused=1), refused + 1
-        return {"messages": messages, "usage": usage, "refused_in_row": refused, "closing": closing}
+        return {"messages": messages, "usage": usage} | _changed(state, refused_in_row=refused, closing=closing)
 
     def _failed(self, state: FocusState, closing: str | None, error: Exception, seconds: float) -> dict[str, Any]:
         if isinstance(error, GraphBubbleUp):
@@ -225,6 +225,11 @@ class Nodes:
             status, reason = Status.FAILED, StopReason.POLICY_ERROR
         message = f"{type(error).__name__}: {error}"
         return {"usage": usage, "status": status.value, "stop_reason": reason.value, "message": message}
+
+
+def _changed(state: FocusState, **values: Any) -> dict[str, Any]:
+    """The values that differ from those in `state`: checkpointers store each one that is written."""
+    return {name: value for name, value in values.items() if value != state.get(name)}
 
 
 def _announce(view: View, thought: str | None) -> None:

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def in_characters(data: bytes, columns: int) -> Text:
-    """Encoded image bytes as coloured half blocks, two pixels above each other in one character."""
+def in_characters(data: bytes, columns: int, rows: int) -> Text:
+    """Encoded image bytes as coloured half blocks, two pixels above each other in one character.
+
+    The drawing keeps the image's shape within at most `columns` by `rows` characters.
+    """
     from rich.text import Text
 
     image = Image.open(io.BytesIO(data)).convert("RGB")
-    rows = max(1, round(image.height * columns / image.width / 2))
+    scale = min(columns / image.width, 2 * rows / image.height)
+    columns, rows = max(1, round(image.width * scale)), max(1, round(image.height * scale / 2))
     small = image.resize((columns, rows * 2), Image.Resampling.BOX)
     text = Text(no_wrap=True)
     for row in range(rows):

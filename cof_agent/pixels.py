@@ -67,10 +67,13 @@ class Decoded:
     def region(self, box: Box, size: Size) -> Image.Image:
         """The upright `box` at `size` (upright width and height), as upright RGB. Needs `scale` 1."""
         stored = stored_box(box, self.upright, self.orientation)
+        corners = (stored.x1, stored.y1, stored.x2, stored.y2)
         if stored.area > _COPIED_PIXELS:
-            return self._show(self.image, (stored.x1, stored.y1, stored.x2, stored.y2), size)
-        # Cut first, so that what lies just outside of the box does not bleed into its edge.
-        return self._show(self.image.crop((stored.x1, stored.y1, stored.x2, stored.y2)), (0, 0, *stored.size), size)
+            return self._show(self.image, corners, size)
+        # Cut first, so that what lies just outside of the box does not bleed into its edge. To cut by resizing to the
+        # same size copies the very pixels, and is not subject to the process-wide limit that `crop` looks at.
+        piece = self.image.resize(stored.size, Image.Resampling.NEAREST, box=corners)
+        return self._show(piece, (0, 0, *stored.size), size)
 
     def _show(self, image: Image.Image, corners: tuple[float, float, float, float], size: Size) -> Image.Image:
         shown = image.resize(
@@ -220,8 +223,6 @@ def flatten(image: Image.Image) -> Image.Image:
         return _scaled(image, *_value_range(image))
     if mode == "1" and "transparency" not in image.info:
         return image.convert("L")
-    if mode == "LAB":
-        return _lab_to_rgb(image)
     if mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
@@ -259,12 +260,3 @@ def _scaled(image: Image.Image, black: float, white: float) -> Image.Image:
     factor = 255.0 / (white - black)
     # Half a step more, because the conversion to 8 bits truncates.
     return image.point(lambda value: value * factor + (0.5 - black * factor)).convert("L")
-
-
-def _lab_to_rgb(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    converted = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, srgb, "LAB", "RGB"))
-    assert converted is not None, "only a transform in place returns nothing"
-    return converted

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, TypedDict, cast
+from typing import Annotated, Any, cast
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict  # pydantic makes JSON schemas of no other before Python 3.12
 
 
 class Status(StrEnum):
@@ -99,7 +100,7 @@ class FocusOutput(TypedDict, total=False):
     original: dict[str, Any]
     """The source image's reference, and where it came from (`source`)."""
     views: list[dict[str, Any]]
-    """Every view of the conversation, as `View.to_json()`."""
+    """Every view of the conversation, as `View.to_json()`, once the run has ended. Until then see `messages`."""
     run: RunInfo
     finished: str
     messages: Annotated[list[AnyMessage], add_messages]

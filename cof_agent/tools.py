@@ -126,7 +126,7 @@ def image_tools(profile: Profile, sight: Sight | None = None) -> list[BaseTool]:
         return sight
 
     def image_zoom_in_tool(bbox_2d: Coordinates, label: str | None = None) -> tuple[list[Any], dict[str, Any]]:
-        """Look closer at a region of the first image. It comes back enlarged, with a margin around it, in full detail."""
+        """Look closer at a region of the first image. It comes back enlarged, in full detail, with some margin."""
         return _shown(seen().look(bbox_2d, profile.zoom, "zoom", 0, label))
 
     def image_crop_tool(bbox_2d: Coordinates, view: int = 0) -> tuple[list[Any], dict[str, Any]]:

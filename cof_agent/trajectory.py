@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from cof_agent.errors import TrajectoryError
 from cof_agent.images import ImageRef
 from cof_agent.state import Status, StopReason
-from cof_agent.transcript import calls_of
+from cof_agent.transcript import calls_of, view_of
 from cof_agent.views import SCHEMA, View
 
 
@@ -173,17 +173,17 @@ class Trajectory(_Value):
 def _turns(messages: list[AnyMessage]) -> list[TurnRecord]:
     turns = []
     for message in messages:
+        view = view_of(message)
+        views = (view.index,) if view else ()
         if isinstance(message, AIMessage):
             turns.append(_policy_turn(message))
         elif isinstance(message, ToolMessage):
-            views = (message.artifact["index"],) if message.artifact else ()
             refused = message.status == "error"
             turns.append(
                 TurnRecord(role="tool", text=message.text, views=views, call_id=message.tool_call_id, refused=refused)
             )
         else:
-            shows_image = any(isinstance(block, dict) and block["type"] == "image" for block in message.content)
-            turns.append(TurnRecord(role="user", text=message.text, views=(0,) if shows_image else ()))
+            turns.append(TurnRecord(role="user", text=message.text, views=views))
     return turns
 
 

@@ -11,6 +11,7 @@ from langchain_core.messages import (
     AIMessage,
     AnyMessage,
     BaseMessage,
+    HumanMessage,
     InvalidToolCall,
     ToolCall,
     ToolMessage,
@@ -18,9 +19,13 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from cof_agent.dialects import Turn
+from cof_agent.views import View
 
 _ORDER = "cof_call_order"
 """Key of a message's metadata: the ids of its calls as written, where readable and unreadable ones are mixed."""
+
+_OVERVIEW = "view"
+"""Key beside a question's content: the overview that it shows, as JSON. Regions are the artifacts of tool messages."""
 
 _DEEPEST = 32
 """Levels of nesting that a stored value may have."""
@@ -33,11 +38,12 @@ def as_message(reply: AIMessage, turn: Turn, earlier: Sequence[BaseMessage]) -> 
     message with the id of an `earlier` one would replace it.
     """
     id_ = _fresh(reply.id, {message.id for message in earlier}, uuid.uuid4().hex)
+    number = sum(isinstance(message, AIMessage) for message in earlier) + 1
     good: list[ToolCall] = []
     bad: list[InvalidToolCall] = []
     order: list[str] = []
     for position, call in enumerate(turn.calls):
-        order.append(_fresh(call.id, order, f"{id_}-{position}"))
+        order.append(_fresh(call.id, order, f"call-{number}-{position}"))
         args, error = call.args, call.error
         try:
             args = storable(args)
@@ -57,6 +63,22 @@ def as_message(reply: AIMessage, turn: Turn, earlier: Sequence[BaseMessage]) -> 
         response_metadata=reply.response_metadata | mixed,
         usage_metadata=reply.usage_metadata,
     )
+
+
+def as_question(blocks: list[Any], overview: View | None) -> HumanMessage:
+    """A person's question; with the `overview` where it shows a new image."""
+    return HumanMessage(blocks, additional_kwargs={_OVERVIEW: overview.to_json()} if overview else {})
+
+
+def view_of(message: BaseMessage) -> View | None:
+    """The view that a message shows, if any."""
+    value = message.artifact if isinstance(message, ToolMessage) else message.additional_kwargs.get(_OVERVIEW)
+    return View.from_json(value) if value and not isinstance(message, AIMessage) else None
+
+
+def views_of(messages: Sequence[BaseMessage]) -> list[View]:
+    """The views of a conversation, in order; the overview first."""
+    return [view for message in messages if (view := view_of(message))]
 
 
 def calls_of(turn: AIMessage) -> list[ToolCall | InvalidToolCall]:

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 import warnings
+import zlib
 from pathlib import Path
 
 import pytest
@@ -196,7 +197,7 @@ BLACK_AND_WHITE = {
     "CMYK": grey("L", 0, 255).convert("CMYK"),
     "YCbCr": grey("L", 0, 255).convert("YCbCr"),
     "HSV": grey("L", 0, 255).convert("RGB").convert("HSV"),
-    "LAB": Image.new("LAB", (64, 32), (0, 0, 0)),
+    "LAB": Image.new("LAB", (64, 32), (0, 128, 128)),
     "I;16": grey("I;16", 0, 65535),
     "I;16L": grey("I;16L", 0, 65535),
     "I;16B": grey("I;16B", 0, 65535),
@@ -208,7 +209,7 @@ BLACK_AND_WHITE = {
     "F wide": grey("F", -3.5, 1e6),
 }
 BLACK_AND_WHITE["1"].paste(1, (32, 0, 64, 32))
-BLACK_AND_WHITE["LAB"].paste((255, 0, 0), (32, 0, 64, 32))
+BLACK_AND_WHITE["LAB"].paste((255, 128, 128), (32, 0, 64, 32))
 
 
 @pytest.mark.parametrize("mode", BLACK_AND_WHITE)
@@ -247,7 +248,7 @@ def test_half_transparency_is_blended_and_16_bits_are_scaled() -> None:
     ramp = Image.new("I;16", (256, 4))
     for x in range(256):
         ramp.paste(x * 257, (x, 0, x + 1, 4))
-    levels = [value for value, _, _ in shown(open_image(saved(ramp, "PNG"))).crop((0, 0, 256, 1)).getdata()]
+    levels = list(shown(open_image(saved(ramp, "PNG"))).getchannel("R").crop((0, 0, 256, 1)).tobytes())
     assert levels == list(range(256))
 
 
@@ -301,9 +302,7 @@ def test_orientation_that_is_none() -> None:
     assert open_image(with_orientation(picture(), 9, "JPEG")).ref.size == (96, 64)
 
 
-@given(
-    st.integers(1, 8), st.integers(1, 12), st.integers(1, 12), st.tuples(*[st.integers(0, 11)] * 4)
-)
+@given(st.integers(1, 8), st.integers(1, 12), st.integers(1, 12), st.tuples(*[st.integers(0, 11)] * 4))
 def test_an_upright_box_and_its_stored_box_hold_the_same_pixels(
     orientation: int, width: int, height: int, ends: tuple[int, int, int, int]
 ) -> None:
@@ -341,7 +340,7 @@ def test_reduced_jpeg_overview_is_that_of_the_full_image(size: tuple[int, int]) 
 
 @pytest.mark.parametrize(
     ("full", "wanted", "scale"),
-    [((3840, 2160), (1316, 756), 2), ((800, 600), (800, 600), 1), ((8000, 6000), (800, 600), 8), ((5, 5), (1, 1), 4)],
+    [((3840, 2160), (1316, 756), 2), ((800, 600), (800, 600), 1), ((8000, 6000), (800, 600), 8), ((5, 5), (1, 1), 2)],
 )
 def test_scale_of_a_jpeg(full: tuple[int, int], wanted: tuple[int, int], scale: int) -> None:
     assert pixels.jpeg_scale(full, wanted) == scale
@@ -400,10 +399,10 @@ def test_limits_are_configurable_and_checked(png: Path) -> None:
         ImageLimits(max_pixels=96 * 64 - 1),
         ImageLimits(max_aspect=1.4),
     ):
-        for source in (png, data, png.as_uri(), "data:;base64," + base64.b64encode(data).decode(), Image.open(png)):
+        for source in (png, data, png.as_uri(), "data:;base64," + base64.b64encode(data).decode(), picture()):
             if isinstance(source, Image.Image) and limits.max_bytes < len(data):
                 continue  # its bytes are made here
-            with pytest.raises(ImageError, match="limits|limit|thin|larger"):
+            with pytest.raises(ImageError, match=r"limit|thin|larger"):
                 open_image(source, limits=limits)
     with pytest.raises(ConfigError, match="max_bytes"):
         ImageLimits(max_bytes=0)
@@ -420,7 +419,7 @@ def test_aspect_of_two_hundred() -> None:
 def test_a_huge_image_is_refused_by_its_header_alone() -> None:
     header = saved(Image.new("1", (1, 1)), "PNG")
     huge = header[:16] + (60_000).to_bytes(4, "big") * 2 + header[24:]
-    huge = huge[:29] + __import__("zlib").crc32(huge[12:29]).to_bytes(4, "big") + huge[33:]
+    huge = huge[:29] + zlib.crc32(huge[12:29]).to_bytes(4, "big") + huge[33:]
     with pytest.raises(ImageError, match=r"60000x60000.*max_pixels"):
         open_image(huge)
 
@@ -444,7 +443,8 @@ def test_between_pillows_limits_there_is_neither_noise_nor_an_error() -> None:
 def test_above_pillows_limit_an_image_opens_where_the_limits_allow_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     source = open_image(saved(picture(), "PNG"))
-    assert source.region(Box(0, 0, 96, 64), (48, 32)).size == (48, 32)
+    for box in (Box(0, 0, 96, 64), Box(1, 2, 90, 60)):
+        assert same(source.region(box, box.size), picture().transform(box.size, Image.Transform.EXTENT, box.as_list()))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "progressive JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"])
@@ -513,7 +513,11 @@ def test_bad_sources(source: object, message: str) -> None:
 def test_empty_file_directory_and_text(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "notes.jpg").write_text("notes")
-    for name, message in (("empty.jpg", r"empty\.jpg is empty"), ("notes.jpg", r"notes\.jpg is not an image"), ("", "a directory")):
+    for name, message in (
+        ("empty.jpg", r"empty\.jpg is empty"),
+        ("notes.jpg", r"notes\.jpg is not an image"),
+        ("", "a directory"),
+    ):
         with pytest.raises(ImageError, match=message):
             open_image(tmp_path / name)
 
@@ -579,10 +583,10 @@ SAMPLES = [
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(SAMPLES), st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6)), max_size=4), st.floats(0, 1))
-def test_damaged_data_is_an_image_error_or_an_image(
-    data: bytes, edits: list[tuple[float, bytes]], cut: float
-) -> None:
+@given(
+    st.sampled_from(SAMPLES), st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6)), max_size=4), st.floats(0, 1)
+)
+def test_damaged_data_is_an_image_error_or_an_image(data: bytes, edits: list[tuple[float, bytes]], cut: float) -> None:
     damaged = bytearray(data)
     for place, replacement in edits:
         start = int(place * len(damaged))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,8 +45,10 @@ def perception_node(
     )
 
     def given(state: Any) -> FocusInput:
-        fields = state if isinstance(state, Mapping) else vars(state)
-        image, question = fields.get(image_key), fields.get(question_key)
+        image, question = (
+            state.get(key) if isinstance(state, Mapping) else getattr(state, key, None)
+            for key in (image_key, question_key)
+        )
         if image is None or not question:
             raise ConfigError(f"the state needs an image under {image_key!r} and a question under {question_key!r}")
         if not isinstance(image, str | dict):
@@ -63,6 +66,6 @@ def perception_node(
         return taken(graph.invoke(given(state), config))
 
     async def alook(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        return taken(await graph.ainvoke(given(state), config))
+        return taken(await graph.ainvoke(await asyncio.to_thread(given, state), config))
 
     return RunnableLambda(look, alook, name="perception")

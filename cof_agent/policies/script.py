@@ -54,10 +54,13 @@ def load_script(path: str | Path) -> tuple[ScriptedModel, Profile]:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"script {path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"script {path} is not JSON: {error}") from error
     turns = value.get("turns") if isinstance(value, dict) else value
     if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
         raise ConfigError(f"script {path} needs a list of strings, the turns, as the file itself or as its `turns`")
     profile = value.get("profile", {}) if isinstance(value, dict) else {}
+    unknown = sorted(value.keys() - {"turns", "profile"}) if isinstance(value, dict) else []
+    if unknown:
+        raise ConfigError(f"script {path} has unknown keys: {', '.join(unknown)}; it takes `turns` and `profile`")
     return ScriptedModel(turns=turns), Profile.parse(profile, f"the profile in script {path}")

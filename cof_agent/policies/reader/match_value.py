@@ -45,6 +45,10 @@ def match_values(scene: Scene) -> Iterator[Finding]:
         if text.confidence < 0.5:
             continue
         values = _values(text, scene)
+        for other in text.others if not values else ():
+            if values := _values(other, scene):
+                text = other
+                break
         for position, value in enumerate(values):
             fit = _beside(scene, text, value, position, values) if bound else 0.0
             if fit < 0.6 and not _needs_label(scene):

@@ -16,8 +16,8 @@ SURE_CONFIDENCE = 0.93
 least SURE_HEIGHT tall were misread in about one case in fifty, smaller ones in one in six."""
 SURE_HEIGHT = 20.0
 """Height of a line's box in view pixels (capitals are about two thirds of it) from which confidence can be trusted."""
-FAIR_CONFIDENCE = 0.8
-"""What an answer needs when no closer look is possible, or two looks agree."""
+FAIR_CONFIDENCE = 0.88
+"""What an answer needs when no closer look is possible; a little less when two looks at different magnifications agree."""
 FAIR_HEIGHT = 12.0
 CUT = 3.0
 """A line that ends so many pixels from an inner edge of its view may go on beyond it."""
@@ -41,6 +41,10 @@ class Text:
     """Whether the view's edge cuts it."""
     agreed: bool = False
     """Whether another look, at another magnification, read the same."""
+    disputed: bool = False
+    """Whether another look, about as good, read something else."""
+    others: tuple[Text, ...] = ()
+    """Other readings of it that are nearly as good."""
 
     @property
     def box(self) -> Corners:
@@ -56,7 +60,7 @@ class Text:
     @property
     def sure(self) -> bool:
         """Whether it can be taken as read."""
-        if self.cut:
+        if self.cut or self.disputed:
             return False
         tall = self.line.height >= SURE_HEIGHT and self.confidence >= SURE_CONFIDENCE
         return tall or (self.agreed and self.confidence >= SURE_CONFIDENCE and self.line.height >= 0.8 * SURE_HEIGHT)
@@ -64,7 +68,8 @@ class Text:
     @property
     def fair(self) -> bool:
         """Whether it may be answered with when no closer look is possible."""
-        return not self.cut and self.confidence >= FAIR_CONFIDENCE and self.line.height >= FAIR_HEIGHT
+        needed = FAIR_CONFIDENCE - (0.08 if self.agreed else 0.0)
+        return not (self.cut or self.disputed) and self.confidence >= needed and self.line.height >= FAIR_HEIGHT
 
     @property
     def weight(self) -> float:
@@ -108,13 +113,25 @@ def _best(found: Iterable[Text], looks: Sequence[Look]) -> list[Text]:
         found, key=lambda text: (round(text.weight / 0.04), len(squeeze(text.text)), text.weight), reverse=True
     )
     for text in ranked:
-        rival = next((i for i, other in enumerate(kept) if shared(text, other) > 0.5), None)
-        if rival is None:
-            if not _vanished(text, looks):
-                kept.append(text)
-        elif squeeze(kept[rival].text) == squeeze(text.text) and _apart(kept[rival], text):
-            kept[rival] = replace(kept[rival], agreed=True)
+        rivals = [i for i, other in enumerate(kept) if shared(text, other) > 0.5]
+        if not rivals and not _vanished(text, looks):
+            kept.append(text)
+        for i in rivals:
+            kept[i] = _compared(kept[i], text)
     return kept
+
+
+def _compared(best: Text, other: Text) -> Text:
+    """`best` with what another reading of the same place says about it."""
+    mine, theirs = squeeze(best.text), squeeze(other.text)
+    if mine == theirs:
+        best = replace(best, agreed=best.agreed or _apart(best, other))
+    if other.fair and mine in theirs and len(other.text) > len(best.text):
+        return replace(best, others=(*best.others, other))  # a word, a sign or a point more, as in "70%"
+    legible = min(best.line.height, other.line.height) >= SURE_HEIGHT and not other.cut
+    close = other.confidence >= max(0.8, best.confidence - 0.1)
+    disputed = legible and close and theirs not in mine and _apart(best, other)
+    return replace(best, disputed=best.disputed or disputed)
 
 
 def _apart(a: Text, b: Text) -> bool:

@@ -17,7 +17,8 @@ from cof_agent.policies.reader.words import phrase_match, word_match
 GAIN = 1.3
 """A closer look must magnify at least so much more than the best one so far."""
 READING_HEIGHT = 56.0
-"""Text taller than this in a view reads no better; what is left of the view shows its surroundings."""
+"""Text taller than this in a view seldom reads better; what is left of the view shows its surroundings. A line that is
+about as tall and still uncertain gets one taller look."""
 SEEKING_HEIGHT = 30.0
 """Height in view pixels that a look at unread text aims at."""
 WORTH = 0.3
@@ -74,7 +75,9 @@ class Search:
         if not finding.texts:
             return None
         box, height = around(finding.texts), min(text.height for text in finding.texts)
-        bbox = self._frame(box, height, READING_HEIGHT)
+        tall = min(text.line.height for text in finding.texts)
+        target = READING_HEIGHT if tall < 0.7 * READING_HEIGHT else min(1.7 * tall, 2.2 * READING_HEIGHT)
+        bbox = self._frame(box, height, target)
         region = self._region(bbox)
         if self.reachable(region) < GAIN * self.seen_at(box) or self._known(bbox):
             return None
@@ -139,8 +142,8 @@ class Search:
         return worth
 
     def _tile(self) -> Zoom | None:
-        if self.limit <= 1.6:
-            return None
+        if self.limit < 2 * GAIN:
+            return None  # the overview has all the detail there is, and the deep pass has read it enlarged
         width, height = self.size
         for parts in (2, 4):
             tiles = []

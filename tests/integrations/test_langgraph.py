@@ -1,0 +1,142 @@
+"""Close looking as one node among others, and as a graph of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from PIL import Image
+
+from cof_agent import ConfigError, FocusConfig, ImageError, MemoryStore, Policy, Profile, open_image, perception_node
+from cof_agent.policies.script import ScriptedModel
+from cof_agent.views import keep_original
+
+ROOT = Path(__file__).parents[2]
+ZOOM = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
+TURNS = [f"<think>The sign is small.</think>{ZOOM}", "<think>Clear now.</think><answer>nine</answer>"]
+
+
+class Trip(TypedDict, total=False):
+    image: Any
+    question: str
+    answer: str | None
+    status: str
+    evidence: list[dict[str, Any]]
+    story: str
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return Policy(ScriptedModel(turns=TURNS), Profile(), "script")
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    return Image.linear_gradient("L").resize((280, 196))
+
+
+def parent(node: Any, state: type = Trip, **options: Any):
+    graph = StateGraph(state)
+    graph.add_node("wonder", lambda state: {"question": "Until when is it open?"})
+    graph.add_node("look", node)
+    graph.add_node("tell", lambda state: {"story": f"It is open until {state['answer']}."})
+    graph.add_edge(START, "wonder")
+    graph.add_edge("wonder", "look")
+    graph.add_edge("look", "tell")
+    graph.add_edge("tell", END)
+    return graph.compile(**options)
+
+
+def test_a_node_between_two_others(policy: Policy, photo: Image.Image, tmp_path: Path) -> None:
+    photo.save(tmp_path / "photo.png")
+    given = open_image(photo)
+    store = MemoryStore()
+    reference = keep_original(given, store)
+    sources = (photo, str(tmp_path / "photo.png"), tmp_path / "photo.png", given.data, reference)
+    for source in sources:
+        end = parent(perception_node(policy, store=store)).invoke({"image": source})
+        assert end["story"] == "It is open until nine."
+        assert (end["answer"], end["status"]) == ("nine", "answered")
+        assert end["evidence"] == [{"view": 1, "box": [5, 10, 95, 70], "source": "last_view"}]
+
+
+async def test_a_node_in_an_async_run(policy: Policy, photo: Image.Image) -> None:
+    end = await parent(perception_node(policy)).ainvoke({"image": photo})
+    assert end["story"] == "It is open until nine."
+
+
+def test_keys_of_ones_own(policy: Policy, photo: Image.Image) -> None:
+    class Mail(TypedDict, total=False):
+        attachment: Any
+        subject: str
+        reply: str | None
+        outcome: str
+        proof: list[dict[str, Any]]
+
+    keys = {"image_key": "attachment", "question_key": "subject", "answer_key": "reply"}
+    graph = StateGraph(Mail)
+    graph.add_node("look", perception_node(policy, **keys, status_key="outcome", evidence_key="proof"))
+    graph.add_edge(START, "look")
+    end = graph.compile().invoke({"attachment": photo, "subject": "Until when?"})
+    assert (end["reply"], end["outcome"], len(end["proof"])) == ("nine", "answered", 1)
+    assert "answer" not in end
+
+
+def test_state_may_be_an_object(policy: Policy, photo: Image.Image) -> None:
+    @dataclass(slots=True)
+    class Case:
+        image: Any
+        question: str
+
+    assert perception_node(policy).invoke(Case(photo, "Until when?"))["answer"] == "nine"
+
+
+def test_what_is_missing_is_named(policy: Policy, photo: Image.Image) -> None:
+    node = perception_node(policy, image_key="picture")
+    for state in ({"question": "Until when?"}, {"picture": photo}, {"picture": photo, "question": ""}):
+        with pytest.raises(ConfigError, match="'picture'.*'question'"):
+            node.invoke(state)
+    with pytest.raises(ImageError, match=r"missing\.jpg"):
+        node.invoke({"picture": "missing.jpg", "question": "Until when?"})
+
+
+def test_limits_and_a_refusal_reach_the_parent(photo: Image.Image) -> None:
+    shy = Policy(ScriptedModel(turns=["<answer>cannot answer: too dark</answer>"]), Profile(), "script")
+    end = perception_node(shy, config=FocusConfig(max_zooms=0)).invoke({"image": photo, "question": "Until when?"})
+    assert end == {"answer": None, "status": "declined", "evidence": []}
+
+
+def test_the_parent_sees_inside(policy: Policy, photo: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    photo.save(path)
+    graph = parent(perception_node(policy), checkpointer=InMemorySaver())
+    thread = {"configurable": {"thread_id": "trip"}}
+    parts = list(graph.stream({"image": str(path)}, thread, stream_mode=["custom", "updates"], subgraphs=True))
+    views = [part["view"]["kind"] for _, mode, part in parts if mode == "custom"]
+    assert views == ["overview", "zoom"]
+    inner = [name for space, mode, part in parts if mode == "updates" and space for name in part]
+    assert inner == ["observe", "reason", "zoom", "reason", "answer"]
+    again = graph.invoke({"image": str(path)}, thread)
+    assert again["answer"] == "nine", "a second run of the same thread starts afresh"
+
+
+def test_the_deployable_graph(photo: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps(TURNS))
+    photo.save(tmp_path / "photo.png")
+    monkeypatch.setenv("COF_POLICY", f"script:{script}")
+    registered = json.loads((ROOT / "langgraph.json").read_text())["graphs"]["chain_of_focus"]
+    file, _, name = registered.partition(":")
+    spec = importlib.util.spec_from_file_location("deployed", ROOT / file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    end = getattr(module, name).invoke({"image": str(tmp_path / "photo.png"), "question": "Until when?"})
+    assert (end["answer"], end["status"]) == ("nine", "answered")

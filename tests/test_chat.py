@@ -1,0 +1,145 @@
+"""`cof-agent chat`: a conversation that keeps its views, from options, a pipe, or line by line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from cof_agent import read_trajectories
+from cof_agent.cli import app
+
+COMMAND = Path(sys.executable).with_name("cof-agent")
+PHOTO = Path(__file__).parents[1] / "examples" / "images" / "motorcycle.jpg"
+ZOOM = (
+    "<think>The sign is small.</think>"
+    '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
+)
+TURNS = [ZOOM, "<answer>nine</answer>", "<answer>yes</answer>", "<answer>cannot answer: too dark</answer>"]
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> str:
+    path = tmp_path / "wall.png"
+    Image.linear_gradient("L").resize((280, 196)).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> str:
+    path = tmp_path / "script.json"
+    path.write_text(json.dumps(TURNS))
+    return f"script:{path}"
+
+
+def chat(image: str, policy: str, *words: str, typed: str | None = None):
+    return CliRunner().invoke(app, ["chat", image, "--policy", policy, *words], input=typed)
+
+
+def test_the_second_question_keeps_what_was_seen(image: str, policy: str, tmp_path: Path) -> None:
+    done = chat(image, policy, "-q", "Until when?", "-q", "On Sundays too?", "--save", str(tmp_path / "runs"))
+    assert (done.exit_code, done.stdout) == (0, "nine\nyes\n")
+    assert done.stderr.count("overview") == 1
+    first, second = read_trajectories(tmp_path / "runs")
+    assert [view.kind for view in second.views] == ["overview", "zoom"]
+    assert second.views == first.views
+    assert (second.usage.policy_calls, second.usage.zooms, second.usage.visual_tokens) == (1, 0, 0)
+    assert second.turns[: second.first_turn] == first.turns
+
+
+def test_questions_come_from_a_pipe(image: str, policy: str) -> None:
+    done = chat(image, policy, typed="Until when?\n\n  On Sundays too?  \n")
+    assert (done.exit_code, done.stdout) == (0, "nine\nyes\n")
+    assert "The sign is small." in done.stderr
+
+
+def test_commands(image: str, policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    typed = f"/help\n/views\n/save\nUntil when?\n/views\n/save\n/save {elsewhere}\n/dance\n/image\n/quit\nignored\n"
+    done = chat(image, policy, typed=typed)
+    assert done.exit_code == 0
+    answer, overview, zoom = done.stdout.splitlines()
+    assert answer == "nine"
+    assert overview == "view 0, overview: [0, 0, 280, 196] shown at 280x196"
+    assert zoom == "view 1, zoom “sign”: [5, 10, 95, 70] shown at 168x112"
+    assert done.stderr.startswith("Ask a question, or: /views")
+    assert "nothing was looked at" in done.stderr
+    assert "there is nothing to save" in done.stderr
+    assert "there is no command /dance. Ask a question, or: /views" in done.stderr
+    assert "/image needs a path" in done.stderr
+    for folder in (tmp_path / "cof-chat", elsewhere):
+        assert [run.answer for run in read_trajectories(folder)] == ["nine"]
+
+
+def test_save_does_not_append_twice(image: str, policy: str, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    done = chat(image, policy, "--save", str(runs), typed="Until when?\n/save\n")
+    assert "already saved to" in done.stderr
+    assert len(list(read_trajectories(runs))) == 1
+
+
+def test_another_image_starts_another_conversation(image: str, policy: str, tmp_path: Path) -> None:
+    other = tmp_path / "other photo.png"
+    Image.new("RGB", (112, 112), "teal").save(other)
+    runs = tmp_path / "runs"
+    typed = f"Until when?\n/image {tmp_path / 'missing.png'}\nOn Sundays too?\n/image {other}\n/views\nAnd here?\n"
+    done = chat(image, policy, "--save", str(runs), typed=typed)
+    assert done.stdout == "nine\nyes\nnine\n", "a missing image leaves the conversation as it was"
+    assert "missing.png" in done.stderr
+    assert f"now looking at {other}" in done.stderr
+    last = list(read_trajectories(runs))[-1]
+    assert (last.image.source, last.first_turn) == (str(other), 0)
+    assert last.views[0].box.as_list() == [0, 0, 112, 112]
+
+
+def test_the_exit_code_is_that_of_the_last_question_without_answer(image: str, policy: str) -> None:
+    assert chat(image, policy, typed="a?\nb?\nc?\n").exit_code == 3
+    done = chat(image, policy, typed="a?\nb?\nc?\nd?\n")
+    assert (done.exit_code, done.stdout) == (1, "nine\nyes\n"), "the script ran out"
+    assert "declined (declined): too dark" in done.stderr
+    assert chat(image, policy, typed="/quit\n").exit_code == 0
+    assert chat(image, policy, typed="").exit_code == 0
+
+
+def test_bad_arguments(image: str, policy: str, tmp_path: Path) -> None:
+    assert chat(str(tmp_path / "missing.png"), policy, "-q", "What?").exit_code == 1
+    assert chat(image, "oracle", "-q", "What?").exit_code == 2
+
+
+def test_ctrl_c_while_waiting_for_a_question_keeps_what_was_saved(image: str, policy: str, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    words = [COMMAND, "chat", image, "--policy", policy, "--save", str(runs)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("Until when?\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "nine\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith(f"cof-agent: interrupted: what was answered is in {runs}\n")
+    assert [run.answer for run in read_trajectories(runs)] == ["nine"]
+
+
+def test_ctrl_c_while_the_policy_thinks_keeps_what_was_saved(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    questions = ["-q", "Does it say Yamaha?", "-q", "What is the phone number?"]
+    words = [COMMAND, "chat", str(PHOTO), *questions, "--policy", "reader", "--save", str(runs)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith(f"cof-agent: interrupted: what was answered is in {runs}\n")
+    assert "Traceback" not in err
+    assert len(list(read_trajectories(runs))) == 1

@@ -1,0 +1,125 @@
+"""The wheel, installed alone with its core dependencies into an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import cof_agent
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("langgraph", "langchain_core", "torch", "numpy", "onnxruntime", "rapidocr", "transformers", "PIL")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--wheel-dir", folder, ROOT], check=True, cwd=folder)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of an environment that holds the wheel and what its core needs."""
+    home = tmp_path_factory.mktemp("clean")
+    venv.create(home, with_pip=True)
+    pip = [home / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", wheel], check=True, cwd=home)
+    return home / "bin"
+
+
+def run(clean: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A program of the clean environment, away from the checkout."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "COF_POLICY"}}
+    return subprocess.run(
+        [clean / program, *words], capture_output=True, text=True, timeout=120, cwd=clean.parent, env=environment
+    )
+
+
+def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"cof_agent", f"cof_agent-{cof_agent_version(wheel)}.dist-info"}
+    assert "cof_agent/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    packaged = {name for name in names if name.endswith(".py")}
+    assert packaged == {str(path.relative_to(ROOT)) for path in (ROOT / "cof_agent").rglob("*.py")}
+
+
+def cof_agent_version(wheel: Path) -> str:
+    return wheel.name.split("-")[1]
+
+
+def test_importing_it_loads_nothing_heavy(clean: Path) -> None:
+    program = "import sys, cof_agent; print(*sys.modules)"
+    done = run(clean, "python", "-c", program)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert "cof_agent" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_help_loads_nothing_heavy(clean: Path) -> None:
+    program = (
+        "import sys, atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr));"
+        "sys.argv = ['cof-agent', '--help']; from cof_agent.cli import main; main()"
+    )
+    done = run(clean, "python", "-c", program)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in ("ask", "chat", "doctor"))
+    loaded = set(done.stderr.split())
+    assert "cof_agent.cli" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_every_public_name_resolves_without_extras(clean: Path) -> None:
+    done = run(clean, "python", "-W", "error::DeprecationWarning:cof_agent", "-c", "from cof_agent import *; print(*dir())")
+    assert done.returncode == 0, done.stderr
+    assert set(cof_agent.__all__) <= set(done.stdout.split())
+
+
+def test_public_names_are_sorted_and_listed() -> None:
+    assert list(cof_agent.__all__) == sorted(cof_agent.__all__)
+    assert set(cof_agent.__all__) <= set(dir(cof_agent))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = cof_agent.no_such_name  # type: ignore[attr-defined]
+
+
+def test_without_the_extra_the_reader_says_what_to_install(clean: Path, tmp_path: Path) -> None:
+    done = run(clean, "cof-agent", "ask", "photo.jpg", "What does it say?", "--policy", "reader")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'pip install "cof-agent[reader]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_core_alone_runs_a_script(clean: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps(["<answer>blue</answer>"]))
+    picture = "data:image/gif;base64,R0lGODlhAQABAIAAAAAA/////ywAAAAAAQABAAACAUwAOw=="
+    done = run(clean, "cof-agent", "ask", picture, "Which colour?", "--policy", f"script:{script}")
+    assert (done.returncode, done.stdout) == (0, "blue\n"), done.stderr
+
+
+def test_doctor_tells_what_is_missing(clean: Path) -> None:
+    done = run(clean, "cof-agent", "doctor", "--json")
+    value = json.loads(done.stdout)
+    assert value["extras"]["reader"]["missing"] == ["onnxruntime", "rapidocr"]
+    assert not value["policies"]["reader"]["ready"]
+    assert value["policies"]["script:FILE"]["ready"]
+
+
+def test_constraints_pin_what_is_installed() -> None:
+    pins = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"
+    )
+    assert {"langgraph", "langchain-core", "pillow", "rapidocr", "onnxruntime", "pytest", "ruff", "mypy"} <= set(pins)
+    assert all(version and " " not in version for version in pins.values())
