@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test lint type bench clean
 
 demo: $(VENV)/.demo
-	$(BIN)/cof-agent ask examples/images/motorcycle.jpg "QUESTION" --show
+	$(BIN)/cof-agent ask examples/images/motorcycle.jpg "Which brand is the motorcycle? (A) Honda (B) Suzuki (C) Yamaha (D) Kawasaki" --show
 
 test: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -21,7 +21,7 @@ from cof_agent.policies import Policy, load_policy
 from cof_agent.state import FocusInput, Status, StopReason
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.trajectory import EvidenceRecord, Trajectory, UsageRecord
-from cof_agent.trajectory_file import save_trajectory
+from cof_agent.trajectory_file import prepare_directory, save_trajectory
 from cof_agent.views import View, keep_original
 
 if TYPE_CHECKING:
@@ -226,6 +226,8 @@ class ChainOfFocus:
             raise ConfigError("there is no image: give one, or the thread_id of a conversation that has one")
         if self._keeps_threads:
             thread_id = thread_id or uuid.uuid4().hex
+        if self.save is not None:
+            prepare_directory(self.save)
         given = FocusInput(question=question)
         if image is not None:
             given["image"] = keep_original(open_image(image, limits=self.limits), self.store)

@@ -7,10 +7,11 @@ import contextvars
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
+from typing import TypeAlias
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 
 from cof_agent.errors import PolicyError
 
@@ -19,7 +20,11 @@ class OutOfTimeError(PolicyError):
     """The policy did not reply within the time the run has left."""
 
 
-def call(model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableConfig, seconds: float) -> AIMessage:
+Model: TypeAlias = Runnable[LanguageModelInput, AIMessage]
+"""A chat model, bare or with tools bound to it."""
+
+
+def call(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig, seconds: float) -> AIMessage:
     """What `model` replies to `prompt`. Raises OutOfTimeError after `seconds`.
 
     Python cannot stop a thread: the abandoned call may go on in a daemon thread of its own.
@@ -32,9 +37,7 @@ def call(model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableCo
     return _checked(reply.result())
 
 
-async def acall(
-    model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableConfig, seconds: float
-) -> AIMessage:
+async def acall(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig, seconds: float) -> AIMessage:
     """:func:`call` for asyncio; a call that runs out of time is cancelled."""
     if seconds <= 0:
         raise _out_of_time(seconds)
@@ -54,7 +57,7 @@ def _out_of_time(seconds: float) -> OutOfTimeError:
     return OutOfTimeError(f"the policy did not reply within the {max(seconds, 0.0):.1f} seconds that were left")
 
 
-def _in_thread(model: BaseChatModel, prompt: Sequence[BaseMessage], config: RunnableConfig) -> Future[BaseMessage]:
+def _in_thread(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig) -> Future[BaseMessage]:
     reply: Future[BaseMessage] = Future()
     reply.set_running_or_notify_cancel()
     context = contextvars.copy_context()
@@ -69,9 +72,11 @@ def _in_thread(model: BaseChatModel, prompt: Sequence[BaseMessage], config: Runn
     return reply
 
 
-def _is_async(model: BaseChatModel) -> bool:
+def _is_async(model: Model) -> bool:
     """Whether the model has an asyncio implementation of its own."""
-    own = type(model)
+    own = type(model.bound if isinstance(model, RunnableBinding) else model)
+    if not issubclass(own, BaseChatModel):
+        return True
     return own._agenerate is not BaseChatModel._agenerate or own._astream is not BaseChatModel._astream
 
 

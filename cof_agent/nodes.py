@@ -23,7 +23,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.runtime import get_runtime
 
-from cof_agent.calling import OutOfTimeError, acall, call
+from cof_agent.calling import Model, OutOfTimeError, acall, call
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import forget_regions, resolve_images
 from cof_agent.dialects import get_dialect
@@ -33,7 +33,7 @@ from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
 from cof_agent.policies import Policy
 from cof_agent.state import FocusState, RunInfo, Status, StopReason, Usage, no_usage, spent
 from cof_agent.store import ImageStore
-from cof_agent.tools import NotShownError, Sight, refusal, run_call
+from cof_agent.tools import NotShownError, Sight, image_tools, refusal, run_call
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.versions import versions
 from cof_agent.views import View, keep_original, show_overview
@@ -49,6 +49,15 @@ class Nodes:
     def __init__(self, policy: Policy, config: FocusConfig, store: ImageStore, limits: ImageLimits) -> None:
         self.policy, self.config, self.store, self.limits = policy, config, store, limits
         self.profile, self.dialect = policy.profile, get_dialect(policy.profile.dialect)
+        self.with_tools: Model = policy.model
+        if self.dialect.binds_tools and self.profile.tools:
+            try:
+                self.with_tools = policy.model.bind_tools(image_tools(self.profile))
+            except NotImplementedError as error:
+                raise ConfigError(
+                    f"{policy.name} cannot bind tools: use a chat model that can, or a profile whose dialect writes "
+                    'calls as text, such as Profile(dialect="cof")'
+                ) from error
 
     def observe(self, state: FocusState) -> dict[str, Any]:
         """Open the image, show the overview, and put the question."""
@@ -81,7 +90,7 @@ class Nodes:
         """Ask the policy for its next turn."""
         began, (closing, prompt, seconds) = time.monotonic(), self._prompt(state)
         try:
-            reply = call(self.policy.model, prompt, config, seconds)
+            reply = call(self._model(), prompt, config, seconds)
         except Exception as error:  # a policy is foreign code: its failure is recorded, in this one place
             return self._failed(state, closing, error, time.monotonic() - began)
         return self._replied(state, closing, reply, time.monotonic() - began)
@@ -90,7 +99,7 @@ class Nodes:
         """:meth:`reason` for asyncio."""
         began, (closing, prompt, seconds) = time.monotonic(), self._prompt(state)
         try:
-            reply = await acall(self.policy.model, prompt, config, seconds)
+            reply = await acall(self._model(), prompt, config, seconds)
         except Exception as error:  # as above
             return self._failed(state, closing, error, time.monotonic() - began)
         return self._replied(state, closing, reply, time.monotonic() - began)
@@ -131,6 +140,12 @@ class Nodes:
         views = views_of(state["messages"])
         ending = conclude(state, turn, message, views, self.profile, self._limits())
         return ending | {"views": [view.to_json() for view in views], "finished": _now()}
+
+    def _model(self) -> Model:
+        return self.with_tools if self._offers_tools() else self.policy.model
+
+    def _offers_tools(self) -> bool:
+        return self._limits().max_zooms > 0 and bool(self.profile.tools)
 
     def _limits(self) -> FocusConfig:
         context: object = get_runtime(FocusConfig).context  # as a subgraph it may be the parent's, of another kind
@@ -188,7 +203,7 @@ class Nodes:
         messages = forget_regions(state["messages"], views, limits.max_conversation_tokens)
         if closing:
             messages.append(HumanMessage(self.profile.prompts.closing))
-        prompt = self.dialect.render(messages, self.profile, tools=limits.max_zooms > 0 and bool(self.profile.tools))
+        prompt = self.dialect.render(messages, self.profile, tools=self._offers_tools())
         seconds = (limits.max_seconds if closing else limits.working_seconds) - usage["seconds"]
         return closing, resolve_images(prompt, views, self.store), seconds
 

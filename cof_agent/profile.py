@@ -42,8 +42,8 @@ class Prompts(BaseModel):
     )
     """Follows each region."""
     format_error: str = (
-        "That turn had neither a tool call nor an answer. Think inside <think></think>, then write one "
-        "<tool_call></tool_call> or the final answer inside <answer></answer>."
+        "That turn had neither a tool call nor an answer. Think inside <think></think>, then write the final answer "
+        "inside <answer></answer>, or a tool call if there are tools."
     )
     """Follows a turn in which nothing could be read."""
     closing: str = (

@@ -21,6 +21,17 @@ IMAGES = "images"
 _writing = threading.Lock()
 
 
+def prepare_directory(directory: str | Path) -> None:
+    """Make sure that trajectories can be saved there, before work is spent on one. Raises TrajectoryError."""
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        (Path(directory) / LINES).open("ab").close()
+    except OSError as error:
+        raise TrajectoryError(
+            f"cannot save trajectories under {directory}: {error.strerror or error}; choose another directory"
+        ) from error
+
+
 def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageStore) -> Path:
     """Append a line to `DIRECTORY/trajectories.jsonl` and put its images, taken from `store`, in `DIRECTORY/images`.
 

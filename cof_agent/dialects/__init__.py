@@ -7,7 +7,7 @@ from cof_agent.errors import ConfigError
 
 __all__ = ["Call", "Dialect", "Turn", "dialect_names", "get_dialect"]
 
-_MODULES = {"cof": "cof_agent.dialects.cof"}
+_MODULES = {name: f"cof_agent.dialects.{name}" for name in ("cof", "native")}
 
 
 def dialect_names() -> list[str]:

@@ -46,6 +46,8 @@ _MAX_FAILURES = 20
 class CofDialect:
     """See the module."""
 
+    binds_tools = False
+
     def parse(self, message: AIMessage) -> Turn:
         text = message.text
         thoughts = [closed or unclosed for closed, unclosed in _THINK.findall(text)]
@@ -63,7 +65,7 @@ class CofDialect:
             if isinstance(message, AIMessage):
                 rendered.append(AIMessage(message.text))
                 continue
-            blocks = _blocks(message)
+            blocks = blocks_of(message)
             if isinstance(message, ToolMessage):
                 last = position + 1 == len(messages) or not isinstance(messages[position + 1], ToolMessage)
                 images = [block for block in blocks if block["type"] == "image"]
@@ -72,7 +74,7 @@ class CofDialect:
                 if last:
                     blocks.append({"type": "text", "text": profile.prompts.reminder})
             if isinstance(rendered[-1], HumanMessage):
-                blocks = [*_blocks(rendered.pop()), *blocks]
+                blocks = [*blocks_of(rendered.pop()), *blocks]
             rendered.append(HumanMessage(blocks))
         return rendered
 
@@ -91,7 +93,8 @@ def _system(profile: Profile, tools: bool) -> str:
     )
 
 
-def _blocks(message: BaseMessage) -> list[Any]:
+def blocks_of(message: BaseMessage) -> list[Any]:
+    """A message's content as blocks."""
     content = message.content
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
@@ -107,10 +110,10 @@ def _calls(inside: str) -> Iterator[Call]:
         if isinstance(name, str) and isinstance(arguments, dict):
             yield Call(name, arguments, inside)
         else:
-            yield Call(name if isinstance(name, str) else "", {}, inside, _UNREADABLE)
+            yield Call(name if isinstance(name, str) else "", {}, inside, UNREADABLE)
 
 
-_UNREADABLE = 'the call is not a JSON object with "name" and "arguments"'
+UNREADABLE = 'the call is not a JSON object with "name" and "arguments"'
 
 
 def _is_call(value: Any) -> bool:

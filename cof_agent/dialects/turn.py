@@ -40,6 +40,9 @@ class Turn:
 class Dialect(Protocol):
     """Reads and writes one way of talking."""
 
+    binds_tools: bool
+    """Whether the tools are bound to the chat model, rather than told in the system turn."""
+
     def parse(self, message: AIMessage) -> Turn:
         """What the policy said. Never raises: what cannot be read is a call with an `error`."""
         ...

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
 from pydantic import ConfigDict
 
 from cof_agent.errors import ConfigError, PolicyError
@@ -24,7 +26,8 @@ class ScriptedModel(BaseChatModel):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    turns: list[str]
+    turns: list[str | AIMessage]
+    """Text in some dialect, or a message with native tool calls."""
 
     @property
     def _llm_type(self) -> str:
@@ -42,7 +45,13 @@ class ScriptedModel(BaseChatModel):
             raise PolicyError(
                 f"the script has {len(self.turns)} turns and turn {position + 1} was asked for: add turns"
             )
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(self.turns[position]))])
+        turn = self.turns[position]
+        message = AIMessage(turn) if isinstance(turn, str) else turn.model_copy()
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        """The tools are noted; the script decides what is called."""
+        return self.bind(tools=tools, **kwargs)
 
 
 def load_script(path: str | Path) -> tuple[ScriptedModel, Profile]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -18,7 +19,9 @@ from cof_agent.policies.script import ScriptedModel
 from cof_agent.views import keep_original
 
 ROOT = Path(__file__).parents[2]
-ZOOM = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
+ZOOM = (
+    '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
+)
 TURNS = [f"<think>The sign is small.</think>{ZOOM}", "<think>Clear now.</think><answer>nine</answer>"]
 
 
@@ -100,7 +103,7 @@ def test_state_may_be_an_object(policy: Policy, photo: Image.Image) -> None:
 def test_what_is_missing_is_named(policy: Policy, photo: Image.Image) -> None:
     node = perception_node(policy, image_key="picture")
     for state in ({"question": "Until when?"}, {"picture": photo}, {"picture": photo, "question": ""}):
-        with pytest.raises(ConfigError, match="'picture'.*'question'"):
+        with pytest.raises(ConfigError, match=r"'picture'.*'question'"):
             node.invoke(state)
     with pytest.raises(ImageError, match=r"missing\.jpg"):
         node.invoke({"picture": "missing.jpg", "question": "Until when?"})
@@ -140,3 +143,9 @@ def test_the_deployable_graph(photo: Image.Image, tmp_path: Path, monkeypatch: p
     spec.loader.exec_module(module)
     end = getattr(module, name).invoke({"image": str(tmp_path / "photo.png"), "question": "Until when?"})
     assert (end["answer"], end["status"]) == ("nine", "answered")
+
+
+def test_the_server_installs_what_the_default_policy_needs() -> None:
+    here, *packages = json.loads((ROOT / "langgraph.json").read_text())["dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert (here, packages) == (".", extras["reader"]), "langgraph.json takes folders and packages, but no extras"

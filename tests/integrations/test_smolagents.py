@@ -14,7 +14,9 @@ from cof_agent import ChainOfFocus, Policy, Profile
 from cof_agent.integrations.smolagents import ChainOfFocusTool
 from cof_agent.policies.script import ScriptedModel
 
-ZOOM = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
+ZOOM = (
+    '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
+)
 
 
 class Script(Model):

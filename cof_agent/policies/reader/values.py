@@ -91,7 +91,7 @@ _FORMS: dict[ValueKind, tuple[tuple[str, float], ...]] = {
         (r"(?<![\d.,/$€£-])20\d\d(?![\d-])", 0.4),
     ),
     ValueKind.NUMBER: ((r"(?<![\d.,])[-+]?\d+(?:[.,:]\d+)*(?!\d)", 1.0),),
-    ValueKind.CODE: ((r"[a-z0-9]*\d[a-z0-9]*(?:[-/.][a-z0-9]+)*", 1.0),),
+    ValueKind.CODE: ((r"(?<![\w.-])(?=[a-z/.-]*\d)[a-z0-9]+(?:[-/.][a-z0-9]+)*", 1.0),),
     ValueKind.QUANTITY: ((rf"(?<![\d.,])\d+(?:[.,]\d+)?\s?{_UNIT}(?![a-z])", 1.0),),
 }  # fmt: skip
 

@@ -251,6 +251,8 @@ def word_match(word: str, text: str) -> float:
     for token in found:
         if token == word or stem(token) == stem(word) or token.rstrip("0123456789") == word:
             return 1.0
+        if len(word) >= 4 and len(token) > len(word) and token.endswith(word):
+            best = max(best, 0.85)
         if len(word) >= 5 and len(token) >= 4 and (near := similar(word, token)) >= 0.8:
             best = max(best, near)
     if best < 0.9 and len(word) >= 5 and squeeze(word) in squeeze(text):
