@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cof_agent.errors import CofError, ConfigError, ImageError
+from cof_agent.errors import CofError, ConfigError, ImageError, TrajectoryError
 
 if TYPE_CHECKING:
     from cof_agent.agent import ChainOfFocus, FocusResult
@@ -42,7 +42,17 @@ ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view, where 
 
 def main() -> None:
     """Entry point of the command."""
-    app()
+    import logging
+
+    logging.getLogger("cof_agent").setLevel(logging.ERROR)  # what a policy failed with is in the result
+    try:
+        app()
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:  # an interrupt may leave threads behind that an ordinary exit waits for
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
 
 
 @app.command()
@@ -135,8 +145,6 @@ def _agent(
     *,
     threads: bool = False,
 ) -> ChainOfFocus:
-    import logging
-
     from langgraph.checkpoint.memory import InMemorySaver
 
     from cof_agent.agent import ChainOfFocus
@@ -144,10 +152,13 @@ def _agent(
     from cof_agent.images import ImageLimits
     from cof_agent.policies import load_policy
     from cof_agent.profile import Profile
+    from cof_agent.trajectory_file import prepare_directory
 
-    logging.getLogger("cof_agent").setLevel(logging.ERROR)  # what a policy failed with is in the result
     if save:
-        _make(save)
+        try:
+            prepare_directory(save)
+        except TrajectoryError as error:
+            raise ConfigError(f"--save: {error}") from error
     limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
     return ChainOfFocus(
         load_policy(policy, profile=Profile.load(profile) if profile else None),
@@ -156,16 +167,6 @@ def _agent(
         checkpointer=InMemorySaver() if threads else None,
         save=save,
     )
-
-
-def _make(directory: Path) -> None:
-    """Make the directory now: a run whose trajectory cannot be kept should not start."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--save {directory}: {error.strerror or error}") from error
-    if not os.access(directory, os.W_OK):
-        raise ConfigError(f"--save {directory}: nothing can be written there")
 
 
 def _watch(

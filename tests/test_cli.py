@@ -195,4 +195,5 @@ def test_ctrl_c_while_the_policy_thinks_leaves_cleanly() -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err == "cof-agent: interrupted: nothing was answered\n"
+    assert err.endswith("cof-agent: interrupted: nothing was answered\n")
+    assert "Traceback" not in err
