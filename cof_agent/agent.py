@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Checkpointer, StreamMode
 
 from cof_agent.config import FocusConfig
-from cof_agent.errors import ConfigError
+from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.graph import FocusGraph, build_graph
 from cof_agent.images import ImageLimits, ImageSource, open_image
 from cof_agent.policies import Policy, load_policy
@@ -46,6 +46,8 @@ class FocusResult:
     """Holds the original and the views."""
     saved: Path | None = None
     """The file its trajectory was appended to."""
+    save_error: str | None = None
+    """Why the trajectory could not be saved although it was to be."""
     thread_id: str | None = None
     """The conversation it belongs to, where a checkpointer keeps one."""
 
@@ -158,8 +160,10 @@ class ChainOfFocus:
         """Answer one question.
 
         `image` is a path, a URL (`http(s):`, `file:`, `data:`), encoded bytes or a PIL image; None goes on with the
-        image of `thread_id`. `config` replaces the agent's limits. Raises ImageError for an image that cannot be
-        opened and ConfigError for bad arguments; whatever happens in the run itself is in the result's `status`.
+        image of `thread_id`. `config` replaces the agent's limits.
+
+        Raises ImageError for an image that cannot be opened, ConfigError for bad arguments and TrajectoryError for a
+        `save` that cannot be written; whatever happens in the run itself is in the result's `status`.
         """
         return cast(FocusResult, list(self.stream(image, question, config=config, thread_id=thread_id))[-1])
 
@@ -190,8 +194,8 @@ class ChainOfFocus:
             mode, value = cast(tuple[str, dict[str, Any]], part)
             if mode == "values":
                 state = value
-            elif value.get("type") == "view":
-                yield ViewEvent(View.from_json(value["view"]), value["thought"])
+            else:
+                yield from _view_event(value)
         yield self._result(state, thread_id)
 
     async def astream(
@@ -211,8 +215,9 @@ class ChainOfFocus:
             mode, value = cast(tuple[str, dict[str, Any]], part)
             if mode == "values":
                 state = value
-            elif value.get("type") == "view":
-                yield ViewEvent(View.from_json(value["view"]), value["thought"])
+            else:
+                for event in _view_event(value):
+                    yield event
         yield await asyncio.to_thread(self._result, state, thread_id)
 
     def _start(
@@ -235,5 +240,15 @@ class ChainOfFocus:
 
     def _result(self, state: dict[str, Any], thread_id: str | None) -> FocusResult:
         trajectory = Trajectory.from_state(state)
-        saved = save_trajectory(trajectory, self.save, self.store) if self.save is not None else None
-        return FocusResult(trajectory, self.store, saved, thread_id)
+        saved, save_error = None, None
+        if self.save is not None:
+            try:
+                saved = save_trajectory(trajectory, self.save, self.store)
+            except TrajectoryError as error:  # the answer is there and must not be lost
+                save_error = str(error)
+        return FocusResult(trajectory, self.store, saved, save_error, thread_id)
+
+
+def _view_event(value: dict[str, Any]) -> Iterator[ViewEvent]:
+    if value.get("type") == "view":
+        yield ViewEvent(View.from_json(value["view"]), value["thought"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterable
 
@@ -12,7 +13,7 @@ from cof_agent.errors import CofError, ImageError
 from cof_agent.images import open_image
 from cof_agent.trajectory_file import save_trajectory
 
-HELP = "Ask a question, or: /views, /save [DIR], /image PATH, /help, /quit"
+HELP = "Ask a question, or: /views, /save [DIR] (default: cof-chat), /image PATH, /help, /quit"
 
 
 class Chat:
@@ -70,7 +71,7 @@ class Chat:
                 self._save(argument)
             case "/image" if argument:
                 try:
-                    self._begin(argument)
+                    self._begin(os.path.expanduser(argument))
                     typer.echo(f"now looking at {argument}", err=True)
                 except ImageError as error:
                     typer.echo(str(error), err=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,6 +18,8 @@ from cof_agent.errors import CofError, ConfigError, ImageError, TrajectoryError
 
 if TYPE_CHECKING:
     from cof_agent.agent import ChainOfFocus, FocusResult
+
+Item = TypeVar("Item")
 
 app = typer.Typer(
     add_completion=False,
@@ -48,10 +52,11 @@ def main() -> None:
     try:
         app()
     except SystemExit as stop:
-        if stop.code == INTERRUPTED:  # an interrupt may leave threads behind that an ordinary exit waits for
+        abandoned = any(thread.name == "cof-policy-call" for thread in threading.enumerate())
+        if stop.code == INTERRUPTED or abandoned:  # an ordinary exit would wait for what still runs, or crash in it
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(INTERRUPTED)
+            os._exit(stop.code if isinstance(stop.code, int) else 1)
         raise
 
 
@@ -81,6 +86,8 @@ def ask(
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
     else:
         _print_result(result)
+    if result.save_error:
+        raise _stop(result.save_error, EXIT_CODES["failed"])
     raise typer.Exit(EXIT_CODES[result.status.value])
 
 
@@ -162,7 +169,7 @@ def _agent(
     limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
     return ChainOfFocus(
         load_policy(policy, profile=Profile.load(profile) if profile else None),
-        config=FocusConfig.model_validate({name: value for name, value in limits.items() if value is not None}),
+        config=FocusConfig.parse({name: value for name, value in limits.items() if value is not None}),
         limits=ImageLimits(allow_private_hosts=allow_private_hosts),
         checkpointer=InMemorySaver() if threads else None,
         save=save,
@@ -181,7 +188,7 @@ def _watch(
     console = Console(stderr=True, highlight=False)
     result: FocusResult | None = None
     with console.status("looking…"):
-        for event in agent.stream(image, question, thread_id=thread_id):
+        for event in aside(agent.stream(image, question, thread_id=thread_id)):
             if isinstance(event, FocusResult):
                 result = event
                 continue
@@ -194,6 +201,29 @@ def _watch(
                 console.print(in_characters(data, columns=min(72, console.width), rows=max(8, console.height - 4)))
     assert result is not None, "a stream ends with its result"
     return result
+
+
+def aside(work: Iterator[Item]) -> Iterator[Item]:
+    """Yield from `work`, which a thread of its own runs: Ctrl-C then ends the wait at once, whatever a policy does."""
+    done = object()
+    items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            for item in work:
+                items.put((item, None))
+            items.put((done, None))
+        except BaseException as error:  # whatever it is belongs to the caller's thread
+            items.put((done, error))
+
+    threading.Thread(target=run, name="cof-run", daemon=True).start()
+    while True:
+        item, error = items.get()
+        if error is not None:
+            raise error
+        if item is done:
+            return
+        yield item
 
 
 def _print_result(result: FocusResult) -> None:

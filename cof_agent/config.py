@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from cof_agent.validation import validated
 
 
 class FocusConfig(BaseModel):
@@ -29,3 +34,8 @@ class FocusConfig(BaseModel):
     def working_seconds(self) -> float:
         """`max_seconds` without what is kept back for the closing turn."""
         return self.max_seconds * (1 - self.closing_share)
+
+    @classmethod
+    def parse(cls, value: FocusConfig | Mapping[str, Any] | None) -> FocusConfig:
+        """Limits from their names and values; None is the default. Raises ConfigError that names the field."""
+        return value if isinstance(value, FocusConfig) else validated(cls, value or {}, "the configuration")

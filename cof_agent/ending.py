@@ -90,7 +90,7 @@ def _evidence(
 
 def _given(message: AIMessage | None, views: list[View]) -> Iterator[Evidence]:
     """Evidence that an embedded policy sends beside its text, in pixels of the view it names."""
-    for item in message.additional_kwargs.get("evidence", []) if message else []:
+    for item in message.additional_kwargs.get("cof_evidence", []) if message else []:
         view = views[item["view"]]
         box: Box = to_original(item["bbox_2d"], view.shown, view.box)
         yield Evidence(view=view.index, box=box.as_list(), source=item["source"])

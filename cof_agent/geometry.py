@@ -225,6 +225,13 @@ class RegionRule:
     max_aspect: float = MAX_ASPECT
     """Regions thinner than this ratio are refused."""
 
+    def __post_init__(self) -> None:
+        if not (self.margin > 0 and self.scale > 0 and self.min_side >= 0 and 1 <= self.max_aspect <= MAX_ASPECT):
+            raise ConfigError(
+                f"{self} is not a region rule: "
+                f"it needs margin > 0, scale > 0, min_side >= 0 and 1 <= max_aspect <= {MAX_ASPECT}"
+            )
+
     def region(self, corners: Sequence[float], shown: Size, frame: Box, sizes: SizeRule) -> tuple[Box, Size]:
         """The original box of a region and the size it is shown at.
 

@@ -12,6 +12,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
 from cof_agent.config import FocusConfig
+from cof_agent.errors import ConfigError
 from cof_agent.images import ImageLimits
 from cof_agent.nodes import Nodes
 from cof_agent.policies import Policy
@@ -37,10 +38,15 @@ def build_graph(
     messages refer to (default: a new memory store), `limits` what `open_image` accepts. Streams a custom event
     `{"type": "view", "view": …, "thought": …}` for each view.
     """
+    if not isinstance(policy, Policy | BaseChatModel):
+        raise ConfigError(
+            f"a policy is a Policy (load_policy makes one) or a LangChain chat model, not {type(policy).__name__}; "
+            "set options on the model itself rather than with bind()"
+        )
     if isinstance(policy, BaseChatModel):
         policy = Policy(policy, Profile(dialect="native"), policy._llm_type)
     nodes = Nodes(
-        policy, config or FocusConfig(), store if store is not None else MemoryStore(), limits or ImageLimits()
+        policy, FocusConfig.parse(config), store if store is not None else MemoryStore(), limits or ImageLimits()
     )
     graph = StateGraph(FocusState, FocusConfig, input_schema=FocusInput, output_schema=FocusOutput)
     graph.add_node("observe", nodes.observe)

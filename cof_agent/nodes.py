@@ -28,7 +28,7 @@ from cof_agent.config import FocusConfig
 from cof_agent.conversation import forget_regions, resolve_images
 from cof_agent.dialects import get_dialect
 from cof_agent.ending import conclude
-from cof_agent.errors import ConfigError, ImageError
+from cof_agent.errors import CofError, ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
 from cof_agent.policies import Policy
 from cof_agent.state import FocusState, RunInfo, Status, StopReason, Usage, no_usage, spent
@@ -67,21 +67,23 @@ class Nodes:
             raise ConfigError(f"the question must be text under the state key `question`, not {question!r}")
         original, overview = self._original(state), None
         reset: list[BaseMessage] = []
-        usage, first = no_usage(), len(state.get("messages", []))
+        earlier = state.get("messages", [])
+        left = [refusal(call["id"], call["name"], "a new question came first") for call in pending_calls(earlier)]
+        usage, first = no_usage(), len(earlier) + len(left)
         blocks: list[Any] = [{"type": "text", "text": storable(question.strip())}]
         if "original" not in state or original["sha256"] != state["original"]["sha256"]:
             source = load_image(ImageRef.from_json(original), self.store, limits=self.limits)
             shown = self.profile.overview.fit(source.ref.size)
             overview = show_overview(source, shown, self.profile.overview.tokens(shown), self.store)
             reset = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if state.get("messages") else []
-            first = 0
+            left, first = [], 0
             blocks.insert(0, overview.block)
             usage["visual_tokens"] = overview.tokens
             _announce(overview, None)
         usage["seconds"] = time.monotonic() - began
         return {
             "image": None, "question": None, "run": self._run_info(), "original": original, "views": [],
-            "usage": usage, "messages": [*reset, as_question(blocks, overview)], "first_message": first,
+            "usage": usage, "messages": [*reset, *left, as_question(blocks, overview)], "first_message": first,
             "refused_in_row": 0, "closing": None, "answer": None, "status": None, "stop_reason": None,
             "message": None, "evidence": [],
         }  # fmt: skip
@@ -145,6 +147,7 @@ class Nodes:
         return self.with_tools if self._offers_tools() else self.policy.model
 
     def _offers_tools(self) -> bool:
+        """Also in the closing turn, where a call is ignored: what the policy saw before must stay as it was."""
         return self._limits().max_zooms > 0 and bool(self.profile.tools)
 
     def _limits(self) -> FocusConfig:
@@ -234,11 +237,14 @@ class Nodes:
         if isinstance(error, OutOfTimeError):
             if not closing:
                 return {"usage": usage, "closing": StopReason.TIME_LIMIT.value}
+            error = OutOfTimeError(
+                f"{error}: the limit of {self._limits().max_seconds:g} seconds (max_seconds) was reached"
+            )
             status, reason = Status.BUDGET, StopReason(closing)
         else:
             log.warning("the policy %s failed", self.policy.name, exc_info=error)
             status, reason = Status.FAILED, StopReason.POLICY_ERROR
-        message = f"{type(error).__name__}: {error}"
+        message = str(error) if isinstance(error, CofError) else f"{type(error).__name__}: {error}"
         return {"usage": usage, "status": status.value, "stop_reason": reason.value, "message": message}
 
 

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from cof_agent.errors import ConfigError
 from cof_agent.geometry import CoordinateSpace, RegionRule, SizeRule
+from cof_agent.validation import validated
 
 ToolName: TypeAlias = Literal["image_zoom_in_tool", "image_crop_tool"]
 
@@ -81,12 +82,7 @@ class Profile(BaseModel):
     @classmethod
     def parse(cls, value: object, where: str) -> Profile:
         """A profile from its JSON value. Raises ConfigError that names `where` it stood and the field."""
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "the whole"
-            raise ConfigError(f"{where} is not valid at {field}: {first['msg']}") from error
+        return validated(cls, value, where)
 
     @classmethod
     def load(cls, path: str | Path) -> Profile:

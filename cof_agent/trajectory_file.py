@@ -24,7 +24,7 @@ _writing = threading.Lock()
 def prepare_directory(directory: str | Path) -> None:
     """Make sure that trajectories can be saved there, before work is spent on one. Raises TrajectoryError."""
     try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
+        (Path(directory) / IMAGES).mkdir(parents=True, exist_ok=True)
         (Path(directory) / LINES).open("ab").close()
     except OSError as error:
         raise TrajectoryError(

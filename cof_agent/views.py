@@ -37,7 +37,7 @@ class View:
 
     @property
     def magnification(self) -> float:
-        """Shown pixels per original pixel, along the wider side."""
+        """Shown pixels per original pixel, along the side where there are more."""
         return max(self.shown[0] / self.box.width, self.shown[1] / self.box.height)
 
     @property
@@ -66,9 +66,9 @@ class View:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> View:
         """Rebuild a view from :meth:`to_json`. Raises TrajectoryError for any other value."""
+        if value.get("schema") != SCHEMA:
+            raise TrajectoryError(f"a view of schema {value.get('schema')!r}; this version reads schema {SCHEMA}")
         try:
-            if value["schema"] != SCHEMA:
-                raise TrajectoryError(f"a view of schema {value['schema']!r}; this version reads schema {SCHEMA}")
             width, height = value["shown"]
             return cls(
                 index=value["index"],

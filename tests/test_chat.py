@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ ZOOM = (
     "<think>The sign is small.</think>"
     '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
 )
+LISTENS = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+"""A child of a process in the background would ignore Ctrl-C."""
 TURNS = [ZOOM, "<answer>nine</answer>", "<answer>yes</answer>", "<answer>cannot answer: too dark</answer>"]
 
 
@@ -117,7 +120,7 @@ def test_ctrl_c_while_waiting_for_a_question_keeps_what_was_saved(image: str, po
     runs = tmp_path / "runs"
     words = [COMMAND, "chat", image, "--policy", policy, "--save", str(runs)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=LISTENS) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write("Until when?\n")
@@ -134,7 +137,8 @@ def test_ctrl_c_while_the_policy_thinks_keeps_what_was_saved(tmp_path: Path) -> 
     runs = tmp_path / "runs"
     questions = ["-q", "Does it say Yamaha?", "-q", "What is the phone number?"]
     words = [COMMAND, "chat", str(PHOTO), *questions, "--policy", "reader", "--save", str(runs)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=LISTENS) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip()
         process.send_signal(signal.SIGINT)

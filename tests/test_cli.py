@@ -6,6 +6,9 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cof_agent import read_trajectories
-from cof_agent.cli import app
+from cof_agent.cli import app, aside
 
 COMMAND = Path(sys.executable).with_name("cof-agent")
 PHOTO = Path(__file__).parents[1] / "examples" / "images" / "motorcycle.jpg"
@@ -22,6 +25,8 @@ ZOOM = (
     '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
 )
 ANSWER = "<think>Now I can read it.</think><answer>open until nine</answer>"
+LISTENS = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+"""A child of a process in the background would ignore Ctrl-C."""
 KEYS = [
     "answer", "status", "stop_reason", "message", "image", "views", "evidence", "usage", "policy", "dialect",
     "trajectory",
@@ -189,7 +194,8 @@ def test_zero_zooms_offer_no_tool(image: str, tmp_path: Path) -> None:
 
 def test_ctrl_c_while_the_policy_thinks_leaves_cleanly() -> None:
     words = [COMMAND, "ask", str(PHOTO), "What is the phone number?", "--policy", "reader"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=LISTENS) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("view 0"), "the overview is shown, the policy is asked next"
         process.send_signal(signal.SIGINT)
@@ -197,3 +203,44 @@ def test_ctrl_c_while_the_policy_thinks_leaves_cleanly() -> None:
     assert (process.returncode, out) == (130, "")
     assert err.endswith("cof-agent: interrupted: nothing was answered\n")
     assert "Traceback" not in err
+
+
+def test_ctrl_c_does_not_wait_for_the_policy() -> None:
+    code = """
+import os
+from cof_agent import ChainOfFocus
+from cof_agent.cli import aside
+from tests.conversations import answer, photo, slow
+try:
+    for event in aside(ChainOfFocus(slow(answer("42"), calls=1)).stream(photo(), "What?")):
+        print(event.view.kind, flush=True)
+except KeyboardInterrupt:
+    os._exit(130)
+"""
+    words, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, text=True, cwd=PHOTO.parents[2], preexec_fn=LISTENS) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "overview\n"
+        time.sleep(0.5)  # until the policy, which takes a minute, was asked
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+
+
+def test_what_goes_wrong_aside_is_raised() -> None:
+    def faulty() -> Iterator[int]:
+        yield 1
+        raise LookupError("lost")
+
+    numbers = aside(faulty())
+    assert next(numbers) == 1
+    with pytest.raises(LookupError, match="lost"):
+        next(numbers)
+    assert list(aside(iter([1, 2, None]))) == [1, 2, None]
+
+
+def test_a_policy_that_is_given_up_does_not_hold_the_command() -> None:
+    words = [COMMAND, "ask", str(PHOTO), "What is the phone number?", "--json", "--max-seconds", "0.02"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    value = json.loads(done.stdout)
+    assert (done.returncode, value["status"], value["stop_reason"]) == (3, "budget", "time_limit")
+    assert "Traceback" not in done.stderr

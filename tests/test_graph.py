@@ -265,7 +265,7 @@ def test_a_policy_that_fails_keeps_its_trajectory(error: Exception, sync: bool, 
     agent = ChainOfFocus(policy, save=tmp_path)
     result = agent.ask(photo(), "What?") if sync else asyncio.run(agent.aask(photo(), "What?"))
     assert ended(result) == (Status.FAILED, StopReason.POLICY_ERROR, None)
-    assert result.message == f"{type(error).__name__}: {error}"
+    assert result.message == (str(error) if isinstance(error, PolicyError) else f"{type(error).__name__}: {error}")
     assert (len(result.views), result.usage.zooms, result.usage.policy_calls) == (2, 1, 2)
     assert [turn.role for turn in result.trajectory.turns] == ["user", "policy", "tool"]
     assert json.loads((tmp_path / "trajectories.jsonl").read_text())["status"] == "failed"
@@ -386,7 +386,7 @@ class ReadingModel(ScriptedModel):
         result = super()._generate(messages, *args, **kwargs)
         message = result.generations[0].message
         if "<answer>" in message.text:
-            message.additional_kwargs["evidence"] = [{"view": 1, "bbox_2d": [0, 0, 10, 10], "source": "reader"}]
+            message.additional_kwargs["cof_evidence"] = [{"view": 1, "bbox_2d": [0, 0, 10, 10], "source": "reader"}]
         return result
 
 

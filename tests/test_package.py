@@ -21,8 +21,10 @@ HEAVY = ("langgraph", "langchain_core", "torch", "numpy", "onnxruntime", "rapido
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--wheel-dir", folder, ROOT], check=True, cwd=folder)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
+    subprocess.run(
+        [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT], check=True, cwd=folder, timeout=120
+    )
     (found,) = folder.glob("*.whl")
     return found
 
@@ -33,7 +35,8 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("clean")
     venv.create(home, with_pip=True)
     pip = [home / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", wheel], check=True, cwd=home)
+    reach = ["--timeout", "20", "--retries", "2"]  # without a network it should fail, not hang
+    subprocess.run([*pip, *reach, "--constraint", ROOT / "constraints.txt", wheel], check=True, cwd=home, timeout=300)
     return home / "bin"
 
 

@@ -5,14 +5,9 @@ from __future__ import annotations
 from cof_agent.dialects.turn import Call, Dialect, Turn
 from cof_agent.errors import ConfigError
 
-__all__ = ["Call", "Dialect", "Turn", "dialect_names", "get_dialect"]
+__all__ = ["Call", "Dialect", "Turn", "get_dialect"]
 
 _MODULES = {name: f"cof_agent.dialects.{name}" for name in ("cof", "native")}
-
-
-def dialect_names() -> list[str]:
-    """The names that a profile's `dialect` may have."""
-    return list(_MODULES)
 
 
 def get_dialect(name: str) -> Dialect:

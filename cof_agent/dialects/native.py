@@ -31,6 +31,7 @@ class NativeDialect:
             Call(call["name"] or "", {}, call["args"] or "", call["error"] or cof.UNREADABLE, call["id"])
             for call in message.invalid_tool_calls
         ]
+        calls = calls or list(tagged.calls)  # a server without a parser for tool calls hands them on as text
         plain = _THOUGHT.sub("", message.text).strip()
         answer = tagged.answer or (plain if plain and not calls else None)
         return Turn(tagged.thought, tuple(calls), answer, tagged.pointed)

@@ -117,3 +117,9 @@ async def test_async_equals_sync() -> None:
 def test_a_model_that_cannot_bind_tools_is_refused_with_the_remedy() -> None:
     with pytest.raises(ConfigError, match='dialect="cof"'):
         ChainOfFocus(FakeListChatModel(responses=["x"]))
+
+
+def test_a_call_written_as_text_is_a_call() -> None:
+    text = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [1, 2, 3, 4]}}</tool_call>'
+    turn = DIALECT.parse(AIMessage(text))
+    assert (len(turn.calls), turn.answer) == (1, None)

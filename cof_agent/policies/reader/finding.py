@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from cof_agent.policies.reader.ask import Ask
 from cof_agent.policies.reader.colour import ground_share
 from cof_agent.policies.reader.layout import relation
 from cof_agent.policies.reader.page import Text
-from cof_agent.policies.reader.question import Ask
 from cof_agent.policies.reader.words import coverage, squeeze
 
 if TYPE_CHECKING:
@@ -65,12 +65,23 @@ class Scene:
         """Height of the tallest line that is read with some confidence, in overview pixels."""
         return max((text.height for text in self.texts if text.confidence >= 0.6), default=1.0)
 
-    def coloured(self, texts: Iterable[Text]) -> bool:
-        """Whether the ground of `texts` has the colour the question names; True when it names none."""
+    def placed(self, texts: Iterable[Text]) -> bool:
+        """Whether `texts` lie on the colour and on the side that the question names; True when it names none."""
+        texts = list(texts)
+        if self.ask.side and not all(self._on_side(text) for text in texts):
+            return False
         if not self.ask.colour:
             return True
         shares = [ground_share(self.picture, text.box, self.ask.colour) for text in texts]
         return bool(shares) and sum(shares) / len(shares) >= COLOURED
+
+    def _on_side(self, text: Text) -> bool:
+        x = (text.box[0] + text.box[2]) / 2 / self.picture.width
+        y = (text.box[1] + text.box[3]) / 2 / self.picture.height
+        return {
+            "left": x < 0.5, "right": x > 0.5, "top": y < 0.5, "bottom": y > 0.5,
+            "middle": abs(x - 0.5) < 0.25 or abs(y - 0.5) < 0.25,
+        }[self.ask.side]  # fmt: skip
 
     def hinted(self, texts: Sequence[Text]) -> float:
         """How much of the question's hints stands in or near `texts`, 0.0 to 1.0."""

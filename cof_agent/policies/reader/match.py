@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from cof_agent.policies.reader.ask import Form
 from cof_agent.policies.reader.finding import Finding, Scene, ranked
 from cof_agent.policies.reader.layout import blocks, words_of
 from cof_agent.policies.reader.match_phrase import match_about, match_label, match_name, match_next, match_say
 from cof_agent.policies.reader.match_value import match_values
-from cof_agent.policies.reader.question import Form
 from cof_agent.policies.reader.words import phrase_match, similar, squeeze
 
 _MATCHERS: dict[Form, Callable[[Scene], Iterator[Finding]]] = {
@@ -38,16 +38,16 @@ def _yes(scene: Scene) -> Iterator[Finding]:
     for text in scene.readable():
         match = phrase_match(scene.ask.phrase, text.text)
         if match >= FOUND:
-            yield Finding("yes", match if scene.coloured([text]) else 0.7 * match, (text,))
+            yield Finding("yes", match if scene.placed([text]) else 0.7 * match, (text,))
     for block in blocks(scene.readable()):
         match = phrase_match(scene.ask.phrase, words_of(block)) if len(block) > 1 else 0.0
         if match >= FOUND:
-            yield Finding("yes", 0.97 * match if scene.coloured(block) else 0.7 * match, tuple(block))
+            yield Finding("yes", 0.97 * match if scene.placed(block) else 0.7 * match, tuple(block))
 
 
 def says_otherwise(scene: Scene) -> Finding | None:
     """ "No" to a yes-or-no question: all text of any size is read, and none of it resembles the phrase."""
-    readable = [text for text in scene.texts if len(squeeze(text.text)) >= 2 and scene.coloured([text])]
+    readable = [text for text in scene.texts if len(squeeze(text.text)) >= 2 and scene.placed([text])]
     if not readable or any(phrase_match(scene.ask.phrase, text.text) >= 0.6 for text in scene.texts):
         return None
     if any(phrase_match(scene.ask.phrase, words_of(block)) >= 0.7 for block in blocks(readable)):

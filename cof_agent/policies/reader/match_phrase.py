@@ -4,59 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from cof_agent.policies.reader.ask import Form
 from cof_agent.policies.reader.finding import Finding, Scene
 from cof_agent.policies.reader.layout import Relation, below, blocks, joined, relation, right_of, words_of
-from cof_agent.policies.reader.page import Text
-from cof_agent.policies.reader.question import Form
-from cof_agent.policies.reader.values import find_values, normal
+from cof_agent.policies.reader.page import Text, around
+from cof_agent.policies.reader.values import ValueKind, find_values, normal
+from cof_agent.policies.reader.vocabulary import NAMED, words_in
 from cof_agent.policies.reader.words import content, coverage, phrase_match, squeeze, tokens, word_match
 
-_STREET = frozenset(
-    [
-        "street",
-        "st",
-        "road",
-        "rd",
-        "avenue",
-        "ave",
-        "lane",
-        "ln",
-        "drive",
-        "dr",
-        "boulevard",
-        "blvd",
-        "way",
-        "place",
-        "pl",
-        "square",
-        "sq",
-        "court",
-        "ct",
-        "highway",
-        "hwy",
-    ]
-)
-_UNNAMED = frozenset(
-    [
-        "street",
-        "road",
-        "avenue",
-        "square",
-        "city",
-        "town",
-        "station",
-        "stop",
-        "destination",
-        "movie",
-        "film",
-        "event",
-        "book",
-        "title",
-        "person",
-        "sponsor",
-        "team",
-    ]
+CROWD = 6
+"""With more rival blocks than this a text must stand out much more to be "the" sign."""
+_BUSINESS = (ValueKind.PHONE, ValueKind.URL, ValueKind.EMAIL, ValueKind.MONEY)
+_STREET = words_in("street st road rd avenue ave lane ln drive dr boulevard blvd way place pl square sq court ct highway hwy")
+_UNNAMED = words_in(
+    """page chapter letter street road avenue square city town station stop destination movie film event book person
+    sponsor team"""
 )
 """What is often not the most prominent text, so that only a text that says what it is will do."""
 
@@ -64,7 +28,7 @@ _UNNAMED = frozenset(
 def match_next(scene: Scene) -> Iterator[Finding]:
     """The text beside one that the question names."""
     ask = scene.ask
-    anchors = [(phrase_match(ask.phrase, text.text), text) for text in scene.readable()]
+    anchors = [(_mention(ask.phrase, text.text), text) for text in scene.readable()]
     best = max((match for match, _ in anchors), default=0.0)
     for match, anchor in anchors:
         if match < 0.8 or match < best - 0.05:
@@ -75,9 +39,17 @@ def match_next(scene: Scene) -> Iterator[Finding]:
         for other in scene.readable():
             if other is anchor or not _on_side(relation(anchor, other), ask.relation):
                 continue
-            gap = relation(anchor, other).gap
+            r = relation(anchor, other)
+            gap = 0.35 * r.gap if r.same_row else r.gap + (3.0 if ask.relation == "next" else 0.0)
             fit = match * (1.0 - 0.07 * gap) * (0.9 if len(squeeze(other.text)) < 2 else 1.0)
             yield from _typed(scene, other.text, fit, other)
+
+
+def _mention(phrase: str, text: str) -> float:
+    """How surely `text` holds `phrase`; a little less where it is part of a longer word."""
+    match, want, have = phrase_match(phrase, text), tokens(phrase), tokens(text)
+    whole = any(have[i : i + len(want)] == want for i in range(len(have)))
+    return match if whole or match < 1.0 else 0.93
 
 
 def _typed(scene: Scene, text: str, fit: float, source: Text) -> Iterator[Finding]:
@@ -116,7 +88,7 @@ def match_say(scene: Scene) -> Iterator[Finding]:
     pool = _pool(scene)
     if scene.ask.size and pool:
         heights = sorted(text.height for text in pool)
-        limit = 0.62 * heights[-1] if scene.ask.size == "large" else 1.5 * heights[0]
+        limit = 0.72 * heights[-1] if scene.ask.size == "large" else 1.5 * heights[0]
         pool = [text for text in pool if (text.height >= limit if scene.ask.size == "large" else text.height <= limit)]
     yield from _prominent(scene, pool, floor=0.5, span=0.4, full=0.5)
 
@@ -124,8 +96,7 @@ def match_say(scene: Scene) -> Iterator[Finding]:
 def _pool(scene: Scene) -> list[Text]:
     """Lines that may be what a sign says: read with some confidence, on the colour asked for."""
     pool = [text for text in scene.readable(0.6) if len(squeeze(text.text)) >= 2 or text.height > 0.6 * scene.tallest]
-    coloured = [text for text in pool if scene.coloured([text])] if scene.ask.colour else pool
-    return coloured
+    return [text for text in pool if scene.placed([text])]
 
 
 def _prominent(scene: Scene, pool: Sequence[Text], *, floor: float, span: float, full: float) -> Iterator[Finding]:
@@ -135,6 +106,9 @@ def _prominent(scene: Scene, pool: Sequence[Text], *, floor: float, span: float,
     for position, (prominence, block) in enumerate(found[:3]):
         rival = max((p for i, (p, b) in enumerate(found) if i != position and not _same(b, block)), default=0.0)
         ratio = prominence / rival if rival else 3.0
+        crowd = sum(min(text.confidence for text in b) >= 0.8 for _, b in found) - 1
+        if crowd > CROWD:
+            ratio /= 1.6
         fit = floor + span * min(1.0, (ratio - 1) / full) if ratio >= 1 else floor * ratio
         yield Finding(words_of(block), fit, tuple(block))
 
@@ -147,7 +121,8 @@ def _prominence(scene: Scene, block: Sequence[Text]) -> float:
     height = max(text.height for text in block)
     length = sum(len(squeeze(text.text)) for text in block)
     sure = sum(text.confidence for text in block) / len(block)
-    return float(height * min(length, 24) ** 0.3 * sure**2 * (1 + 1.5 * scene.hinted(block)))
+    weight = 0.1 if scene.ask.form is Form.NAME else 0.3  # names are short, what a sign says may be long
+    return float(height * min(length, 24) ** weight * sure * (1 + 1.5 * scene.hinted(block)))
 
 
 def match_about(scene: Scene) -> Iterator[Finding]:
@@ -156,7 +131,7 @@ def match_about(scene: Scene) -> Iterator[Finding]:
         for line in block:
             covered = coverage(scene.ask.items, line.text)
             if covered >= 0.75:
-                fit = 0.55 + 0.4 * covered * (1.0 if scene.coloured([line]) else 0.7)
+                fit = 0.55 + 0.4 * covered * (1.0 if scene.placed([line]) else 0.7)
                 yield Finding(line.text, fit - (0.15 if len(content(line.text)) < 2 else 0.0), (line,))
         whole = coverage(scene.ask.items, words_of(block))
         if whole >= 0.75 and len(block) > 1:
@@ -195,35 +170,55 @@ def _pure(label: str, labels: tuple[str, ...]) -> float:
 
 
 def match_name(scene: Scene) -> Iterator[Finding]:
-    """A name: beside the label "name", in a line that says what it names, else the text that stands out."""
-    ask, pool = scene.ask, _pool(scene)
-    named = Scene(
-        type(ask)(ask.text, Form.LABEL, labels=(*ask.labels, "name") if "name" not in ask.labels else ask.labels),
-        scene.texts,
-        scene.picture,
-    )
-    for finding in match_label(named):
-        if ":" in " ".join(text.text for text in scene.texts):
-            yield finding
+    """A name: beside a label, in a line that says what it names, at the head of a document, or what stands out."""
+    ask, pool = scene.ask, [text for text in _pool(scene) if not find_like(text.text)]
     owner = ask.items
+    labels = ask.labels or (() if owner else ("name",))
+    if labels and not (set(labels) == {"title"} and owner):
+        yield from match_label(replace(scene, ask=replace(ask, form=Form.LABEL, labels=labels, items=())))
     for text in pool:
-        words = tokens(text.text)
-        street = any(word in _STREET for word in owner) and any(word in _STREET for word in words[-2:])
-        if owner and (street or coverage(owner, text.text) >= 0.9):
-            others = [
-                word
-                for word in words
-                if word not in _STREET and not any(word_match(word, mine) >= 0.8 for mine in owner)
-            ]
-            group = [text, *[t for t in pool if t is not text and joined(text, t) and t.height >= 0.8 * text.height]]
-            if any(len(word) > 1 and not word.isdigit() for word in others) or len(group) > 1:
-                best = [t for t in group if t is text or not find_like(t.text)]
-                whole = sorted(best, key=lambda t: (t.box[1], t.box[0])) if len(content(text.text)) < 3 else [text]
-                yield Finding(words_of(whole), 0.84 + 0.1 * text.height / scene.tallest, tuple(whole))
-    if not _UNNAMED & set(owner):
-        yield from _prominent(
-            scene, [text for text in pool if not find_like(text.text)], floor=0.45, span=0.35, full=1.2
-        )
+        said = max((_says(word, text.text) for word in owner), default=0.0) if "title" not in ask.labels else 0.0
+        others = [
+            word
+            for word in content(text.text)
+            if word not in _STREET and not any(word_match(word, mine) >= 0.8 for mine in owner)
+        ]
+        group = [text, *[t for t in pool if t is not text and joined(text, t) and t.height >= 0.8 * text.height]]
+        bare = not any(len(word) > 1 for word in others)  # nothing but the kind of thing, as on the second line of a sign
+        if said < 0.8 or (bare and (len(group) == 1 or not any(re.fullmatch(NAMED, word) for word in owner))):
+            continue
+        whole = sorted(group, key=lambda t: (t.box[1], t.box[0])) if len(content(text.text)) < 3 else [text]
+        yield Finding(words_of(whole), 0.74 + 0.1 * said + 0.1 * text.height / scene.tallest, tuple(whole))
+    if _UNNAMED & {*owner, *ask.labels}:
+        return
+    if head := _head(scene, pool):
+        yield Finding(words_of(head), 0.66, tuple(head))
+    yield from _prominent(scene, pool, floor=0.45, span=0.3, full=0.6)
+
+
+def _says(word: str, text: str) -> float:
+    """How surely `text` says of itself that it is a `word`: "Mill Road" of a street, "Royal Hotel" of a hotel."""
+    if word in _STREET:
+        return float(any(token in _STREET for token in tokens(text)[-2:]))
+    return word_match(word, text)
+
+
+def _head(scene: Scene, pool: Sequence[Text]) -> list[Text]:
+    """The heading of a business document, or nothing where the page is no such document.
+
+    That is the first block of a column of lines that also holds prices or ways to reach whoever wrote it.
+    """
+    lines = scene.readable(0.8)
+    business = any(v.strength >= 0.75 for text in lines for kind in _BUSINESS for v in find_values(text.text, kind))
+    if len(lines) < 5 or not business or not pool:
+        return []
+    left, _, right, _ = around(lines)
+    first = min(blocks(pool), key=lambda block: min(text.box[1] for text in block))
+    middle = sorted(text.height for text in lines)[len(lines) // 2]
+    tall = [text for text in first if text.height >= middle][:2]
+    x1, _, x2, _ = around(first)
+    column = sum(text.box[0] < x2 and text.box[2] > x1 for text in lines)
+    return tall if column >= 0.6 * len(lines) and right - left < 0.95 * scene.picture.width else []
 
 
 def find_like(text: str) -> bool:

@@ -123,17 +123,19 @@ def _beside(scene: Scene, text: Text, value: Value, position: int, values: list[
         if value.kind is ValueKind.MONEY:
             side *= 0.85 if later else 1.0
         elif between or (position and before < 0.75):
-            side *= 0.85 + 0.15 * _header(scene, text)
+            side *= 0.85 + 0.15 * _header(scene, text, ask.hints)
         best = max(best, 0.98 * side)
     if not lefts and row:
         best = max(best, 0.85 * _fit(scene, bound, " ".join([own, *(other.text for other in row)])))
+    if ask.labels and ask.items and coverage(ask.items, " ".join([own, *(other.text for other in row)])) >= 0.75:
+        best = max(best, 0.92 * _header(scene, text, ask.labels))
     for other in scene.texts:
         if other is not text and text in below(other, scene.texts) and not find_values(other.text, value.kind):
             r = relation(other, text)
             rivals = [t for t in right_of(other, scene.texts, 25.0) if find_values(t.text, value.kind)]
             near = 0.92 - 0.12 * max(r.below, 0.0) - (0.3 if rivals else 0.0)
             best = max(best, near * _fit(scene, bound, other.text))
-    return best * min(1.0, value.strength + 0.2) * (1.0 if scene.coloured([text]) else 0.75)
+    return best * min(1.0, value.strength + 0.2) * (1.0 if scene.placed([text]) else 0.75)
 
 
 def _past_label(other: Text, lefts: list[Text], bound: tuple[str, ...]) -> bool:
@@ -156,14 +158,12 @@ def _fit(scene: Scene, bound: tuple[str, ...], label: str) -> float:
     return covered * (0.8 + 0.1 * exact + 0.1 * len(bound) / (len(bound) + len(others)))
 
 
-def _header(scene: Scene, text: Text) -> float:
-    """How well the head of `text`'s column answers to the question's hints."""
-    if not scene.ask.hints:
-        return 0.0
+def _header(scene: Scene, text: Text, words: tuple[str, ...]) -> float:
+    """How well the head of `text`'s column answers to `words`."""
     heads = [
         other for other in scene.texts if relation(text, other).overlap > 0.3 and relation(text, other).level < -0.5
     ]
-    return max((coverage(scene.ask.hints, head.text) for head in heads), default=0.0)
+    return max((coverage(words, head.text) for head in heads), default=0.0)
 
 
 def _alone(scene: Scene, text: Text, value: Value, values: list[Value]) -> float:
@@ -191,7 +191,7 @@ def _alone(scene: Scene, text: Text, value: Value, values: list[Value]) -> float
         fit -= 0.05
     if ask.kind is ValueKind.MONEY and not ask.items:
         fit -= 0.03
-    return fit * (1.0 if scene.coloured([text]) else 0.68)
+    return fit * (1.0 if scene.placed([text]) else 0.68)
 
 
 def _part(scene: Scene, value: Value) -> str:
@@ -218,4 +218,5 @@ def _counts(scene: Scene) -> Iterator[Finding]:
             rest = tokens(text.text[value.start + len(value.text) :])[:2]
             ahead = tokens(text.text[: value.start])[-2:]
             if any(word_match(words[0], word) == 1.0 for word in (*rest, *ahead)):
-                yield Finding(value.text, 0.8 if len(words) == 1 else 0.85, (text,), normal(value))
+                beside = any(word_match(words[0], word) == 1.0 for word in (*rest[:1], *ahead[-1:]))
+                yield Finding(value.text, 0.85 if beside else 0.7, (text,), normal(value))

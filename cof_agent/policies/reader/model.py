@@ -10,11 +10,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from cof_agent.policies.reader import wording
+from cof_agent.policies.reader.ask import Ask, Form
 from cof_agent.policies.reader.finding import FIT, Finding, Scene, ambiguous
 from cof_agent.policies.reader.match import find_answers, says_otherwise
 from cof_agent.policies.reader.ocr import shared_reader
 from cof_agent.policies.reader.page import read_page
-from cof_agent.policies.reader.question import Ask, Form, understand
+from cof_agent.policies.reader.question import understand
 from cof_agent.policies.reader.search import Search, Zoom
 from cof_agent.policies.reader.session import Session, read_session
 
@@ -57,15 +58,19 @@ class ReaderModel(BaseChatModel):
             return AIMessage(
                 wording.declining("the question is about the picture, not about text in it", ask, scene.texts)
             )
-        first = self._settle(scene, session)
+        first = None if self._needs_all(scene) else self._settle(scene, session)
         if first is None or (isinstance(first, str) and not self._may_zoom(session)):
             scene = self._scene(session, ask, deep=True)
             first = self._settle(scene, session) or self._seek(scene, session)
         if isinstance(first, Zoom):
             return AIMessage(wording.zooming(first, scene.texts))
         if isinstance(first, Finding):
-            return AIMessage(wording.answering(first), additional_kwargs={"evidence": wording.evidence(first)})
+            return AIMessage(wording.answering(first), additional_kwargs={"cof_evidence": wording.evidence(first)})
         return AIMessage(wording.declining(first, ask, scene.texts))
+
+    def _needs_all(self, scene: Scene) -> bool:
+        """Whether smaller text must be read before one can say what stands out: nothing so far is large."""
+        return scene.ask.form in (Form.SAY, Form.NAME) and scene.tallest < 0.035 * max(scene.picture.size)
 
     def _scene(self, session: Session, ask: Ask, *, deep: bool) -> Scene:
         reader, overview = shared_reader(), session.overview
@@ -104,6 +109,8 @@ class ReaderModel(BaseChatModel):
             search = self._search(scene, session)
             if ask.form is Form.YES_NO:
                 zoom = search.unread() if len(session.asked) < self.max_unread else None
+            elif ask.form in (Form.SAY, Form.NAME) and any(text.sure for text in scene.texts):
+                zoom = search.unread()  # what stands out is large: no tile hides it
             else:
                 zoom = search.next()
         if zoom:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cof_agent.geometry import Corners
 from cof_agent.policies.reader.ocr import Line, Quad, TextReader
 from cof_agent.policies.reader.session import Look
-from cof_agent.policies.reader.words import squeeze
+from cof_agent.policies.reader.words import similar, squeeze
 
 SURE_CONFIDENCE = 0.93
 """Character confidence from which a line is taken as read, if it is tall enough. On photos, lines above it that were at
@@ -19,6 +19,8 @@ SURE_HEIGHT = 20.0
 FAIR_CONFIDENCE = 0.88
 """What an answer needs when no closer look is possible; a little less when two looks at different magnifications agree."""
 FAIR_HEIGHT = 12.0
+TWIN = 0.8
+"""Likeness from which two lines without digits may be two printings of one name."""
 CUT = 3.0
 """A line that ends so many pixels from an inner edge of its view may go on beyond it."""
 
@@ -37,6 +39,8 @@ class Text:
     """Number of the view in which it was read."""
     scale: float
     """That view's pixels per overview pixel."""
+    area: float
+    """Area that view shows, in overview pixels."""
     cut: bool = False
     """Whether the view's edge cuts it."""
     agreed: bool = False
@@ -75,7 +79,7 @@ class Text:
     def weight(self) -> float:
         """How good the reading is, for choosing between readings of the same text."""
         size = min(1.0, self.line.height / 24.0) ** 0.5
-        return self.confidence * size * (0.4 if self.cut else 1.0)
+        return float(self.confidence * size * (0.4 if self.cut else 1.0))
 
 
 def read_page(looks: Sequence[Look], reader: TextReader, *, deep: bool) -> list[Text]:
@@ -90,7 +94,25 @@ def read_page(looks: Sequence[Look], reader: TextReader, *, deep: bool) -> list[
         found += [_placed(line, look, looks[0]) for line in reader.read(look.data)]
         if deep and look.index == 0:
             found += [_placed(line, look, looks[0]) for line in reader.read(look.data, enlarge=2)]
-    return sorted(_best(found, looks), key=lambda text: (text.box[1], text.box[0]))
+    return sorted(_settled_by_twins(_best(found, looks)), key=lambda text: (text.box[1], text.box[0]))
+
+
+def _settled_by_twins(texts: list[Text]) -> list[Text]:
+    """Names are often printed more than once: a doubtful reading takes the spelling of a sure one that is nearly the
+    same. Texts with digits are left alone, since what differs in them may be meant to."""
+    models = [text for text in texts if text.sure and _nameable(text.text)]
+
+    def settled(text: Text) -> Text:
+        if text.sure or text.confidence < 0.6 or not _nameable(text.text):
+            return text
+        twins = [model for model in models if similar(model.text, text.text) >= TWIN]
+        return replace(text, text=twins[0].text, agreed=True) if twins else text
+
+    return [settled(text) for text in texts]
+
+
+def _nameable(text: str) -> bool:
+    return len(squeeze(text)) >= 5 and not any(character.isdigit() for character in text)
 
 
 def _placed(line: Line, look: Look, overview: Look) -> Text:
@@ -104,7 +126,7 @@ def _placed(line: Line, look: Look, overview: Look) -> Text:
         or (right < overview.size[0] and x2 >= look.size[0] - CUT)
         or (bottom < overview.size[1] and y2 >= look.size[1] - CUT)
     )
-    return Text(line.text, line.confidence, (a, b, c, d), line, look.index, look.scale, cut)
+    return Text(line.text, line.confidence, (a, b, c, d), line, look.index, look.scale, (right - left) * (bottom - top), cut)
 
 
 def _best(found: Iterable[Text], looks: Sequence[Look]) -> list[Text]:
@@ -135,7 +157,9 @@ def _compared(best: Text, other: Text) -> Text:
 
 
 def _apart(a: Text, b: Text) -> bool:
-    return a.view != b.view and max(a.scale, b.scale) >= 1.3 * min(a.scale, b.scale)
+    """Whether two readings are from looks that differ enough to count as two."""
+    closer = max(a.scale, b.scale) >= 1.3 * min(a.scale, b.scale)
+    return a.view != b.view and (closer or max(a.area, b.area) >= 1.5 * min(a.area, b.area))
 
 
 def _vanished(text: Text, looks: Sequence[Look]) -> bool:
@@ -143,7 +167,7 @@ def _vanished(text: Text, looks: Sequence[Look]) -> bool:
     if text.confidence >= 0.9:
         return False
     x1, y1, x2, y2 = text.box
-    return any(
+    misses = sum(
         look.data is not None
         and look.scale >= 1.5 * text.scale
         and look.region[0] + 2 < x1
@@ -152,6 +176,7 @@ def _vanished(text: Text, looks: Sequence[Look]) -> bool:
         and y2 < look.region[3] - 2
         for look in looks
     )
+    return misses >= (1 if text.confidence < 0.6 else 3)
 
 
 def axes(quad: Quad) -> tuple[tuple[float, float], tuple[float, float]]:

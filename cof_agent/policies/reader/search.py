@@ -77,9 +77,8 @@ class Search:
         box, height = around(finding.texts), min(text.height for text in finding.texts)
         tall = min(text.line.height for text in finding.texts)
         target = READING_HEIGHT if tall < 0.7 * READING_HEIGHT else min(1.7 * tall, 2.2 * READING_HEIGHT)
-        bbox = self._frame(box, height, target)
-        region = self._region(bbox)
-        if self.reachable(region) < GAIN * self.seen_at(box) or self._known(bbox):
+        bbox = next((frame for frame in self._frames(box, height, target) if self._helps(frame, box)), None)
+        if bbox is None:
             return None
         read = ", ".join(f"“{text.text}”" for text in finding.texts[:3])
         low = min(finding.texts, key=lambda text: text.weight)
@@ -89,6 +88,23 @@ class Search:
         return Zoom(
             bbox, "the answer, to make sure", f"I read {read}, which may be the answer, but {cause}. I look closer."
         )
+
+    def _frames(self, box: Corners, height: float, target: float) -> list[tuple[int, int, int, int]]:
+        """Boxes around a line to try in turn: with some surroundings, then tighter; recognition is helped by either."""
+        x1, y1, x2, y2 = box
+        loose, tight = (1.2 * height, 1.0 * height), (0.6 * height, 0.6 * height)
+        return [
+            self._frame(box, height, target),
+            *(self._whole((x1 - px, y1 - py, x2 + px, y2 + py)) for px, py in (loose, tight)),
+        ]
+
+    def _helps(self, bbox: tuple[int, int, int, int], box: Corners) -> bool:
+        """Whether showing `bbox` would magnify `box` more, or show it with far less around it, than was done so far."""
+        region = self._region(bbox)
+        if self._known(bbox) or not _inside(box, region):
+            return False
+        least = min((_area(look.region) for look in self.looks if _inside(box, look.region)), default=math.inf)
+        return self.reachable(region) >= GAIN * self.seen_at(box) or _area(region) <= 0.55 * least
 
     def next(self) -> Zoom | None:
         """The most promising region not looked at yet; None when nothing is left that a look could show."""
@@ -137,8 +153,8 @@ class Search:
             named = max(named, phrase_match(ask.phrase, text.text) if len(ask.phrase) > 4 else 0.0)
         named = named if named >= 0.55 else 0.0
         worth = doubt * (0.3 + 1.3 * like + named) + 0.4 * named
-        if ask.colour:
-            worth *= 1.6 if self.scene.coloured([text]) else 0.4
+        if ask.colour or ask.side:
+            worth *= 1.6 if self.scene.placed([text]) else 0.4
         return worth
 
     def _tile(self) -> Zoom | None:
@@ -193,8 +209,8 @@ class Search:
         pad = 0.6 * height
         x1, y1, x2, y2 = box[0] - 0.5 * pad, box[1] - pad, box[2] + 0.5 * pad, box[3] + pad
         scale = max(2.05, min(target / max(height, 1.0), self.limit))
-        room = self.max_pixels / scale**2 / self.margin**2
         width, high = x2 - x1, y2 - y1
+        room = min(self.max_pixels / scale**2 / self.margin**2, (width + 12 * height) * (high + 6 * height))
         if width * high < room:
             side = math.sqrt(room)
             aspect = 1.5 if wide else 2.0
@@ -224,6 +240,10 @@ def _clip(low: float, high: float, limit: int) -> tuple[int, int]:
     least = min(12, limit)
     first = max(0, min(math.floor(low), limit - least))
     return first, min(limit, max(math.ceil(high), first + least))
+
+
+def _area(region: Corners) -> float:
+    return (region[2] - region[0]) * (region[3] - region[1])
 
 
 def _inside(box: Corners, region: Corners) -> bool:

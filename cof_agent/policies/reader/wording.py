@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from cof_agent.policies.reader.ask import Ask, Form
 from cof_agent.policies.reader.finding import Finding
 from cof_agent.policies.reader.page import Text
-from cof_agent.policies.reader.question import Ask, Form
 from cof_agent.policies.reader.search import Zoom
 from cof_agent.policies.reader.values import resemblance
 from cof_agent.policies.reader.words import coverage
 from cof_agent.profile import DECLINE
 
-REMEDY = "A vision-language policy can look at the picture itself: --policy hf:PATH or --policy openai:MODEL."
+REMEDY = "A vision-language policy can look at the picture itself: in Python, ChainOfFocus(policy=CHAT_MODEL)."
 
 
 def zooming(zoom: Zoom, texts: Sequence[Text]) -> str:
