@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cof_agent"
 
 LAYERS = (
-    {"errors", "geometry"},
+    {"errors", "validation", "geometry"},
     {
         "image_limits", "image_ref", "source_name", "pixels", "decode_turns", "fetch", "image_sources", "store",
         "images",

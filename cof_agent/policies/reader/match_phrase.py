@@ -17,7 +17,10 @@ from cof_agent.policies.reader.words import content, coverage, phrase_match, squ
 CROWD = 6
 """With more rival blocks than this a text must stand out much more to be "the" sign."""
 _BUSINESS = (ValueKind.PHONE, ValueKind.URL, ValueKind.EMAIL, ValueKind.MONEY)
-_STREET = words_in("street st road rd avenue ave lane ln drive dr boulevard blvd way place pl square sq court ct highway hwy")
+_STREET = words_in(
+    "street st road rd avenue ave lane ln drive dr boulevard blvd way place pl square sq court ct highway hwy"
+)
+_PAGES = words_in("form document page article section slide poster text report paper notice menu list table")
 _UNNAMED = words_in(
     """page chapter letter street road avenue square city town station stop destination movie film event book person
     sponsor team"""
@@ -40,7 +43,7 @@ def match_next(scene: Scene) -> Iterator[Finding]:
             if other is anchor or not _on_side(relation(anchor, other), ask.relation):
                 continue
             r = relation(anchor, other)
-            gap = 0.35 * r.gap if r.same_row else r.gap + (3.0 if ask.relation == "next" else 0.0)
+            gap = 0.35 * r.gap if r.same_row else r.gap + (6.0 if ask.relation == "next" else 0.0)
             fit = match * (1.0 - 0.07 * gap) * (0.9 if len(squeeze(other.text)) < 2 else 1.0)
             yield from _typed(scene, other.text, fit, other)
 
@@ -184,16 +187,20 @@ def match_name(scene: Scene) -> Iterator[Finding]:
             if word not in _STREET and not any(word_match(word, mine) >= 0.8 for mine in owner)
         ]
         group = [text, *[t for t in pool if t is not text and joined(text, t) and t.height >= 0.8 * text.height]]
-        bare = not any(len(word) > 1 for word in others)  # nothing but the kind of thing, as on the second line of a sign
+        bare = not any(
+            len(word) > 1 for word in others
+        )  # nothing but the kind of thing, as on the second line of a sign
         if said < 0.8 or (bare and (len(group) == 1 or not any(re.fullmatch(NAMED, word) for word in owner))):
             continue
         whole = sorted(group, key=lambda t: (t.box[1], t.box[0])) if len(content(text.text)) < 3 else [text]
         yield Finding(words_of(whole), 0.74 + 0.1 * said + 0.1 * text.height / scene.tallest, tuple(whole))
-    if _UNNAMED & {*owner, *ask.labels}:
+    if _UNNAMED & {*owner, *ask.labels} or ("title" in ask.labels and not _PAGES.issuperset(owner)):
         return
     if head := _head(scene, pool):
         yield Finding(words_of(head), 0.66, tuple(head))
-    yield from _prominent(scene, pool, floor=0.45, span=0.3, full=0.6)
+    for finding in _prominent(scene, pool, floor=0.45, span=0.3, full=0.6):
+        heads = "title" in ask.labels and around(finding.texts)[1] <= around(pool)[1] + 1
+        yield replace(finding, fit=finding.fit + 0.12) if heads else finding
 
 
 def _says(word: str, text: str) -> float:

@@ -126,7 +126,9 @@ def _placed(line: Line, look: Look, overview: Look) -> Text:
         or (right < overview.size[0] and x2 >= look.size[0] - CUT)
         or (bottom < overview.size[1] and y2 >= look.size[1] - CUT)
     )
-    return Text(line.text, line.confidence, (a, b, c, d), line, look.index, look.scale, (right - left) * (bottom - top), cut)
+    return Text(
+        line.text, line.confidence, (a, b, c, d), line, look.index, look.scale, (right - left) * (bottom - top), cut
+    )
 
 
 def _best(found: Iterable[Text], looks: Sequence[Look]) -> list[Text]:

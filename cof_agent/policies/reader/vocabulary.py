@@ -87,7 +87,10 @@ HOURS = either("opens?, close[sd]?, departs?, leaves?, arrives?, starts?, begins
 
 KINDS: tuple[tuple[str, ValueKind], ...] = (
     (r"e-?\s?mails?|mail address", ValueKind.EMAIL),
-    (r"(?:web\s?sites?|web\s?page|web|internet|home\s?page|site)(?: (?:address|name|url))?|urls?|domain", ValueKind.URL),
+    (
+        r"(?:web\s?sites?|web\s?page|web|internet|home\s?page|site)(?: (?:address|name|url))?|urls?|domain",
+        ValueKind.URL,
+    ),
     ("(?:tele)?phone|mobile|fax|hotline|tel|cell", ValueKind.PHONE),
     ("percentages?|percent|per cent|discount", ValueKind.PERCENT),
     ("season", ValueKind.SEASON),
