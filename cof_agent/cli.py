@@ -47,7 +47,6 @@ ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view, where 
 
 def main() -> None:
     """Entry point of the command."""
-    import logging
 
     logging.getLogger("cof_agent").setLevel(logging.ERROR)  # what a policy failed with is in the result
     try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from cof_agent.policies.reader.options import Option
 from cof_agent.policies.reader.values import ValueKind
 from cof_agent.policies.reader.words import content
 
 
-class Form(str, Enum):
+class Form(StrEnum):
     """How the answer is to be found."""
 
     VALUE = "value"

@@ -26,9 +26,15 @@ _ALONE = frozenset(
 """Kinds that need no label when there is only one such value to be seen."""
 _NOT_NUMBER = (ValueKind.TIME, ValueKind.DATE, ValueKind.PHONE, ValueKind.PERCENT, ValueKind.MONEY)
 _UNITS = {
-    "temperature": r"°", "speed": r"km/?h|mph", "weight": r"\b(?:kg|g|mg|lbs?|oz)\b", "weigh": r"\b(?:kg|g|mg|lbs?|oz)\b",
-    "distance": r"\b(?:km|m|mi|miles?|ft)\b", "volume": r"\b(?:ml|cl|l|oz|lit)", "voltage": r"\d\s?v\b", "power": r"\d\s?k?w\b",
-}  # fmt: skip
+    "temperature": r"°",
+    "speed": r"km/?h|mph",
+    "weight": r"\b(?:kg|g|mg|lbs?|oz)\b",
+    "weigh": r"\b(?:kg|g|mg|lbs?|oz)\b",
+    "distance": r"\b(?:km|m|mi|miles?|ft)\b",
+    "volume": r"\b(?:ml|cl|l|oz|lit)",
+    "voltage": r"\d\s?v\b",
+    "power": r"\d\s?k?w\b",
+}
 _PLATE = re.compile(r"[A-Z0-9][A-Z0-9 .·-]{3,9}")
 
 

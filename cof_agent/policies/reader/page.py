@@ -17,7 +17,7 @@ least SURE_HEIGHT tall were misread in about one case in fifty, smaller ones in 
 SURE_HEIGHT = 20.0
 """Height of a line's box in view pixels (capitals are about two thirds of it) from which confidence can be trusted."""
 FAIR_CONFIDENCE = 0.88
-"""What an answer needs when no closer look is possible; a little less when two looks at different magnifications agree."""
+"""What an answer needs when no closer look is possible; less when two magnifications agree."""
 FAIR_HEIGHT = 12.0
 TWIN = 0.8
 """Likeness from which two lines without digits may be two printings of one name."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from cof_agent.policies.reader.words import plain
 
 
-class ValueKind(str, Enum):
+class ValueKind(StrEnum):
     """What sort of value a question asks for."""
 
     PHONE = "phone number"
@@ -60,7 +60,11 @@ _FORMS: dict[ValueKind, tuple[tuple[str, float], ...]] = {
     ValueKind.URL: (
         (r"\bhttps?\s?:\s?//\s?[^\s<>\"]+", 1.0),
         (r"\bwww\s?[.,]\s?[a-z0-9-]+(?:[.,]\s?[a-z0-9-]+)*\.[a-z]{2,6}(?:/[^\s<>\"]*)?", 1.0),
-        (r"(?<![\w@.-])[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|info|biz|io|int|mil|museum|shop|app|dev|online|co\.[a-z]{2}|com\.[a-z]{2})\b(?:/[^\s<>\"]*)?(?!@)", 0.95),
+        (
+            r"(?<![\w@.-])[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|info|biz|io|int|mil|museum|shop|app"
+            r"|dev|online|co\.[a-z]{2}|com\.[a-z]{2})\b(?:/[^\s<>\"]*)?(?!@)",
+            0.95,
+        ),
         (r"(?<![\w@.-])[a-z][a-z0-9-]{2,}\.[a-z]{2}\b(?:/[^\s<>\"]*)?(?![@.\w])", 0.75),
         (r"\bwww[.,]?\S{3,}", 0.4),
     ),

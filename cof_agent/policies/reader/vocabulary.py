@@ -33,7 +33,8 @@ SIDES = {
 }  # fmt: skip
 
 PRINTED = either(
-    "written, printed, displayed, shown, stated, engraved, painted, inscribed, listed, spelled, spelt, advertised, announced"
+    "written, printed, displayed, shown, stated, engraved, painted, inscribed, listed, spelled, spelt, advertised, "
+    "announced"
 )
 TEXT = either(
     """texts?, words?, writing, message, slogan, headline, heading, caption, inscription, lettering, letters?, motto
@@ -60,8 +61,9 @@ WHO = either(
 PERSON = either("person, man, woman, boy, girl, player, dog, cat, animal, child, people, baby, lady, guy")
 PICTURE = either(
     rf"""colou?rs?, kind, type, sort, materials?, shapes?, sports?, weather, mood, emotion, gender, breed, species
-    flowers?, fruits?, vegetables?, vehicles?, objects?, things?, {PERSON.replace("|", ",")}, animals?, men, women, hand, side
-    direction, pattern, fabric, food, drink, position, furniture, clothes, hairstyle, expression, texture, background
+    flowers?, fruits?, vegetables?, vehicles?, objects?, things?, {PERSON.replace("|", ",")}, animals?, men, women, hand
+    side, direction, pattern, fabric, food, drink, position, furniture, clothes, hairstyle, expression, texture
+    background
     instrument, language, font, country, activity, action, game, time of (?:day|year), plant, tree, building"""
 )
 """What is asked for in questions that only the look of things answers."""
