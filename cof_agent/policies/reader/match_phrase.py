@@ -11,8 +11,8 @@ from cof_agent.policies.reader.finding import Finding, Scene
 from cof_agent.policies.reader.layout import Relation, below, blocks, joined, relation, right_of, words_of
 from cof_agent.policies.reader.page import Text, around
 from cof_agent.policies.reader.values import ValueKind, find_values, normal
-from cof_agent.policies.reader.vocabulary import NAMED, words_in
-from cof_agent.policies.reader.words import content, coverage, phrase_match, squeeze, tokens, word_match
+from cof_agent.policies.reader.vocabulary import NAMED
+from cof_agent.policies.reader.words import content, coverage, phrase_match, squeeze, tokens, word_match, words_in
 
 CROWD = 6
 """With more rival blocks than this a text must stand out much more to be "the" sign."""

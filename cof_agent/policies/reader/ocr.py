@@ -26,6 +26,9 @@ CACHED_PICTURES = 12
 TILE_OVERLAP = 0.08
 """Tiles of the deep pass share this part of the view's sides."""
 
+EDGE, EDGES = 24, 0.0005
+"""The deep pass skips tiles in which fewer than this part of neighbouring pixels differ by so many grey levels."""
+
 _SETTINGS: dict[str, Any] = {
     "Global.log_level": "critical",
     "Global.use_cls": False,  # it turns short upright numbers upside down more often than it mends a line
@@ -126,8 +129,10 @@ class TextReader:
 
         lines: list[Line] = []
         for x1, y1, x2, y2 in _tiles(picture.size):
-            size = ((x2 - x1) * enlarge, (y2 - y1) * enlarge)
-            tile = picture.crop((x1, y1, x2, y2)).resize(size, Image.Resampling.LANCZOS)
+            part, size = picture.crop((x1, y1, x2, y2)), ((x2 - x1) * enlarge, (y2 - y1) * enlarge)
+            if _flat(part):
+                continue
+            tile = part.resize(size, Image.Resampling.LANCZOS)
             for line in self._whole(tile):
                 left, top, right, bottom = line.box
                 cut = (
@@ -149,6 +154,14 @@ def _tiles(size: Size) -> list[tuple[int, int, int, int]]:
         return [(0, 0, width, height)]
     wide, high = round(width * (0.5 + TILE_OVERLAP)), round(height * (0.5 + TILE_OVERLAP))
     return [(x, y, x + wide, y + high) for y in (0, height - high) for x in (0, width - wide)]
+
+
+def _flat(part: Image) -> bool:
+    """Whether there is nothing in it that could be text, as in a clear sky."""
+    import numpy as np
+
+    grey = np.asarray(part.convert("L"), dtype=np.int16)
+    return grey.shape[1] < 2 or float((np.abs(np.diff(grey, axis=1)) > EDGE).mean()) < EDGES
 
 
 def _quad(corners: Any) -> Quad:

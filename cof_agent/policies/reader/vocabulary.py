@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 
 from cof_agent.policies.reader.values import ValueKind
+from cof_agent.policies.reader.words import words_in
 
 
 def either(phrases: str) -> str:
     """A regular expression for any of `phrases`, parted by commas or line ends."""
     return "|".join(phrase.strip() for phrase in re.split(r",|\n", phrases) if phrase.strip())
-
-
-def words_in(text: str) -> frozenset[str]:
-    """The words of `text` as a set."""
-    return frozenset(re.findall(r"\S+", text))
 
 
 COLOURS = words_in(
