@@ -160,10 +160,17 @@ def match_label(scene: Scene) -> Iterator[Finding]:
         if pure < 0.75 and not marked:
             continue
         rights, unders = right_of(text, scene.texts, 25.0), below(text, scene.texts, 1.5)
+        if unders and not marked and rights and _heads(text, unders[0]):
+            rights = []
         if rights:
             yield Finding(rights[0].text, (0.9 if marked else 0.75) * pure, (rights[0],))
         elif unders:
             yield Finding(unders[0].text, (0.75 if marked else 0.62) * pure, (unders[0],))
+
+
+def _heads(label: Text, value: Text) -> bool:
+    """Whether a small label stands over its value, as in boxes of forms and tickets."""
+    return value.height >= 1.15 * label.height and abs(value.box[0] - label.box[0]) < 1.5 * label.height
 
 
 def _pure(label: str, labels: tuple[str, ...]) -> float:

@@ -11,6 +11,7 @@ import io
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,12 +27,14 @@ CACHED_PICTURES = 12
 TILE_OVERLAP = 0.08
 """Tiles of the deep pass share this part of the view's sides."""
 
+CLEAR, CLEAR_HEIGHT = 0.97, 20.0
+"""The deep pass does not read again what has this confidence and height in view pixels."""
 EDGE, EDGES = 24, 0.0005
 """The deep pass skips tiles in which fewer than this part of neighbouring pixels differ by so many grey levels."""
 
 _SETTINGS: dict[str, Any] = {
     "Global.log_level": "critical",
-    "Global.use_cls": False,  # it turns short upright numbers upside down more often than it mends a line
+    "Global.use_cls": False,  # upright text is expected; short numbers read upside down too
     "Global.text_score": 0.0,  # doubtful lines are where to look closer
     "Global.max_side_len": 4096,
     "Det.thresh": 0.3,
@@ -60,8 +63,7 @@ class Line:
     @property
     def box(self) -> Corners:
         """The upright box around it, in view pixels."""
-        xs, ys = [x for x, _ in self.quad], [y for _, y in self.quad]
-        return min(xs), min(ys), max(xs), max(ys)
+        return _around(self.quad)
 
     @property
     def height(self) -> float:
@@ -80,7 +82,7 @@ class TextReader:
             from rapidocr import RapidOCR
         except ImportError as error:
             raise MissingExtraError.for_extra("reader", "the policy `reader`") from error
-        self._engine = RapidOCR(params=_SETTINGS)
+        self._engine: Any = RapidOCR(params=_SETTINGS)  # what a call returns depends on its flags
         self._lock = threading.Lock()
         self._readings: OrderedDict[tuple[str, int], tuple[Line, ...]] = OrderedDict()
         self._pictures: OrderedDict[str, Image] = OrderedDict()
@@ -103,18 +105,20 @@ class TextReader:
         """Lines of the encoded view, in view pixels.
 
         `enlarge` 1 reads the view as it is. `enlarge` 2 is the deep pass: the view in four overlapping tiles, each at
-        twice its size, which finds and reads smaller text in four times the work.
+        twice its size, which finds and reads smaller text in four times the work. It leaves out lines that the view as
+        it is shows large and clear.
         """
         key, picture = (hashlib.sha256(data).hexdigest(), enlarge), self.picture(data)
+        plain = self.read(data) if enlarge > 1 else ()
         with self._lock:
             if key not in self._readings:
-                self._readings[key] = self._whole(picture) if enlarge == 1 else self._tiled(picture, enlarge)
+                self._readings[key] = self._tiled(picture, enlarge, plain) if enlarge > 1 else self._whole(picture)
             return _touch(self._readings, key, CACHED_READINGS)
 
     def _whole(self, picture: Image) -> tuple[Line, ...]:
         import numpy as np
 
-        found = self._engine(np.asarray(picture)[:, :, ::-1])
+        found = self._engine(np.asarray(picture)[:, :, ::-1], use_det=True, use_cls=False, use_rec=True)
         boxes, texts, scores = (getattr(found, name, None) for name in ("boxes", "txts", "scores"))
         if boxes is None or texts is None or scores is None:
             return ()
@@ -124,27 +128,52 @@ class TextReader:
             if text.strip()
         )
 
-    def _tiled(self, picture: Image, enlarge: int) -> tuple[Line, ...]:
+    def _tiled(self, picture: Image, enlarge: int, plain: Sequence[Line]) -> tuple[Line, ...]:
+        import numpy as np
         from PIL import Image
 
+        done = [line.box for line in plain if line.confidence >= CLEAR and line.height >= CLEAR_HEIGHT]
         lines: list[Line] = []
         for x1, y1, x2, y2 in _tiles(picture.size):
             part, size = picture.crop((x1, y1, x2, y2)), ((x2 - x1) * enlarge, (y2 - y1) * enlarge)
             if _flat(part):
                 continue
             tile = part.resize(size, Image.Resampling.LANCZOS)
-            for line in self._whole(tile):
-                left, top, right, bottom = line.box
+            found = self._engine(np.asarray(tile)[:, :, ::-1], use_det=True, use_cls=False, use_rec=False)
+            for corners in () if found.boxes is None else found.boxes:
+                quad = _quad(corners)
+                left, top, right, bottom = _around(quad)
                 cut = (
                     (x1 > 0 and left <= 4)
                     or (y1 > 0 and top <= 4)
                     or (x2 < picture.width and right >= size[0] - 4)
                     or (y2 < picture.height and bottom >= size[1] - 4)
                 )
-                if not cut:
-                    a, b, c, d = [(x / enlarge + x1, y / enlarge + y1) for x, y in line.quad]
-                    lines.append(Line(line.text, line.confidence, (a, b, c, d)))
+                a, b, c, d = [(x / enlarge + x1, y / enlarge + y1) for x, y in quad]
+                if cut or any(_alike(_around((a, b, c, d)), box) for box in done):
+                    continue
+                text, confidence = self._line(tile, quad)
+                if text:
+                    lines.append(Line(text, confidence, (a, b, c, d)))
+                    done.append(lines[-1].box)
         return tuple(lines)
+
+    def _line(self, tile: Image, quad: Quad) -> tuple[str, float]:
+        """Read the one line inside `quad`."""
+        import numpy as np
+        from PIL import Image
+
+        a, b, c, d = quad
+        width = max(1, round(max(math.dist(a, b), math.dist(d, c))))
+        height = max(1, round(max(math.dist(a, d), math.dist(b, c))))
+        corners = [side for corner in (a, d, c, b) for side in corner]
+        cut = tile.transform((width, height), Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
+        if height >= 1.5 * width:
+            cut = cut.transpose(Image.Transpose.ROTATE_90)
+        found = self._engine(np.asarray(cut)[:, :, ::-1], use_det=False, use_cls=False, use_rec=True)
+        if not found.txts or found.scores is None:
+            return "", 0.0
+        return found.txts[0].strip(), round(float(found.scores[0]), 4)
 
 
 def _tiles(size: Size) -> list[tuple[int, int, int, int]]:
@@ -162,6 +191,19 @@ def _flat(part: Image) -> bool:
 
     grey = np.asarray(part.convert("L"), dtype=np.int16)
     return grey.shape[1] < 2 or float((np.abs(np.diff(grey, axis=1)) > EDGE).mean()) < EDGES
+
+
+def _around(quad: Quad) -> Corners:
+    """The upright box around `quad`."""
+    xs, ys = [x for x, _ in quad], [y for _, y in quad]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _alike(a: Corners, b: Corners) -> bool:
+    """Whether two boxes are of the same line: most of each lies in the other."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    larger = max((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    return width > 0 and height > 0 and width * height > 0.7 * larger
 
 
 def _quad(corners: Any) -> Quad:

@@ -32,6 +32,8 @@ def understand(question: str) -> Ask:
         ask = None
     else:
         ask = _next(stem, low, quoted) or _typed(stem, low, where) or _say(stem, low, where) or _named(stem, low, where)
+        if ask is None and options:
+            ask = Ask(stem, Form.SAY)  # its options may be there to be read
     everything = f"{low} {where}"
     return replace(
         ask or Ask(stem, Form.PICTURE),
@@ -138,7 +140,8 @@ def _typed(stem: str, low: str, where: str) -> Ask | None:
     if match := re.match(r"^how (much|many|far|long|fast|heavy|late|early)\b(.*)$", low):
         return _how(stem, match.group(1), match.group(2), where)
     if re.match(r"^(?:when|what day|(?:since|until|till) when)\b", low):
-        kind = ValueKind.TIME if re.search(rf"\b(?:{v.HOURS})\b", low) else ValueKind.DATE
+        clock = re.search(rf"\b(?:{v.HOURS}|boarding|departure|arrival|opening|closing)\b", low)
+        kind = ValueKind.TIME if clock else ValueKind.DATE
         hints = tuple(word for word in content(low) if word != "day")
         return Ask(stem, Form.VALUE, kind, items=_of(low, "to|on|for|of"), hints=hints)
     noun, rest = _asked(low)
@@ -146,7 +149,9 @@ def _typed(stem: str, low: str, where: str) -> Ask | None:
         return None
     if re.search(r"\b(?:taken|photographed|built)\b", rest):
         return None
-    if re.fullmatch(v.NUMBERED, noun) and re.match(r"^(?:(?:at|on|from|in) )?(?:what|which)\b(?! is| are)", low):
+    if re.fullmatch(v.NUMBERED, noun) and re.match(
+        r"^(?:(?:at|on|from|in) )?(?:what|which)\b(?! (?:is|are) (?:on|in)\b)", low
+    ):
         goals = " ".join(re.findall(r"\b(?:to|for|of) (?:the )?(\w+(?: \w+)?)(?= |$)", rest))
         return Ask(stem, Form.VALUE, ValueKind.CODE, (noun,), _bare(goals), _bare(f"{rest} {where}"))
     found = _kind(noun)
@@ -205,6 +210,8 @@ def _say(stem: str, low: str, where: str) -> Ask | None:
     if not said:
         return None
     subject, rest = said.groups()
+    if re.search(rf"\b(?:{v.HEADING})$", subject.strip()):
+        return Ask(stem, Form.NAME, labels=("title",), hints=_hints(rest, where))
     about = re.search(r"\b(?:about|regarding|concerning) (.+)$", rest)
     if about and content(about.group(1)):
         return Ask(stem, Form.ABOUT, items=content(about.group(1)), hints=_hints(subject, where))

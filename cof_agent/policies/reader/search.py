@@ -171,17 +171,25 @@ class Search:
                         (column + 1) * width / parts,
                         (row + 1) * height / parts,
                     )
-                    if self._covered(region, 0.8 * self.reachable(region)) < 0.6 and self.reachable(region) >= GAIN:
+                    scale = self.reachable(region)
+                    if self._known(self._tile_box(region)) or scale < GAIN:
+                        continue
+                    if self._covered(region, 0.8 * scale) < 0.6:
                         tiles.append((-self._promise(region), row, column, region))
             if tiles:
-                *_, row, column, (x1, y1, x2, y2) = min(tiles)
-                cx, cy, w, h = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / self.margin, (y2 - y1) / self.margin
-                bbox = self._whole((cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2))
+                *_, row, column, region = min(tiles)
+                bbox = self._tile_box(region)
                 place = f"row {row + 1}, column {column + 1} of {parts} by {parts}"
                 return Zoom(
                     bbox, f"tile {place}", f"I see no text that answers this. I search the picture in parts: {place}."
                 )
         return None
+
+    def _tile_box(self, region: Corners) -> tuple[int, int, int, int]:
+        """The box to ask for so that the loop, which enlarges it, shows `region`."""
+        x1, y1, x2, y2 = region
+        cx, cy, w, h = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / self.margin, (y2 - y1) / self.margin
+        return self._whole((cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2))
 
     def _promise(self, region: Corners) -> float:
         """Faint text and fine detail in a tile."""

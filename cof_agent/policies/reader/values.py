@@ -95,7 +95,10 @@ _FORMS: dict[ValueKind, tuple[tuple[str, float], ...]] = {
         (r"(?<![\d.,/$€£-])20\d\d(?![\d-])", 0.4),
     ),
     ValueKind.NUMBER: ((r"(?<![\d.,])[-+]?\d+(?:[.,:]\d+)*(?!\d)", 1.0),),
-    ValueKind.CODE: ((r"(?<![\w.-])(?=[a-z/.-]*\d)[a-z0-9]+(?:[-/.][a-z0-9]+)*", 1.0),),
+    ValueKind.CODE: (
+        (r"\b(?-i:(?!N[OR]\b)[A-Z]{1,3}) \d{2,4}\b", 1.0),  # "QX 482"
+        (r"(?<![\w.-])(?=[a-z/.-]*\d)[a-z0-9]+(?:[-/.][a-z0-9]+)*", 1.0),
+    ),
     ValueKind.QUANTITY: ((rf"(?<![\d.,])\d+(?:[.,]\d+)?\s?{_UNIT}(?![a-z])", 1.0),),
 }  # fmt: skip
 

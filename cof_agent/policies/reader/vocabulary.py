@@ -81,6 +81,7 @@ NUMBERED = either(
     apartment, page, chapter, channel"""
 )
 """What is told apart by a number or a short code."""
+HEADING = either("headline, heading, title, header")
 HOURS = either("opens?, close[sd]?, departs?, leaves?, arrives?, starts?, begins?, ends?")
 
 KINDS: tuple[tuple[str, ValueKind], ...] = (
