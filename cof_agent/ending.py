@@ -31,13 +31,14 @@ def conclude(
     In a closing turn plain text counts as an answer too. A status set before (a policy that failed) stands.
     """
     if state.get("status"):
-        return {"evidence": []}
+        return {"answer": None, "evidence": []}
     closing = state.get("closing")
     answer = turn.answer if turn else None
     if answer is None and closing and message is not None:
         answer = _TAGGED.sub("", message.text).strip() or None
     if answer is None:
         return {
+            "answer": None,
             "status": Status.BUDGET.value,
             "stop_reason": closing,
             "message": f"{_limit(closing, config)}, and the policy had no answer when asked for its last one",
@@ -45,6 +46,7 @@ def conclude(
         }
     if answer.lower().startswith(DECLINE):
         return {
+            "answer": None,
             "status": Status.DECLINED.value,
             "stop_reason": closing or StopReason.DECLINED.value,
             "message": answer[len(DECLINE) :].strip(" :.-–—\n") or "the policy says that the image cannot tell",
@@ -52,6 +54,7 @@ def conclude(
         }
     return {
         "answer": answer,
+        "message": None,
         "status": Status.ANSWERED.value,
         "stop_reason": closing or StopReason.ANSWERED.value,
         "evidence": _evidence(state, turn, message, views, profile),

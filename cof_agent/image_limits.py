@@ -26,6 +26,8 @@ class ImageLimits:
     """Whether a URL may lead to an address that is not public: loopback, private, link-local and the like."""
 
     def __post_init__(self) -> None:
+        if self.max_aspect > MAX_ASPECT:
+            raise ConfigError(f"max_aspect is {self.max_aspect!r}: the size rule takes at most {MAX_ASPECT}")
         for name in ("max_bytes", "max_pixels", "max_aspect"):
             if not getattr(self, name) >= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: it must be at least 1")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cof_agent.decode_turns import Rank, decode_turns
 from cof_agent.errors import ImageError
-from cof_agent.geometry import Box, Size
+from cof_agent.geometry import MAX_ASPECT, Box, Size
 from cof_agent.image_limits import ImageLimits
 from cof_agent.image_ref import ImageRef
 from cof_agent.image_sources import receive
@@ -149,7 +149,7 @@ def _usual_overview(full: Size) -> Size:
 
 def _unlimited(size: Size) -> ImageLimits:
     """Limits that an image of `size`, which was accepted once, keeps."""
-    return ImageLimits(max_pixels=size[0] * size[1], max_aspect=math.inf)
+    return ImageLimits(max_pixels=size[0] * size[1], max_aspect=MAX_ASPECT)
 
 
 def _from_pil(image: Image.Image, limits: ImageLimits) -> SourceImage:

@@ -81,11 +81,14 @@ class Nodes:
             usage["visual_tokens"] = overview.tokens
             _announce(overview, None)
         usage["seconds"] = time.monotonic() - began
-        return {
-            "image": None, "question": None, "run": self._run_info(), "original": original, "views": [],
-            "usage": usage, "messages": [*reset, *left, as_question(blocks, overview)], "first_message": first,
-            "refused_in_row": 0, "closing": None, "answer": None, "status": None, "stop_reason": None,
-            "message": None, "evidence": [],
+        progress = _changed(
+            state, views=[], refused_in_row=0, closing=None, answer=None, status=None, stop_reason=None, message=None,
+            evidence=[],
+        )  # fmt: skip
+        messages = [*reset, *left, as_question(blocks, overview)]
+        return progress | {
+            "image": None, "question": None, "run": self._run_info(), "original": original, "usage": usage,
+            "messages": messages, "first_message": first,
         }  # fmt: skip
 
     def reason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:

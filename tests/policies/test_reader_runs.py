@@ -117,3 +117,16 @@ def test_the_same_question_gets_the_same_run(agent: ChainOfFocus) -> None:
 
     question = "What is the phone number?"
     assert words(agent.ask(RECEIPT, question)) == words(agent.ask(RECEIPT, question))
+
+
+SIGNS = drawn((1000, 700), ("NO PARKING", (60, 80), 110), ("OPEN UNTIL NINE", (380, 520), 60))
+
+
+def test_what_a_thing_says_that_reading_cannot_find_is_declined(agent: ChainOfFocus) -> None:
+    assert agent.ask(SIGNS, "What does the dog's collar say?").status is Status.DECLINED
+    assert agent.ask(SIGNS, "What does the largest sign say?").answer == "NO PARKING"
+
+
+def test_what_a_thing_says_is_the_only_text_there_is(agent: ChainOfFocus) -> None:
+    cup = drawn((900, 700), ("GOOD MORNING", (150, 300), 80))
+    assert agent.ask(cup, "What does the mug say?").answer == "GOOD MORNING"

@@ -45,6 +45,8 @@ class Ask:
     """Words of what it is the value of: "coffee" in "the price of the coffee"."""
     hints: tuple[str, ...] = ()
     """Words that may stand nearby: where it is printed, what it is about."""
+    bearer: tuple[str, ...] = ()
+    """Words of a thing, other than a sign or the like, whose text is asked for: "collar". Reading cannot find it."""
     phrase: str = ""
     """The text that a NEXT or YES_NO question names."""
     relation: str = ""

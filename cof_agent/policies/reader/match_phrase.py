@@ -87,8 +87,13 @@ def _remainder(text: str, phrase: str) -> str:
 
 
 def match_say(scene: Scene) -> Iterator[Finding]:
-    """The most prominent block of text, by how much it stands out from the next."""
+    """The most prominent block of text, by how much it stands out from the next.
+
+    What a thing says that reading cannot find is certain only where there is no other text, or the text names it.
+    """
     pool = _pool(scene)
+    if scene.ask.bearer and len(found := blocks(pool)) > 1:
+        pool = [text for block in found if scene.hinted(block) for text in block]
     if scene.ask.size and pool:
         heights = sorted(text.height for text in pool)
         limit = 0.72 * heights[-1] if scene.ask.size == "large" else 1.5 * heights[0]

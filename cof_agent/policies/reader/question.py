@@ -215,7 +215,13 @@ def _say(stem: str, low: str, where: str) -> Ask | None:
     about = re.search(r"\b(?:about|regarding|concerning) (.+)$", rest)
     if about and content(about.group(1)):
         return Ask(stem, Form.ABOUT, items=content(about.group(1)), hints=_hints(subject, where))
-    return Ask(stem, Form.SAY, hints=_hints(f"{subject} {rest}", where))
+    itself = re.search(rf"\b(?:{v.TEXT}|{v.BEARER})\b", subject)
+    return Ask(
+        stem,
+        Form.SAY,
+        bearer=() if itself else _hints(subject),
+        hints=_hints(f"{subject} {rest}", where),
+    )
 
 
 def _hints(*parts: str) -> tuple[str, ...]:
