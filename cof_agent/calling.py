@@ -13,12 +13,10 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 
+from cof_agent.deadline import OutOfTimeError, deadline
 from cof_agent.errors import PolicyError
 
-
-class OutOfTimeError(PolicyError):
-    """The policy did not reply within the time the run has left."""
-
+__all__ = ["Model", "OutOfTimeError", "acall", "call"]
 
 Model: TypeAlias = Runnable[LanguageModelInput, AIMessage]
 """A chat model, bare or with tools bound to it."""
@@ -31,7 +29,8 @@ def call(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig, se
     """
     if seconds <= 0:
         raise _out_of_time(seconds)
-    reply = _in_thread(model, prompt, config)
+    with deadline(seconds):
+        reply = _in_thread(model, prompt, config)
     if not wait([reply], timeout=min(seconds, threading.TIMEOUT_MAX)).done:
         raise _out_of_time(seconds)
     return _checked(reply.result())
@@ -43,10 +42,11 @@ async def acall(model: Model, prompt: Sequence[BaseMessage], config: RunnableCon
         raise _out_of_time(seconds)
     try:
         async with asyncio.timeout(seconds) as limit:
-            if _is_async(model):
-                return _checked(await model.ainvoke(list(prompt), config))
-            # LangChain would use asyncio's own threads, and the process could not end before an abandoned call.
-            return _checked(await asyncio.wrap_future(_in_thread(model, prompt, config)))
+            with deadline(seconds):
+                if _is_async(model):
+                    return _checked(await model.ainvoke(list(prompt), config))
+                # LangChain would use asyncio's own threads, and the process could not end before an abandoned call.
+                return _checked(await asyncio.wrap_future(_in_thread(model, prompt, config)))
     except TimeoutError as error:
         if not limit.expired():
             raise  # the policy's own

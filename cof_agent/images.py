@@ -12,7 +12,7 @@ from typing import TypeAlias
 from PIL import Image
 
 from cof_agent.decode_turns import Rank, decode_turns
-from cof_agent.errors import ImageError
+from cof_agent.errors import ConfigError, ImageError
 from cof_agent.geometry import MAX_ASPECT, Box, Size
 from cof_agent.image_limits import ImageLimits
 from cof_agent.image_ref import ImageRef
@@ -20,7 +20,7 @@ from cof_agent.image_sources import receive
 from cof_agent.pixels import Decoded, Encoded, flatten, jpeg_scale, orientation_of, reason, to_upright
 from cof_agent.store import ImageStore
 
-__all__ = ["ImageLimits", "ImageRef", "ImageSource", "SourceImage", "encode_view", "load_image", "open_image"]
+__all__ = ["ImageLimits", "ImageRef", "ImageSource", "SourceImage", "ViewEncoding", "encode_view", "load_image", "open_image"]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image"
 """A path, a `file:`, `http:`, `https:` or `data:` URL, encoded bytes, or a PIL image."""
@@ -28,8 +28,19 @@ ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryvie
 _USUAL_OVERVIEW_PIXELS = 1280 * 28 * 28
 """The default overview budget: the scale at which a JPEG is decoded when it is opened suits an overview this large."""
 
-_LARGEST_PNG_VIEW = 512 * 512
-"""Views up to this many pixels stay lossless; above, PNG is several times larger than JPEG for no visible gain."""
+
+@dataclass(frozen=True, slots=True)
+class ViewEncoding:
+    """How views are encoded."""
+
+    jpeg_quality: int = 95
+    """1 to 100; chroma is kept in full."""
+    png_pixels: int = 512 * 512
+    """Views up to this area are PNG; above, it is several times larger than JPEG for no visible gain."""
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.jpeg_quality <= 100 and self.png_pixels >= 0):
+            raise ConfigError(f"{self} is not an encoding: it needs 1 <= jpeg_quality <= 100 and png_pixels >= 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +127,15 @@ def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None =
     return SourceImage(ref, data, ref.url)
 
 
-def encode_view(image: Image.Image) -> tuple[bytes, ImageRef]:
-    """An RGB view ready to send: PNG up to an area of 512x512 pixels, else JPEG of quality 95 at full chroma.
-
-    The reference holds the hash of the encoded bytes.
-    """
+def encode_view(image: Image.Image, encoding: ViewEncoding = ViewEncoding()) -> tuple[bytes, ImageRef]:  # noqa: B008
+    """An RGB view ready to send, as PNG or JPEG. The reference holds the hash of the encoded bytes."""
     buffer = io.BytesIO()
-    if image.width * image.height <= _LARGEST_PNG_VIEW:
+    if image.width * image.height <= encoding.png_pixels:
         mime_type = "image/png"
         image.save(buffer, "PNG")
     else:
         mime_type = "image/jpeg"
-        image.save(buffer, "JPEG", quality=95, subsampling=0)
+        image.save(buffer, "JPEG", quality=encoding.jpeg_quality, subsampling=0)
     data = buffer.getvalue()
     return data, ImageRef(hashlib.sha256(data).hexdigest(), mime_type, image.width, image.height)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cof_agent.errors import ConfigError
 from cof_agent.geometry import CoordinateSpace, RegionRule, SizeRule
+from cof_agent.images import ViewEncoding
 from cof_agent.validation import validated
 
 ToolName: TypeAlias = Literal["image_zoom_in_tool", "image_crop_tool"]
@@ -77,6 +78,14 @@ class Profile(BaseModel):
     """How `image_zoom_in_tool` turns a box into a region."""
     crop: RegionRule = RegionRule(margin=1.0)
     """How `image_crop_tool` does: exactly the box."""
+    any_view: bool = False
+    """`image_zoom_in_tool` takes `view`, the number of any image shown so far; else it always looks at the first."""
+    stop_after_call: bool = False
+    """A turn ends with its first call; otherwise it may hold several."""
+    tool_images: bool = False
+    """The endpoint takes images in tool messages (dialect `native`); otherwise a user message follows with them."""
+    encoding: ViewEncoding = ViewEncoding()
+    """How views are encoded: kept and sent as the same bytes."""
     prompts: Prompts = Field(default_factory=Prompts)
 
     @classmethod

@@ -47,6 +47,7 @@ class CofDialect:
     """See the module."""
 
     binds_tools = False
+    call_end = "</tool_call>"
 
     def parse(self, message: AIMessage) -> Turn:
         text = message.text
@@ -80,6 +81,7 @@ class CofDialect:
 
 
 DIALECT = CofDialect()
+PROFILE = Profile()
 
 
 def _system(profile: Profile, tools: bool) -> str:

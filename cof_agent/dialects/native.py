@@ -23,6 +23,7 @@ class NativeDialect:
     """See the module."""
 
     binds_tools = True
+    call_end = None
 
     def parse(self, message: AIMessage) -> Turn:
         tagged = cof.DIALECT.parse(AIMessage(message.text))
@@ -63,3 +64,4 @@ class NativeDialect:
 
 
 DIALECT = NativeDialect()
+PROFILE = Profile(dialect="native")

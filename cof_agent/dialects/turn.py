@@ -14,7 +14,7 @@ from cof_agent.profile import Profile
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One tool call as the policy wrote it."""
+    """One tool call, with the names and arguments of our tools whatever the policy wrote."""
 
     name: str
     args: dict[str, Any]
@@ -42,6 +42,8 @@ class Dialect(Protocol):
 
     binds_tools: bool
     """Whether the tools are bound to the chat model, rather than told in the system turn."""
+    call_end: str | None
+    """The text that ends a call as the policy writes it; None where calls are not text."""
 
     def parse(self, message: AIMessage) -> Turn:
         """What the policy said. Never raises: what cannot be read is a call with an `error`."""
