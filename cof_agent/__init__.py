@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cof_agent.agent import ChainOfFocus, FocusResult, ViewEvent
+    from cof_agent.agent import ChainOfFocus
     from cof_agent.config import FocusConfig
     from cof_agent.errors import (
         CofError,
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     )
     from cof_agent.geometry import Box, CoordinateSpace, RegionRule, SizeRule, smart_resize
     from cof_agent.graph import build_graph
-    from cof_agent.images import ImageLimits, ImageRef, open_image
+    from cof_agent.images import ImageLimits, ImageRef, ViewEncoding, open_image
     from cof_agent.integrations.langgraph import perception_node
     from cof_agent.policies import Policy, load_policy
     from cof_agent.profile import Profile, Prompts
+    from cof_agent.result import FailedQuestion, FocusResult, ViewEvent
     from cof_agent.state import Status, StopReason
     from cof_agent.store import DirectoryStore, ImageStore, MemoryStore
     from cof_agent.trajectory import Trajectory
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from cof_agent.views import View
 
 _HOMES = {
-    "agent": ("ChainOfFocus", "FocusResult", "ViewEvent"),
+    "agent": ("ChainOfFocus",),
     "config": ("FocusConfig",),
     "errors": (
         "CofError",
@@ -46,10 +47,11 @@ _HOMES = {
     ),
     "geometry": ("Box", "CoordinateSpace", "RegionRule", "SizeRule", "smart_resize"),
     "graph": ("build_graph",),
-    "images": ("ImageLimits", "ImageRef", "open_image"),
+    "images": ("ImageLimits", "ImageRef", "ViewEncoding", "open_image"),
     "integrations.langgraph": ("perception_node",),
     "policies": ("Policy", "load_policy"),
     "profile": ("Profile", "Prompts"),
+    "result": ("FailedQuestion", "FocusResult", "ViewEvent"),
     "state": ("Status", "StopReason"),
     "store": ("DirectoryStore", "ImageStore", "MemoryStore"),
     "trajectory": ("Trajectory",),
@@ -65,6 +67,7 @@ __all__ = [
     "ConfigError",
     "CoordinateSpace",
     "DirectoryStore",
+    "FailedQuestion",
     "FocusConfig",
     "FocusResult",
     "ImageError",
@@ -85,6 +88,7 @@ __all__ = [
     "Trajectory",
     "TrajectoryError",
     "View",
+    "ViewEncoding",
     "ViewEvent",
     "build_graph",
     "load_policy",

@@ -2,117 +2,39 @@
 
 from __future__ import annotations
 
-import io
+import asyncio
+import logging
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Checkpointer, StreamMode
+from pydantic import BaseModel
 
 from cof_agent.config import FocusConfig
-from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.graph import FocusGraph, build_graph
+from cof_agent.errors import CofError, ConfigError, TrajectoryError
+from cof_agent.graph import FocusGraph, as_policy, build_graph
 from cof_agent.images import ImageLimits, ImageSource, open_image
 from cof_agent.policies import Policy, load_policy
-from cof_agent.state import FocusInput, Status, StopReason
+from cof_agent.result import FailedQuestion, FocusResult, ViewEvent
+from cof_agent.state import FocusInput
 from cof_agent.store import ImageStore, MemoryStore
-from cof_agent.trajectory import EvidenceRecord, Trajectory, UsageRecord
+from cof_agent.trajectory import Trajectory
 from cof_agent.trajectory_file import prepare_directory, save_trajectory
+from cof_agent.typed import ANSWER_MODEL, answer_model
 from cof_agent.views import View, keep_original
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+__all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "ViewEvent"]
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class ViewEvent:
-    """A view, the moment the policy gets it."""
-
-    view: View
-    thought: str | None
-    """What the policy was thinking when it asked for it; None for the overview."""
-
-
-@dataclass(frozen=True, slots=True)
-class FocusResult:
-    """How one question ended. Everything about it derives from its `trajectory`."""
-
-    trajectory: Trajectory
-    store: ImageStore
-    """Holds the original and the views."""
-    saved: Path | None = None
-    """The file its trajectory was appended to."""
-    save_error: str | None = None
-    """Why the trajectory could not be saved although it was to be."""
-    thread_id: str | None = None
-    """The conversation it belongs to, where a checkpointer keeps one."""
-
-    @property
-    def answer(self) -> str | None:
-        """The policy's answer; None unless `status` is answered."""
-        return self.trajectory.answer
-
-    @property
-    def status(self) -> Status:
-        return self.trajectory.status
-
-    @property
-    def stop_reason(self) -> StopReason:
-        return self.trajectory.stop_reason
-
-    @property
-    def message(self) -> str | None:
-        """Why there is no answer."""
-        return self.trajectory.message
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return self.trajectory.views
-
-    @property
-    def evidence(self) -> tuple[EvidenceRecord, ...]:
-        return self.trajectory.evidence
-
-    @property
-    def usage(self) -> UsageRecord:
-        return self.trajectory.usage
-
-    def view_image(self, index: int) -> Image:
-        """View number `index` as the policy saw it, RGB, `views[index].shown` pixels."""
-        from PIL import Image
-
-        return Image.open(io.BytesIO(self.store.get(self.views[index].image))).convert("RGB")
-
-    def to_json(self) -> dict[str, Any]:
-        """What `cof-agent ask --json` prints."""
-        run = self.trajectory
-        return {
-            "answer": run.answer,
-            "status": run.status.value,
-            "stop_reason": run.stop_reason.value,
-            "message": run.message,
-            "image": {"source": run.image.source, "width": run.image.width, "height": run.image.height},
-            "views": [
-                {
-                    "index": view.index,
-                    "kind": view.kind,
-                    "box": view.box.as_list(),
-                    "shown": list(view.shown),
-                    "label": view.label,
-                }
-                for view in run.views
-            ],
-            "evidence": [item.model_dump(mode="json") for item in run.evidence],
-            "usage": run.usage.model_dump(),
-            "policy": run.policy,
-            "dialect": run.dialect,
-            "trajectory": str(self.saved) if self.saved else None,
-        }
-
+Question: TypeAlias = tuple[ImageSource, str]
+"""An image and what is asked about it."""
 
 Event: TypeAlias = ViewEvent | FocusResult
 
@@ -141,8 +63,9 @@ class ChainOfFocus:
         self.limits = limits or ImageLimits()
         self.save = save
         self._keeps_threads = checkpointer is not None
+        self.policy = as_policy(load_policy(policy) if isinstance(policy, str) else policy)
         self.graph: FocusGraph = build_graph(
-            load_policy(policy) if isinstance(policy, str) else policy,
+            self.policy,
             config=config,
             store=self.store,
             limits=self.limits,
@@ -156,16 +79,21 @@ class ChainOfFocus:
         *,
         config: FocusConfig | None = None,
         thread_id: str | None = None,
+        schema: type[BaseModel] | None = None,
     ) -> FocusResult:
         """Answer one question.
 
         `image` is a path, a URL (`http(s):`, `file:`, `data:`), encoded bytes or a PIL image; None goes on with the
-        image of `thread_id`. `config` replaces the agent's limits.
+        image of `thread_id`. `config` replaces the agent's limits. With a `schema` the answer is to be JSON that fits
+        that Pydantic model: the policy is told, asked once more if it does not fit, and the result's `parsed` holds
+        the value; a run whose answer does not fit the second time has failed.
 
         Raises ImageError for an image that cannot be opened, ConfigError for bad arguments and TrajectoryError for a
         `save` that cannot be written; whatever happens in the run itself is in the result's `status`.
         """
-        return cast(FocusResult, list(self.stream(image, question, config=config, thread_id=thread_id))[-1])
+        return cast(
+            FocusResult, list(self.stream(image, question, config=config, thread_id=thread_id, schema=schema))[-1]
+        )
 
     async def aask(
         self,
@@ -174,9 +102,12 @@ class ChainOfFocus:
         *,
         config: FocusConfig | None = None,
         thread_id: str | None = None,
+        schema: type[BaseModel] | None = None,
     ) -> FocusResult:
         """:meth:`ask` for asyncio."""
-        events = [event async for event in self.astream(image, question, config=config, thread_id=thread_id)]
+        events = [
+            event async for event in self.astream(image, question, config=config, thread_id=thread_id, schema=schema)
+        ]
         return cast(FocusResult, events[-1])
 
     def stream(
@@ -186,9 +117,10 @@ class ChainOfFocus:
         *,
         config: FocusConfig | None = None,
         thread_id: str | None = None,
+        schema: type[BaseModel] | None = None,
     ) -> Iterator[Event]:
         """Like :meth:`ask`, but yields each view as it is shown and the result last."""
-        given, settings, thread_id = self._start(image, question, thread_id)
+        given, settings, thread_id = self._start(image, question, thread_id, schema)
         state: dict[str, Any] = {}
         for part in self.graph.stream(given, settings, context=config, stream_mode=_MODES):
             mode, value = cast(tuple[str, dict[str, Any]], part)
@@ -196,7 +128,7 @@ class ChainOfFocus:
                 state = value
             else:
                 yield from _view_event(value)
-        yield self._result(state, thread_id)
+        yield self._result(state, thread_id, schema)
 
     async def astream(
         self,
@@ -205,11 +137,67 @@ class ChainOfFocus:
         *,
         config: FocusConfig | None = None,
         thread_id: str | None = None,
+        schema: type[BaseModel] | None = None,
     ) -> AsyncIterator[Event]:
         """:meth:`stream` for asyncio."""
-        import asyncio
+        async for event in self._aevents(image, question, config, thread_id, schema):
+            yield event
 
-        given, settings, thread_id = await asyncio.to_thread(self._start, image, question, thread_id)
+    async def abatch(
+        self,
+        questions: Iterable[Question],
+        *,
+        concurrency: int = 16,
+        config: FocusConfig | None = None,
+        schema: type[BaseModel] | None = None,
+    ) -> list[FocusResult | FailedQuestion]:
+        """Answer many questions over this one policy, at most `concurrency` at a time; results in their order.
+
+        What :meth:`ask` would raise becomes a `FailedQuestion` in the place of that question's result. `questions`
+        is read as places become free, so it may be a generator. Raises ConfigError for a concurrency below 1.
+        """
+        if concurrency < 1:
+            raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
+        results: dict[int, FocusResult | FailedQuestion] = {}
+        waiting = enumerate(questions)
+        with ThreadPoolExecutor(concurrency, "cof-batch") as threads:  # a slow image then delays no other question
+
+            async def work() -> None:
+                for number, question in waiting:
+                    results[number] = await self._asked(question, config, schema, threads)
+
+            try:
+                async with asyncio.TaskGroup() as workers:
+                    for _ in range(concurrency):
+                        workers.create_task(work())
+            except ExceptionGroup as group:  # only `questions` itself can raise here
+                raise group.exceptions[0] from None
+        return [results[number] for number in sorted(results)]
+
+    async def _asked(
+        self, asked: Question, config: FocusConfig | None, schema: type[BaseModel] | None, threads: Executor
+    ) -> FocusResult | FailedQuestion:
+        image, question = asked
+        try:
+            events = [event async for event in self._aevents(image, question, config, None, schema, threads)]
+        except Exception as error:  # whatever one question raises, the results of the others must not be lost
+            if not isinstance(error, CofError):
+                log.exception("a question of a batch failed: %r", question)
+            return FailedQuestion(image, question, error, self.policy.name)
+        return cast(FocusResult, events[-1])
+
+    async def _aevents(
+        self,
+        image: ImageSource | None,
+        question: str,
+        config: FocusConfig | None,
+        thread_id: str | None,
+        schema: type[BaseModel] | None,
+        threads: Executor | None = None,
+    ) -> AsyncIterator[Event]:
+        loop = asyncio.get_running_loop()
+        begin = partial(self._start, image, question, thread_id, schema)
+        given, settings, thread_id = await loop.run_in_executor(threads, begin)
         state: dict[str, Any] = {}
         async for part in self.graph.astream(given, settings, context=config, stream_mode=_MODES):
             mode, value = cast(tuple[str, dict[str, Any]], part)
@@ -218,10 +206,10 @@ class ChainOfFocus:
             else:
                 for event in _view_event(value):
                     yield event
-        yield await asyncio.to_thread(self._result, state, thread_id)
+        yield await loop.run_in_executor(threads, partial(self._result, state, thread_id, schema))
 
     def _start(
-        self, image: ImageSource | None, question: str, thread_id: str | None
+        self, image: ImageSource | None, question: str, thread_id: str | None, schema: type[BaseModel] | None
     ) -> tuple[FocusInput, RunnableConfig, str | None]:
         if not isinstance(question, str) or not question.strip():
             raise ConfigError(f"the question must be a text that is not empty, not {question!r}")
@@ -236,9 +224,13 @@ class ChainOfFocus:
         given = FocusInput(question=question)
         if image is not None:
             given["image"] = keep_original(open_image(image, limits=self.limits), self.store)
-        return given, RunnableConfig(configurable={"thread_id": thread_id} if thread_id else {}), thread_id
+        settings = RunnableConfig(configurable={"thread_id": thread_id} if thread_id else {})
+        if schema is not None:
+            settings["configurable"][ANSWER_MODEL] = schema
+            answer_model(settings)
+        return given, settings, thread_id
 
-    def _result(self, state: dict[str, Any], thread_id: str | None) -> FocusResult:
+    def _result(self, state: dict[str, Any], thread_id: str | None, schema: type[BaseModel] | None) -> FocusResult:
         trajectory = Trajectory.from_state(state)
         saved, save_error = None, None
         if self.save is not None:
@@ -246,7 +238,7 @@ class ChainOfFocus:
                 saved = save_trajectory(trajectory, self.save, self.store)
             except TrajectoryError as error:  # the answer is there and must not be lost
                 save_error = str(error)
-        return FocusResult(trajectory, self.store, saved, save_error, thread_id)
+        return FocusResult(trajectory, self.store, saved, save_error, thread_id, schema)
 
 
 def _view_event(value: dict[str, Any]) -> Iterator[ViewEvent]:

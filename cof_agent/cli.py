@@ -80,7 +80,10 @@ def ask(
             result = _watch(agent, image, question, show=show)
         except ImageError as error:
             if as_json:
-                typer.echo(json.dumps(_no_image(image, policy, str(error)), ensure_ascii=False))
+                from cof_agent.result import FailedQuestion
+
+                failed = FailedQuestion(image, question, error, policy)
+                typer.echo(json.dumps(failed.to_json(), ensure_ascii=False))
             raise
     if as_json:
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
@@ -254,26 +257,6 @@ def _lines(questions: list[str] | None) -> Iterator[str]:
             yield input(prompt)
         except EOFError:
             return
-
-
-def _no_image(image: str, policy: str, message: str) -> dict[str, Any]:
-    """What `--json` prints when there is nothing to look at."""
-    from cof_agent.source_name import show_data_url, show_text, show_url
-
-    name = show_data_url if image[:5].lower() == "data:" else show_url if "://" in image else show_text
-    return {
-        "answer": None,
-        "status": "failed",
-        "stop_reason": "image_error",
-        "message": message,
-        "image": {"source": name(image), "width": None, "height": None},
-        "views": [],
-        "evidence": [],
-        "usage": None,
-        "policy": policy,
-        "dialect": None,
-        "trajectory": None,
-    }
 
 
 def _stop(why: object, code: int) -> typer.Exit:

@@ -28,14 +28,12 @@ def conclude(
 ) -> dict[str, Any]:
     """The last fields of graph state, from the policy's last `turn` and the `message` it was read from.
 
-    In a closing turn plain text counts as an answer too. A status set before (a policy that failed) stands.
+    A status set before (a policy that failed) stands.
     """
     if state.get("status"):
         return {"answer": None, "evidence": []}
     closing = state.get("closing")
-    answer = turn.answer if turn else None
-    if answer is None and closing and message is not None:
-        answer = _TAGGED.sub("", message.text).strip() or None
+    answer = final_answer(turn, message, closing)
     if answer is None:
         return {
             "answer": None,
@@ -59,6 +57,14 @@ def conclude(
         "stop_reason": closing or StopReason.ANSWERED.value,
         "evidence": _evidence(state, turn, message, views, profile),
     }
+
+
+def final_answer(turn: Turn | None, message: AIMessage | None, closing: str | None) -> str | None:
+    """The answer of a turn. In a closing turn, plain text counts too."""
+    answer = turn.answer if turn else None
+    if answer is None and closing and message is not None:
+        answer = _TAGGED.sub("", message.text).strip() or None
+    return answer
 
 
 def _limit(closing: str | None, config: FocusConfig) -> str:

@@ -38,15 +38,11 @@ def build_graph(
     messages refer to (default: a new memory store), `limits` what `open_image` accepts. Streams a custom event
     `{"type": "view", "view": …, "thought": …}` for each view.
     """
-    if not isinstance(policy, Policy | BaseChatModel):
-        raise ConfigError(
-            f"a policy is a Policy (load_policy makes one) or a LangChain chat model, not {type(policy).__name__}; "
-            "set options on the model itself rather than with bind()"
-        )
-    if isinstance(policy, BaseChatModel):
-        policy = Policy(policy, Profile(dialect="native"), policy._llm_type)
     nodes = Nodes(
-        policy, FocusConfig.parse(config), store if store is not None else MemoryStore(), limits or ImageLimits()
+        as_policy(policy),
+        FocusConfig.parse(config),
+        store if store is not None else MemoryStore(),
+        limits or ImageLimits(),
     )
     graph = StateGraph(FocusState, FocusConfig, input_schema=FocusInput, output_schema=FocusOutput)
     graph.add_node("observe", nodes.observe)
@@ -59,6 +55,18 @@ def build_graph(
     graph.add_conditional_edges("zoom", after_zoom)
     graph.add_edge("answer", END)
     return graph.compile(checkpointer=checkpointer, name="chain_of_focus")
+
+
+def as_policy(policy: Policy | BaseChatModel) -> Policy:
+    """A bare chat model as a policy of provider-native tool calls. Raises ConfigError for anything else."""
+    if isinstance(policy, Policy):
+        return policy
+    if not isinstance(policy, BaseChatModel):
+        raise ConfigError(
+            f"a policy is a Policy (load_policy makes one) or a LangChain chat model, not {type(policy).__name__}; "
+            "set options on the model itself rather than with bind()"
+        )
+    return Policy(policy, Profile(dialect="native"), policy._llm_type)
 
 
 def after_reason(state: FocusState) -> Literal["reason", "zoom", "answer"]:

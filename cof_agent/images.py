@@ -127,8 +127,9 @@ def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None =
     return SourceImage(ref, data, ref.url)
 
 
-def encode_view(image: Image.Image, encoding: ViewEncoding = ViewEncoding()) -> tuple[bytes, ImageRef]:  # noqa: B008
+def encode_view(image: Image.Image, encoding: ViewEncoding | None = None) -> tuple[bytes, ImageRef]:
     """An RGB view ready to send, as PNG or JPEG. The reference holds the hash of the encoded bytes."""
+    encoding = encoding or ViewEncoding()
     buffer = io.BytesIO()
     if image.width * image.height <= encoding.png_pixels:
         mime_type = "image/png"

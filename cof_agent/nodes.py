@@ -22,12 +22,13 @@ from langgraph.config import get_stream_writer
 from langgraph.errors import GraphBubbleUp
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.runtime import get_runtime
+from pydantic import BaseModel
 
 from cof_agent.calling import Model, OutOfTimeError, acall, call
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import forget_regions, resolve_images
 from cof_agent.dialects import get_dialect
-from cof_agent.ending import conclude
+from cof_agent.ending import conclude, final_answer
 from cof_agent.errors import CofError, ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
 from cof_agent.policies import Policy
@@ -35,6 +36,7 @@ from cof_agent.state import FocusState, RunInfo, Status, StopReason, Usage, no_u
 from cof_agent.store import ImageStore
 from cof_agent.tools import NotShownError, Sight, image_tools, refusal, run_call
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
+from cof_agent.typed import answer_model, misfit, schema_text
 from cof_agent.versions import versions
 from cof_agent.views import View, keep_original, show_overview
 
@@ -59,7 +61,7 @@ class Nodes:
                     'calls as text, such as Profile(dialect="cof")'
                 ) from error
 
-    def observe(self, state: FocusState) -> dict[str, Any]:
+    def observe(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
         """Open the image, show the overview, and put the question."""
         began = time.monotonic()
         question = state.get("question")
@@ -70,11 +72,15 @@ class Nodes:
         earlier = state.get("messages", [])
         left = [refusal(call["id"], call["name"], "a new question came first") for call in pending_calls(earlier)]
         usage, first = no_usage(), len(earlier) + len(left)
-        blocks: list[Any] = [{"type": "text", "text": storable(question.strip())}]
+        wanted = answer_model(config)
+        asked = f"{question.strip()}\n\n{self.profile.prompts.typed}\n{schema_text(wanted)}" if wanted else question
+        blocks: list[Any] = [{"type": "text", "text": storable(asked.strip())}]
         if "original" not in state or original["sha256"] != state["original"]["sha256"]:
             source = load_image(ImageRef.from_json(original), self.store, limits=self.limits)
             shown = self.profile.overview.fit(source.ref.size)
-            overview = show_overview(source, shown, self.profile.overview.tokens(shown), self.store)
+            overview = show_overview(
+                source, shown, self.profile.overview.tokens(shown), self.store, self.profile.encoding
+            )
             reset = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if state.get("messages") else []
             left, first = [], 0
             blocks.insert(0, overview.block)
@@ -82,7 +88,7 @@ class Nodes:
             _announce(overview, None)
         usage["seconds"] = time.monotonic() - began
         progress = _changed(
-            state, views=[], refused_in_row=0, closing=None, answer=None, status=None, stop_reason=None, message=None,
+            state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None, message=None,
             evidence=[],
         )  # fmt: skip
         messages = [*reset, *left, as_question(blocks, overview)]
@@ -98,7 +104,7 @@ class Nodes:
             reply = call(self._model(), prompt, config, seconds)
         except Exception as error:  # a policy is foreign code: its failure is recorded, in this one place
             return self._failed(state, closing, error, time.monotonic() - began)
-        return self._replied(state, closing, reply, time.monotonic() - began)
+        return self._replied(state, closing, reply, answer_model(config), time.monotonic() - began)
 
     async def areason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
         """:meth:`reason` for asyncio."""
@@ -107,7 +113,7 @@ class Nodes:
             reply = await acall(self._model(), prompt, config, seconds)
         except Exception as error:  # as above
             return self._failed(state, closing, error, time.monotonic() - began)
-        return self._replied(state, closing, reply, time.monotonic() - began)
+        return self._replied(state, closing, reply, answer_model(config), time.monotonic() - began)
 
     def zoom(self, state: FocusState) -> dict[str, Any]:
         """Run the next call of the policy's turn; a checkpoint lies between any two.
@@ -207,17 +213,29 @@ class Nodes:
         closing = closing or self._reached(usage, state["refused_in_row"])
         views = views_of(state["messages"])
         messages = forget_regions(state["messages"], views, limits.max_conversation_tokens)
-        if closing:
-            messages.append(HumanMessage(self.profile.prompts.closing))
+        messages += self._last_words(state, closing)
         prompt = self.dialect.render(messages, self.profile, tools=self._offers_tools())
         seconds = (limits.max_seconds if closing else limits.working_seconds) - usage["seconds"]
         return closing, resolve_images(prompt, views, self.store), seconds
 
-    def _replied(self, state: FocusState, closing: str | None, reply: AIMessage, seconds: float) -> dict[str, Any]:
+    def _last_words(self, state: FocusState, closing: str | None) -> list[HumanMessage]:
+        """What asks for the last answer; a policy that was told to mend its answer needs no more than that."""
+        return [HumanMessage(self.profile.prompts.closing)] if closing and not state.get("misfit") else []
+
+    def _replied(
+        self,
+        state: FocusState,
+        closing: str | None,
+        reply: AIMessage,
+        wanted: type[BaseModel] | None,
+        seconds: float,
+    ) -> dict[str, Any]:
         turn = self.dialect.parse(reply)
         if closing:
             turn = replace(turn, calls=())
-        messages: list[BaseMessage] = [HumanMessage(self.profile.prompts.closing)] if closing else []
+        elif self.profile.stop_after_call:
+            turn = replace(turn, calls=turn.calls[:1])
+        messages: list[BaseMessage] = [*self._last_words(state, closing)]
         messages.append(as_message(reply, turn, state["messages"]))
         counted = reply.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
         usage = spent(
@@ -231,7 +249,16 @@ class Nodes:
         if not (turn.calls or turn.answer or closing):
             messages.append(HumanMessage(self.profile.prompts.format_error))
             usage, refused = spent(usage, refused=1), refused + 1
-        return {"messages": messages, "usage": usage} | _changed(state, refused_in_row=refused, closing=closing)
+        changed = _changed(state, refused_in_row=refused, closing=closing)
+        answer = final_answer(turn, reply, closing)
+        if wanted and answer is not None and not turn.calls and (wrong := misfit(wanted, answer)):
+            earlier = state.get("misfit")
+            if earlier:
+                changed |= _misfitted(wanted, answer, wrong, earlier)
+            else:
+                messages.append(HumanMessage(storable(f"{self.profile.prompts.misfit} {wrong}")))
+                changed |= {"misfit": wrong}
+        return {"messages": messages, "usage": usage} | changed
 
     def _failed(self, state: FocusState, closing: str | None, error: Exception, seconds: float) -> dict[str, Any]:
         if isinstance(error, GraphBubbleUp):
@@ -249,6 +276,17 @@ class Nodes:
             status, reason = Status.FAILED, StopReason.POLICY_ERROR
         message = str(error) if isinstance(error, CofError) else f"{type(error).__name__}: {error}"
         return {"usage": usage, "status": status.value, "stop_reason": reason.value, "message": message}
+
+
+def _misfitted(wanted: type[BaseModel], answer: str, wrong: str, earlier: str) -> dict[str, Any]:
+    return {
+        "status": Status.FAILED.value,
+        "stop_reason": StopReason.ANSWER_MISFIT.value,
+        "message": storable(
+            f"the answer does not fit {wanted.__name__}: {wrong} (before it was asked for once more: {earlier}); "
+            f"the policy's last answer was {answer}"
+        ),
+    }
 
 
 def _changed(state: FocusState, **values: Any) -> dict[str, Any]:

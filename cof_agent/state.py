@@ -32,10 +32,14 @@ class StopReason(StrEnum):
     TIME_LIMIT = "time_limit"
     REFUSED_LIMIT = "refused_limit"
     """Too many refused calls in a row."""
+    ANSWER_MISFIT = "answer_misfit"
+    """The answer did not fit the schema that it was to fit, twice."""
     POLICY_ERROR = "policy_error"
     """The policy itself failed; the result's `message` has its words."""
     IMAGE_ERROR = "image_error"
     """The image could not be opened (in batches, where it is not raised)."""
+    ERROR = "error"
+    """Anything else that is raised when one question is asked (in batches)."""
 
 
 class Usage(TypedDict):
@@ -112,6 +116,8 @@ class FocusState(FocusInput, FocusOutput, total=False):
     """Everything a checkpoint holds."""
 
     refused_in_row: int
+    misfit: str | None
+    """What was wrong with an answer that did not fit its schema, once the policy has been told."""
     closing: str | None
     """The stop reason whose limit was reached, once the policy is to be asked for its last answer."""
 

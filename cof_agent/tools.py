@@ -52,6 +52,10 @@ class ZoomArguments(BaseModel):
     label: str | None = Field(default=None, description="what you expect to see there")
 
 
+class ZoomAnyArguments(ZoomArguments):
+    view: int = Field(default=0, description="the image to look at: 0 is the first image, 1 the first region, …")
+
+
 class CropArguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -110,7 +114,10 @@ class Sight:
         tokens = self.profile.regions.tokens(shown)
         if tokens > self.tokens_left:
             raise NotShownError(f"the region would cost {tokens} visual tokens and {self.tokens_left} are left")
-        return show_region(self.source, box, shown, tokens, self.store, index=len(self.views), kind=kind, label=label)
+        return show_region(
+            self.source, box, shown, tokens, self.store,
+            index=len(self.views), kind=kind, label=label, encoding=self.profile.encoding,
+        )  # fmt: skip
 
 
 def image_tools(profile: Profile, sight: Sight | None = None) -> list[BaseTool]:
@@ -129,12 +136,18 @@ def image_tools(profile: Profile, sight: Sight | None = None) -> list[BaseTool]:
         """Look closer at a region of the first image. It comes back enlarged, in full detail, with some margin."""
         return _shown(seen().look(bbox_2d, profile.zoom, "zoom", 0, label))
 
+    def image_zoom_any_tool(
+        bbox_2d: Coordinates, label: str | None = None, view: int = 0
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Look closer at a region of any image shown so far. It comes back enlarged, in full detail."""
+        return _shown(seen().look(bbox_2d, profile.zoom, "zoom", view, label))
+
     def image_crop_tool(bbox_2d: Coordinates, view: int = 0) -> tuple[list[Any], dict[str, Any]]:
         """Cut exactly this region out of any image shown so far. It comes back enlarged, in full detail."""
         return _shown(seen().look(bbox_2d, profile.crop, "crop", view, None))
 
     made: dict[str, tuple[Callable[..., Any], type[BaseModel]]] = {
-        ZOOM: (image_zoom_in_tool, ZoomArguments),
+        ZOOM: (image_zoom_any_tool, ZoomAnyArguments) if profile.any_view else (image_zoom_in_tool, ZoomArguments),
         CROP: (image_crop_tool, CropArguments),
     }
     unit = f" Coordinates are {_UNITS[profile.coordinates]}, origin top-left."

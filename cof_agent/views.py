@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from cof_agent.errors import TrajectoryError
 from cof_agent.geometry import Box, Size
-from cof_agent.images import ImageRef, SourceImage, encode_view
+from cof_agent.images import ImageRef, SourceImage, ViewEncoding, encode_view
 from cof_agent.store import ImageStore
 
 SCHEMA = 1
@@ -89,9 +89,11 @@ def keep_original(source: SourceImage, store: ImageStore) -> dict[str, Any]:
     return {**source.ref.to_json(), "source": source.source}
 
 
-def show_overview(source: SourceImage, shown: Size, tokens: int, store: ImageStore) -> View:
+def show_overview(
+    source: SourceImage, shown: Size, tokens: int, store: ImageStore, encoding: ViewEncoding | None = None
+) -> View:
     """Render the whole image at `shown` pixels, keep it in `store` and return its view (index 0)."""
-    data, ref = encode_view(source.overview(shown))
+    data, ref = encode_view(source.overview(shown), encoding)
     store.put(ref, data)
     return View(0, "overview", Box.whole(source.ref.size), shown, tokens, ref)
 
@@ -106,8 +108,9 @@ def show_region(
     index: int,
     kind: ViewKind,
     label: str | None = None,
+    encoding: ViewEncoding | None = None,
 ) -> View:
     """Cut `box` (original pixels) from the original, show it at `shown` pixels, keep it in `store`."""
-    data, ref = encode_view(source.region(box, shown))
+    data, ref = encode_view(source.region(box, shown), encoding)
     store.put(ref, data)
     return View(index, kind, box, shown, tokens, ref, label)

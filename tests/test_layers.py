@@ -20,10 +20,11 @@ LAYERS = (
     },
     {"profile", "views", "tools"},
     {
-        "config", "versions", "state", "transcript", "conversation", "calling", "ending", "dialects", "policies",
+        "config", "deadline", "retries", "versions", "state", "transcript", "conversation", "calling", "ending", "typed",
+        "dialects", "policies",
         "nodes", "graph",
     },
-    {"trajectory", "trajectory_file", "agent"},
+    {"trajectory", "trajectory_file", "result", "agent"},
     {"cli", "chat", "doctor", "pictures", "integrations"},
 )  # fmt: skip
 """Bottom up: geometry, images, tools, graph, agent, and what people and other frameworks touch. Packages as one."""

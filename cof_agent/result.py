@@ -1,0 +1,167 @@
+"""How a question ended, and what happened on the way."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from cof_agent.errors import ImageError
+from cof_agent.images import ImageSource
+from cof_agent.source_name import show_data_url, show_text, show_url
+from cof_agent.state import Status, StopReason
+from cof_agent.store import ImageStore
+from cof_agent.trajectory import EvidenceRecord, Trajectory, UsageRecord
+from cof_agent.typed import parse_answer
+from cof_agent.views import View
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class ViewEvent:
+    """A view, the moment the policy gets it."""
+
+    view: View
+    thought: str | None
+    """What the policy was thinking when it asked for it; None for the overview."""
+
+
+@dataclass(frozen=True, slots=True)
+class FocusResult:
+    """How one question ended. Everything about it derives from its `trajectory`."""
+
+    trajectory: Trajectory
+    store: ImageStore
+    """Holds the original and the views."""
+    saved: Path | None = None
+    """The file its trajectory was appended to."""
+    save_error: str | None = None
+    """Why the trajectory could not be saved although it was to be."""
+    thread_id: str | None = None
+    """The conversation it belongs to, where a checkpointer keeps one."""
+    schema: type[BaseModel] | None = None
+    """The model that the answer was asked to fit."""
+
+    @property
+    def answer(self) -> str | None:
+        """The policy's answer; None unless `status` is answered."""
+        return self.trajectory.answer
+
+    @property
+    def parsed(self) -> BaseModel | None:
+        """The answer as a value of `schema`; None without a schema or an answer."""
+        return parse_answer(self.schema, self.answer) if self.schema and self.answer is not None else None
+
+    @property
+    def status(self) -> Status:
+        return self.trajectory.status
+
+    @property
+    def stop_reason(self) -> StopReason:
+        return self.trajectory.stop_reason
+
+    @property
+    def message(self) -> str | None:
+        """Why there is no answer."""
+        return self.trajectory.message
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        return self.trajectory.views
+
+    @property
+    def evidence(self) -> tuple[EvidenceRecord, ...]:
+        return self.trajectory.evidence
+
+    @property
+    def usage(self) -> UsageRecord:
+        return self.trajectory.usage
+
+    def view_image(self, index: int) -> Image:
+        """View number `index` as the policy saw it, RGB, `views[index].shown` pixels."""
+        from PIL import Image
+
+        return Image.open(io.BytesIO(self.store.get(self.views[index].image))).convert("RGB")
+
+    def to_json(self) -> dict[str, Any]:
+        """What `cof-agent ask --json` prints."""
+        run = self.trajectory
+        return {
+            "answer": run.answer,
+            "status": run.status.value,
+            "stop_reason": run.stop_reason.value,
+            "message": run.message,
+            "image": {"source": run.image.source, "width": run.image.width, "height": run.image.height},
+            "views": [
+                {
+                    "index": view.index,
+                    "kind": view.kind,
+                    "box": view.box.as_list(),
+                    "shown": list(view.shown),
+                    "label": view.label,
+                }
+                for view in run.views
+            ],
+            "evidence": [item.model_dump(mode="json") for item in run.evidence],
+            "usage": run.usage.model_dump(),
+            "policy": run.policy,
+            "dialect": run.dialect,
+            "trajectory": str(self.saved) if self.saved else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FailedQuestion:
+    """A question of a batch that raised an error, so that there is no trajectory. Reads like a `FocusResult`."""
+
+    image: ImageSource | None
+    question: str
+    error: Exception
+    """What `ask` would have raised."""
+    policy: str
+
+    answer = None
+    parsed = None
+    status = Status.FAILED
+    views = ()
+    evidence = ()
+
+    @property
+    def stop_reason(self) -> StopReason:
+        return StopReason.IMAGE_ERROR if isinstance(self.error, ImageError) else StopReason.ERROR
+
+    @property
+    def message(self) -> str:
+        """What went wrong."""
+        return str(self.error) or type(self.error).__name__
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of :meth:`FocusResult.to_json`; what was never known is null."""
+        return {
+            "answer": None,
+            "status": self.status.value,
+            "stop_reason": self.stop_reason.value,
+            "message": self.message,
+            "image": {"source": _name(self.image), "width": None, "height": None},
+            "views": [],
+            "evidence": [],
+            "usage": None,
+            "policy": self.policy,
+            "dialect": None,
+            "trajectory": None,
+        }
+
+
+def _name(image: ImageSource | None) -> str | None:
+    """A short name of an image that could not be opened, without passwords."""
+    if not isinstance(image, str | os.PathLike):
+        return None if image is None else type(image).__name__
+    text = os.fspath(image)
+    show = show_data_url if text[:5].lower() == "data:" else show_url if "://" in text else show_text
+    return show(text)

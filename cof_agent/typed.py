@@ -1,0 +1,57 @@
+"""Answers as values of a Pydantic model."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, TypeVar
+
+from langchain_core.runnables import RunnableConfig
+from pydantic import BaseModel, ValidationError
+
+from cof_agent.errors import ConfigError
+from cof_agent.profile import DECLINE
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+ANSWER_MODEL = "answer_model"
+"""Key of a run's `configurable`: the Pydantic model that the answer must be a JSON object of."""
+
+_MOST_ERRORS = 5
+"""Errors of one answer that are told."""
+
+_FENCE = re.compile(r"\A```\w*\s*|\s*```\Z")
+
+
+def answer_model(config: RunnableConfig) -> type[BaseModel] | None:
+    """The model that a run's answer must fit, if any. Raises ConfigError for anything but a Pydantic model."""
+    model = config.get("configurable", {}).get(ANSWER_MODEL)
+    if model is not None and not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise ConfigError(f"a schema is a class derived from pydantic.BaseModel, not {model!r}")
+    return model
+
+
+def schema_text(model: type[BaseModel]) -> str:
+    """The JSON schema of `model`, on one line."""
+    return json.dumps(model.model_json_schema(), ensure_ascii=False)
+
+
+def parse_answer(model: type[Answer], answer: str) -> Answer:
+    """`answer`, JSON with or without a code fence, as a value of `model`. Raises ValidationError if it is none."""
+    return model.model_validate_json(_FENCE.sub("", answer.strip()))
+
+
+def misfit(model: type[BaseModel], answer: str) -> str | None:
+    """What keeps `answer` from being a value of `model`, in words for the policy; None if it is one, or a decline."""
+    if answer.lower().startswith(DECLINE):
+        return None
+    try:
+        parse_answer(model, answer)
+    except ValidationError as error:
+        return "; ".join(_worded(item) for item in error.errors(include_url=False)[:_MOST_ERRORS])
+    return None
+
+
+def _worded(item: Any) -> str:
+    where = ".".join(map(str, item["loc"]))
+    return f"{where}: {item['msg']}" if where else str(item["msg"])
