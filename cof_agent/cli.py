@@ -19,6 +19,7 @@ from cof_agent.errors import CofError, ConfigError, ImageError, TrajectoryError
 
 if TYPE_CHECKING:
     from cof_agent.agent import ChainOfFocus, FocusResult
+    from cof_agent.policies import Policy
 
 Item = TypeVar("Item")
 
@@ -35,9 +36,26 @@ INTERRUPTED = 130
 
 ImageArgument = Annotated[str, typer.Argument(help="A path, or an http(s):, file: or data: URL.")]
 PolicyOption = Annotated[
-    str, typer.Option("--policy", "-p", envvar="COF_POLICY", help="reader, or script:FILE.", show_default=True)
+    str,
+    typer.Option(
+        "--policy",
+        "-p",
+        envvar="COF_POLICY",
+        help="reader, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, or script:FILE.",
+        show_default=True,
+    ),
 ]
 ProfileOption = Annotated[Path | None, typer.Option(help="A profile (JSON) in place of the policy's own.")]
+DialectOption = Annotated[
+    str | None, typer.Option(help="How the policy writes, in place of what its name says; `doctor` lists them.")
+]
+UrlOption = Annotated[
+    str | None, typer.Option(help="Where the policy's server is, for example http://127.0.0.1:8000/v1.")
+]
+OptionOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", metavar="NAME=VALUE", help="Of the policy: device, temperature, …. Repeatable."),
+]
 SaveOption = Annotated[Path | None, typer.Option(help="Append the trajectory and its images to this directory.")]
 ZoomsOption = Annotated[int | None, typer.Option(min=0, help="Regions it may look at; 0: first look only. Default: 6.")]
 SecondsOption = Annotated[float | None, typer.Option(min=0.001, help="Time limit of a question. Default: 300.")]
@@ -66,6 +84,9 @@ def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     policy: PolicyOption = "reader",
     profile: ProfileOption = None,
+    dialect: DialectOption = None,
+    base_url: UrlOption = None,
+    option: OptionOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     save: SaveOption = None,
     max_zooms: ZoomsOption = None,
@@ -75,7 +96,8 @@ def ask(
 ) -> None:
     """Answer one question about an image. Exit code 0 answered, 3 declined or out of budget, 1 failed, 2 usage."""
     with _failures("nothing was answered"):
-        agent = _agent(policy, profile, save, max_zooms, max_seconds, allow_private_hosts)
+        driver = _policy(policy, profile, dialect, base_url, option)
+        agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts)
         try:
             result = _watch(agent, image, question, show=show)
         except ImageError as error:
@@ -102,6 +124,9 @@ def chat(
     ] = None,
     policy: PolicyOption = "reader",
     profile: ProfileOption = None,
+    dialect: DialectOption = None,
+    base_url: UrlOption = None,
+    option: OptionOption = None,
     save: SaveOption = None,
     max_zooms: ZoomsOption = None,
     max_seconds: SecondsOption = None,
@@ -115,21 +140,42 @@ def chat(
     with _failures(f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"):
         from cof_agent.chat import Chat
 
-        agent = _agent(policy, profile, save, max_zooms, max_seconds, allow_private_hosts, threads=True)
+        driver = _policy(policy, profile, dialect, base_url, option)
+        agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, threads=True)
         code = Chat(agent, image, lambda *args: _watch(agent, *args, show=show), _print_result).run(_lines(question))
     raise typer.Exit(code)
 
 
 @app.command()
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """List which extras are installed, which policies can run here, and how to enable the others."""
+def doctor(
+    policy: Annotated[str | None, typer.Argument(help="Check what this policy needs, for example hf:ID.")] = None,
+    base_url: UrlOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List which extras are installed, which policies can run here, and how to enable the others.
+
+    With a POLICY: whether all that it needs is here (packages, weights, memory, key, server), and what to do where
+    it is not; exit code 1 then.
+    """
     from cof_agent.doctor import diagnose, print_diagnosis
 
-    diagnosis = diagnose()
+    if policy is None:
+        diagnosis = diagnose()
+        if as_json:
+            typer.echo(json.dumps(diagnosis))
+        else:
+            print_diagnosis(diagnosis)
+        return
+    from cof_agent.checkup import check_policy
+
+    with _failures("nothing was changed"):
+        checks = check_policy(policy, base_url, os.environ.get("OPENAI_API_KEY"))
     if as_json:
-        typer.echo(json.dumps(diagnosis))
+        typer.echo(json.dumps({"policy": policy, "checks": [check.to_json() for check in checks]}))
     else:
-        print_diagnosis(diagnosis)
+        for check in checks:
+            typer.echo(check.line)
+    raise typer.Exit(0 if all(check.ok for check in checks) else EXIT_CODES["failed"])
 
 
 @contextlib.contextmanager
@@ -145,9 +191,31 @@ def _failures(when_interrupted: str) -> Iterator[None]:
         raise _stop(f"interrupted: {when_interrupted}", INTERRUPTED) from interrupt
 
 
+def _policy(
+    spec: str, profile: Path | None, dialect: str | None, base_url: str | None, options: list[str] | None
+) -> Policy:
+    from cof_agent.policies import load_policy
+    from cof_agent.profile import Profile
+
+    given = dict(map(_name_and_value, options or []))
+    if base_url is not None:
+        given["base_url"] = base_url
+    return load_policy(spec, profile=Profile.load(profile) if profile else None, dialect=dialect, **given)
+
+
+def _name_and_value(option: str) -> tuple[str, Any]:
+    """The two sides of NAME=VALUE; the value as JSON where it is JSON, else as text."""
+    name, equals, value = option.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise ConfigError(f"--option takes NAME=VALUE, such as temperature=0.7, not {option!r}")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value
+
+
 def _agent(
-    policy: str,
-    profile: Path | None,
+    policy: Policy,
     save: Path | None,
     max_zooms: int | None,
     max_seconds: float | None,
@@ -160,8 +228,6 @@ def _agent(
     from cof_agent.agent import ChainOfFocus
     from cof_agent.config import FocusConfig
     from cof_agent.images import ImageLimits
-    from cof_agent.policies import load_policy
-    from cof_agent.profile import Profile
     from cof_agent.trajectory_file import prepare_directory
 
     if save:
@@ -171,7 +237,7 @@ def _agent(
             raise ConfigError(f"--save: {error}") from error
     limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
     return ChainOfFocus(
-        load_policy(policy, profile=Profile.load(profile) if profile else None),
+        policy,
         config=FocusConfig.parse({name: value for name, value in limits.items() if value is not None}),
         limits=ImageLimits(allow_private_hosts=allow_private_hosts),
         checkpointer=InMemorySaver() if threads else None,

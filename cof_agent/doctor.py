@@ -9,9 +9,14 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from cof_agent.dialects import DIALECTS
+
 _PACKAGE = "cof-agent"
 _POLICIES = {
     "reader": ("reader", "answers questions about text visible in photos, offline"),
+    "hf:PATH_OR_ID": ("local", "runs a Qwen-VL checkpoint on this machine"),
+    "openai:MODEL": ("openai", "talks to OpenAI or, with --base-url, to vLLM, SGLang, Ollama, llama.cpp, …"),
+    "PROVIDER:MODEL": ("providers", "talks to any provider that LangChain's init_chat_model knows"),
     "script:FILE": (None, "replays given turns, for tests and examples"),
 }
 """Each policy's extra, and what it does."""
@@ -20,27 +25,28 @@ _POLICIES = {
 def diagnose() -> dict[str, Any]:
     """Python, versions, extras with what each lacks, and policies with what each needs, as plain JSON."""
     names = metadata(_PACKAGE).get_all("Provides-Extra") or []
-    extras = {name: {"missing": sorted(set(_missing(name))), "install": _install(name)} for name in names}
+    extras = {name: {"missing": sorted(set(missing(name))), "install": install(name)} for name in names}
     return {
         "python": platform.python_version(),
         _PACKAGE: version(_PACKAGE),
         "extras": extras,
+        "dialects": list(DIALECTS),
         "policies": {
             spec: {
                 "ready": extra is None or not extras[extra]["missing"],
                 "what": what,
-                "install": _install(extra) if extra else None,
+                "install": install(extra) if extra else None,
             }
             for spec, (extra, what) in _POLICIES.items()
         },
     }
 
 
-def _install(extra: str) -> str:
+def install(extra: str) -> str:
     return f'pip install "{_PACKAGE}[{extra}]"'
 
 
-def _missing(extra: str) -> Iterator[str]:
+def missing(extra: str) -> Iterator[str]:
     """The requirements of an extra that are not installed, or not in a version that will do."""
     for line in requires(_PACKAGE) or []:
         requirement = Requirement(line)
@@ -48,7 +54,7 @@ def _missing(extra: str) -> Iterator[str]:
             continue
         if requirement.name == _PACKAGE:
             for other in requirement.extras:
-                yield from _missing(other)
+                yield from missing(other)
             continue
         try:
             installed = version(requirement.name)
@@ -75,6 +81,7 @@ def print_diagnosis(diagnosis: dict[str, Any]) -> None:
     for name, extra in diagnosis["extras"].items():
         lacking = extra["missing"]
         extras.add_row(name, "no" if lacking else "ready", ", ".join(lacking), extra["install"] if lacking else "")
+    console.print(f"Dialects: {', '.join(diagnosis['dialects'])}", highlight=False)
     for table in (policies, extras):
         for column in table.columns:
             column.overflow = "fold"

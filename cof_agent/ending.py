@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +9,11 @@ from langchain_core.messages import AIMessage
 
 from cof_agent.config import FocusConfig
 from cof_agent.dialects import Turn
+from cof_agent.dialects.markup import opened, plain
 from cof_agent.geometry import Box, to_original
 from cof_agent.profile import DECLINE, Profile
 from cof_agent.state import Evidence, FocusState, Status, StopReason
 from cof_agent.views import View
-
-_TAGGED = re.compile(r"<think>.*?(?:</think>|\Z)|<tool_call>.*?(?:</tool_call>|\Z)|</?\w+>", re.S)
 
 
 def conclude(
@@ -63,7 +61,7 @@ def final_answer(turn: Turn | None, message: AIMessage | None, closing: str | No
     """The answer of a turn. In a closing turn, plain text counts too."""
     answer = turn.answer if turn else None
     if answer is None and closing and message is not None:
-        answer = _TAGGED.sub("", message.text).strip() or None
+        answer = plain(opened(message.text)) or None
     return answer
 
 

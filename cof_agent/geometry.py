@@ -220,16 +220,19 @@ class RegionRule:
     """Whose pixels `scale` multiplies: the original's under the region, or (the release) those of the view."""
     clip: bool = False
     """Accept a box that reaches outside the view and cut it to the view; otherwise it is refused."""
+    padding: float = 0.0
+    """This share of the view's width and height is added on each side of the box (Pixel Reasoner: 0.1)."""
     min_side: float = 0.0
     """Sides shorter than this many view pixels are grown about the centre."""
     max_aspect: float = MAX_ASPECT
     """Regions thinner than this ratio are refused."""
 
     def __post_init__(self) -> None:
-        if not (self.margin > 0 and self.scale > 0 and self.min_side >= 0 and 1 <= self.max_aspect <= MAX_ASPECT):
+        positive = self.margin > 0 and self.scale > 0
+        if not (positive and 0 <= self.padding < 1 and self.min_side >= 0 and 1 <= self.max_aspect <= MAX_ASPECT):
             raise ConfigError(
-                f"{self} is not a region rule: "
-                f"it needs margin > 0, scale > 0, min_side >= 0 and 1 <= max_aspect <= {MAX_ASPECT}"
+                f"{self} is not a region rule: it needs margin > 0, scale > 0, 0 <= padding < 1, min_side >= 0 and "
+                f"1 <= max_aspect <= {MAX_ASPECT}"
             )
 
     def region(self, corners: Sequence[float], shown: Size, frame: Box, sizes: SizeRule) -> tuple[Box, Size]:
@@ -238,7 +241,8 @@ class RegionRule:
         `corners` are pixels of a view that shows the original box `frame` at `shown` pixels; they must lie within the
         view. Raises ConfigError when the region is empty after truncation or too thin.
         """
-        x1, y1, x2, y2 = enlarge(_grow(corners, shown, self.min_side), shown, self.margin)
+        padded = _pad(corners, shown, self.padding)
+        x1, y1, x2, y2 = enlarge(_grow(padded, shown, self.min_side), shown, self.margin)
         if x1 >= x2 or y1 >= y2:
             raise ConfigError("the box is thinner than a pixel")
         box = to_original((x1, y1, x2, y2), shown, frame)
@@ -249,6 +253,12 @@ class RegionRule:
                 f"its longer side may be at most {self.max_aspect:g} times the other"
             )
         return box, sizes.fit((int(width * self.scale), int(height * self.scale)))
+
+
+def _pad(corners: Sequence[float], shown: Size, share: float) -> Corners:
+    x1, y1, x2, y2 = corners
+    across, down = share * shown[0], share * shown[1]
+    return x1 - across, y1 - down, x2 + across, y2 + down
 
 
 def _grow(corners: Sequence[float], shown: Size, min_side: float) -> Corners:

@@ -20,7 +20,16 @@ from cof_agent.image_sources import receive
 from cof_agent.pixels import Decoded, Encoded, flatten, jpeg_scale, orientation_of, reason, to_upright
 from cof_agent.store import ImageStore
 
-__all__ = ["ImageLimits", "ImageRef", "ImageSource", "SourceImage", "ViewEncoding", "encode_view", "load_image", "open_image"]
+__all__ = [
+    "ImageLimits",
+    "ImageRef",
+    "ImageSource",
+    "SourceImage",
+    "ViewEncoding",
+    "encode_view",
+    "load_image",
+    "open_image",
+]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image"
 """A path, a `file:`, `http:`, `https:` or `data:` URL, encoded bytes, or a PIL image."""

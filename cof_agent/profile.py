@@ -54,7 +54,9 @@ class Prompts(BaseModel):
     """Asks for the last answer when a limit is reached."""
     typed: str = "Give the answer as one JSON object, without anything around it, that fits this JSON schema:"
     """Follows a question whose answer must fit a schema, and precedes that schema."""
-    misfit: str = "That answer does not fit the JSON schema. Give it once more, inside <answer></answer>. What is wrong:"
+    misfit: str = (
+        "That answer does not fit the JSON schema. Give it once more, inside <answer></answer>. What is wrong:"
+    )
     """Follows an answer that does not fit, and precedes what is wrong."""
 
     @property
