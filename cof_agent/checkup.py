@@ -41,10 +41,10 @@ class Check:
         return asdict(self)
 
 
-def check_policy(spec: str, base_url: str | None = None) -> list[Check]:
+def check_policy(spec: str, base_url: str | None = None, key: str | None = None) -> list[Check]:
     """What `load_policy(spec, base_url=…)` and its first question would need, without loading any weights.
 
-    Asks the server at `base_url` for its models; nothing else leaves the machine. Raises ConfigError for a spec of
+    Asks the server at `base_url` for its models, with `key`; nothing else leaves the machine. Raises ConfigError for a spec of
     no known form.
     """
     kind, _, rest = spec.partition(":")
@@ -56,7 +56,7 @@ def check_policy(spec: str, base_url: str | None = None) -> list[Check]:
         return [_extra("local"), *_checkpoint(rest)]
     if kind and rest:
         extra = "openai" if kind == "openai" else "providers"
-        return [_extra(extra), *_endpoint(kind, rest, base_url), _spoken_to(known_profile(rest), "its name")]
+        return [_extra(extra), *_endpoint(kind, rest, base_url, key), _spoken_to(known_profile(rest), "its name")]
     raise ConfigError(f"no policy is named {spec!r}: choose one of {KINDS}")
 
 
@@ -142,18 +142,17 @@ def _gigabytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB"
 
 
-def _endpoint(kind: str, model: str, base_url: str | None) -> Iterator[Check]:
+def _endpoint(kind: str, model: str, base_url: str | None, key: str | None) -> Iterator[Check]:
     if kind == "openai":
-        if os.environ.get("OPENAI_API_KEY"):
+        if key:
             yield Check(True, "key OPENAI_API_KEY")
         elif base_url is None:
             yield Check(False, "key OPENAI_API_KEY", "set it, or name a server of your own with --base-url")
     if base_url is not None:
-        yield _server(model, base_url)
+        yield _server(model, base_url, key)
 
 
-def _server(model: str, base_url: str) -> Check:
-    key = os.environ.get("OPENAI_API_KEY")
+def _server(model: str, base_url: str, key: str | None) -> Check:
     try:
         reply = httpx.get(
             f"{base_url.rstrip('/')}/models",
