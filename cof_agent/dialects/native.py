@@ -1,22 +1,32 @@
 """Provider-native tool calls, for any chat model that binds tools.
 
 Many endpoints accept no image in a tool message, so the text of an observation stays there and the region follows in
-a user message. `<think>` and `<answer>` are read where a model writes them; without them plain text is the answer.
+a user message; with the profile's `tool_images` the region stands in the tool message. `<think>` and `<answer>` are
+read where a model writes them; without them plain text is the answer.
+
+What a model thought stays in the conversation. Thoughts in the text stay where they are. Content in blocks, such as
+signed thoughts, goes back as it came. A thought that came apart from plain text (`reasoning_content`) goes back as
+`<think>` before that text, since most adapters would drop it. A server that drops all text beside tool calls, such as
+`transformers serve`, loses the thought all the same: give such a policy a dialect that writes calls as text.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from cof_agent.dialects import cof
+from cof_agent.dialects.json_calls import UNREADABLE, read_calls
+from cof_agent.dialects.markup import Markup, opened, plain, pointed
 from cof_agent.dialects.turn import Call, Turn
+from cof_agent.dialects.user_turns import blocks_of
 from cof_agent.profile import Profile
 
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.S)
+_MARKUP = Markup("tool_call")
+_OTHERWISE_SENT = {"tool_calls", "function_call", "cof_evidence"}
+_HOW_TO_READ = {"output_version", "model_provider"}
+"""Keys of a response's metadata by which adapters know their own content blocks."""
 
 
 class NativeDialect:
@@ -26,41 +36,81 @@ class NativeDialect:
     call_end = None
 
     def parse(self, message: AIMessage) -> Turn:
-        tagged = cof.DIALECT.parse(AIMessage(message.text))
+        text = opened(message.text)
+        tagged = _MARKUP.read(text, read_calls)
         calls = [Call(call["name"], call["args"], id=call["id"]) for call in message.tool_calls]
         calls += [
-            Call(call["name"] or "", {}, call["args"] or "", call["error"] or cof.UNREADABLE, call["id"])
+            Call(call["name"] or "", {}, call["args"] or "", call["error"] or UNREADABLE, call["id"])
             for call in message.invalid_tool_calls
         ]
         calls = calls or list(tagged.calls)  # a server without a parser for tool calls hands them on as text
-        plain = _THOUGHT.sub("", message.text).strip()
-        answer = tagged.answer or (plain if plain and not calls else None)
-        return Turn(tagged.thought, tuple(calls), answer, tagged.pointed)
+        said = plain(text)
+        answer = tagged.answer or (said if said and not calls else None)
+        thought = "\n".join(filter(None, [*_apart(message), tagged.thought]))
+        return Turn(thought, tuple(calls), answer, tuple(pointed(answer or "")))
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         rendered: list[BaseMessage] = [SystemMessage(profile.prompts.task if tools else profile.prompts.direct)]
         regions: list[Any] = []
         for message in messages:
-            blocks = cof.blocks_of(message)
             if isinstance(message, ToolMessage):
-                regions += [block for block in blocks if block["type"] == "image"]
-                text = " ".join(block["text"] for block in blocks if block["type"] == "text")
+                content, shown = _observation(message, profile)
+                regions += shown
                 rendered.append(
-                    ToolMessage(text, tool_call_id=message.tool_call_id, name=message.name, status=message.status)
+                    ToolMessage(content, tool_call_id=message.tool_call_id, name=message.name, status=message.status)
                 )
                 continue
             if isinstance(message, AIMessage):
-                if regions:
-                    rendered.append(HumanMessage(regions))
-                rendered.append(
-                    AIMessage(
-                        message.text, tool_calls=message.tool_calls, invalid_tool_calls=message.invalid_tool_calls
-                    )
-                )
+                rendered += [HumanMessage(regions)] if regions else []
+                rendered.append(_replayed(message))
             else:
-                rendered.append(HumanMessage([*regions, *blocks]))
+                rendered.append(HumanMessage([*regions, *blocks_of(message)]))
             regions = []
         return [*rendered, HumanMessage(regions)] if regions else rendered
+
+
+def _observation(message: ToolMessage, profile: Profile) -> tuple[str | list[Any], list[Any]]:
+    """What stands in the tool message, and the images that must follow it."""
+    blocks = blocks_of(message)
+    images = [block for block in blocks if block["type"] == "image"]
+    if images and profile.tool_images:
+        return blocks, []
+    return " ".join(block["text"] for block in blocks if block["type"] == "text"), images
+
+
+def _replayed(message: AIMessage) -> AIMessage:
+    """The policy's turn as it goes back to the provider."""
+    sent = {key: value for key, value in message.additional_kwargs.items() if key not in _OTHERWISE_SENT}
+    content: str | list[Any] = message.content
+    thought = sent.get("reasoning_content")
+    if isinstance(content, str) and isinstance(thought, str):
+        del sent["reasoning_content"]  # else an adapter that does send it says it twice
+        content = f"<think>\n{thought.strip()}\n</think>\n\n{content}" if thought.strip() else content
+    return AIMessage(
+        content,
+        tool_calls=message.tool_calls,
+        invalid_tool_calls=message.invalid_tool_calls,
+        additional_kwargs=sent,
+        response_metadata={key: value for key, value in message.response_metadata.items() if key in _HOW_TO_READ},
+    )
+
+
+def _apart(message: AIMessage) -> Iterator[str]:
+    """Thoughts that came apart from the text, as providers and their adapters hand them on."""
+    thought = message.additional_kwargs.get("reasoning_content")
+    if isinstance(thought, str):
+        yield thought.strip()
+        return
+    for block in message.content if isinstance(message.content, list) else []:
+        if isinstance(block, dict) and block.get("type") in ("reasoning", "thinking"):
+            thought = block.get("reasoning") or block.get("thinking")
+            summary = block.get("summary")
+            parts = summary if isinstance(summary, list) else []
+            yield from (
+                part["text"].strip() for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)
+            )
+            if isinstance(thought, str):
+                yield thought.strip()
 
 
 DIALECT = NativeDialect()

@@ -11,6 +11,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from cof_agent import ChainOfFocus, ConfigError, Status
 from cof_agent.dialects.native import DIALECT
+from cof_agent.policies import Policy
 from cof_agent.profile import Profile
 from tests.conversations import WatchedModel, photo
 
@@ -123,3 +124,70 @@ def test_a_call_written_as_text_is_a_call() -> None:
     text = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [1, 2, 3, 4]}}</tool_call>'
     turn = DIALECT.parse(AIMessage(text))
     assert (len(turn.calls), turn.answer) == (1, None)
+
+
+def test_regions_stand_in_tool_messages_where_the_endpoint_takes_them() -> None:
+    profile = PROFILE.model_copy(update={"tool_images": True})
+    turns: list[str | AIMessage] = [zooming("two", a=[10, 10, 100, 100], b=[0, 0, 9000, 10]), AIMessage("It says 42.")]
+    model = WatchedModel(turns=turns, prompts=[])
+    result = ChainOfFocus(Policy(model, profile, "native")).ask(photo(), "What does it say?")
+    assert (result.answer, result.usage.zooms, result.usage.refused) == ("It says 42.", 1, 1)
+    system, question, turn, shown, refused = model.prompts[-1]
+    assert kinds([system, question, turn, shown, refused]) == [
+        (SystemMessage, []),
+        (HumanMessage, ["image", "text"]),
+        (AIMessage, []),
+        (ToolMessage, ["image", "text"]),
+        (ToolMessage, []),
+    ]
+    assert shown.content[1] == {"type": "text", "text": "View 1"}
+
+
+def replayed(turn: AIMessage) -> AIMessage:
+    model = WatchedModel(turns=[turn, AIMessage("42")], prompts=[])
+    ChainOfFocus(model).ask(photo(), "What?")
+    (back,) = (message for message in model.prompts[-1] if isinstance(message, AIMessage))
+    return back
+
+
+def test_a_thought_in_the_text_goes_back_as_it_was() -> None:
+    back = replayed(zooming("<think>small</think>", a=[10, 10, 100, 100]))
+    assert back.content == "<think>small</think>"
+    assert [call["id"] for call in back.tool_calls] == ["a"]
+
+
+def test_a_thought_that_came_apart_is_read_and_goes_back_once() -> None:
+    turn = zooming("I look closer.", a=[10, 10, 100, 100])
+    turn.additional_kwargs = {"reasoning_content": "\nsmall\n", "signatures": {"a": "x"}, "tool_calls": []}
+    assert DIALECT.parse(turn).thought == "small"
+    back = replayed(turn)
+    assert back.content == "<think>\nsmall\n</think>\n\nI look closer."
+    assert back.additional_kwargs == {"signatures": {"a": "x"}}
+
+
+def test_content_in_blocks_goes_back_as_it_came() -> None:
+    blocks: list[Any] = [
+        {"type": "thinking", "thinking": "small", "signature": "signed"},
+        {"type": "text", "text": "I look closer."},
+    ]
+    turn = zooming("", a=[10, 10, 100, 100]).model_copy(update={"content": blocks})
+    assert DIALECT.parse(turn).thought == "small"
+    assert replayed(turn).content == blocks
+
+
+@pytest.mark.parametrize(
+    ("content", "thought"),
+    [
+        ([{"type": "reasoning", "reasoning": "small"}, {"type": "text", "text": "42"}], "small"),
+        ([{"type": "reasoning", "summary": [{"type": "summary_text", "text": "small"}, 5]}, "42"], "small"),
+        ([{"type": "reasoning"}, {"type": "thinking", "thinking": 5}, {"text": "42", "type": "text"}], ""),
+    ],
+)
+def test_thoughts_in_blocks_are_read(content: list[Any], thought: str) -> None:
+    turn = DIALECT.parse(AIMessage(content))
+    assert (turn.thought, turn.answer) == (thought, "42")
+
+
+def test_a_thought_that_the_template_opened_is_no_answer() -> None:
+    turn = DIALECT.parse(AIMessage("large text\n</think>\n\nIt is 42."))
+    assert (turn.thought, turn.answer) == ("large text", "It is 42.")

@@ -1,0 +1,53 @@
+"""Calls as JSON objects with a name and arguments, and how a system turn tells of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cof_agent.dialects.lenient_json import json_values
+from cof_agent.dialects.turn import Call
+
+UNREADABLE = 'the call is not a JSON object with "name" and "arguments"'
+
+BOX: Mapping[str, Any] = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
+"""JSON schema of a box; a description is to be added."""
+
+
+def read_calls(inside: str) -> Iterator[Call]:
+    """The calls between one pair of tags: one as a rule, but some models write several, or a list."""
+    values = json_values(inside, _is_call)
+    for item in [item for value in values for item in (value if isinstance(value, list) else [value])] or [None]:
+        name = item.get("name") if isinstance(item, dict) else None
+        arguments = item.get("arguments") if isinstance(item, dict) else None
+        if isinstance(arguments, str):
+            arguments = next(iter(json_values(arguments, lambda value: isinstance(value, dict))), None)
+        if isinstance(name, str) and isinstance(arguments, dict):
+            yield Call(name, arguments, inside)
+        else:
+            yield Call(name if isinstance(name, str) else "", {}, inside, UNREADABLE)
+
+
+def _is_call(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(item, dict) and "name" in item for item in value)
+    return isinstance(value, dict) and "name" in value
+
+
+def with_tools(task: str, schemas: Sequence[Mapping[str, Any]]) -> str:
+    """The system turn: the task, the schemas, and how to call. A task that has `<tools>` itself stands as it is."""
+    if "<tools>" in task:
+        return task
+    lines = "\n".join(json.dumps(schema) for schema in schemas)
+    return (
+        f"{task}\n\n# Tools\n\nThese tools may be called; each line inside <tools></tools> is the "
+        f"schema of one:\n<tools>\n{lines}\n</tools>\n\nTo call one, write its name and arguments as a JSON object "
+        'inside <tool_call></tool_call>:\n<tool_call>\n{"name": "…", "arguments": {…}}\n</tool_call>'
+    )
+
+
+def function(name: str, description: str, arguments: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    """The schema of a tool, as OpenAI writes it."""
+    parameters = {"type": "object", "properties": arguments, "required": list(required)}
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}

@@ -1,0 +1,141 @@
+r"""The dialect of Pixel Reasoner: prose, calls of `crop_image_normalized`, and the answer in `\boxed{}`.
+
+Form and rules: TIGER-AI-Lab/Pixel-Reasoner@3f5cf786bf3e078e4512d514b57225a5547e976e,
+`curiosity_driven_rl/openrlhf/trainer/ppo_utils/experience_maker.py` (tool, turns, sizes of its evaluation), and
+`curiosity_driven_rl/openrlhf/datasets/prompts_dataset.py`@47dbea966753024d57ee5520c57c3b69114d2c92 (the guidelines
+that follow the question). Images are counted from 1. Its tool takes boxes that are not all below 1 for pixels; here
+they are refused where they leave the image.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+
+from cof_agent.dialects.json_calls import BOX, function, read_calls, with_tools
+from cof_agent.dialects.markup import Markup, plain, pointed
+from cof_agent.dialects.terms import Terms
+from cof_agent.dialects.turn import Call, Turn
+from cof_agent.dialects.user_turns import Block, image_in, user_turns, words
+from cof_agent.geometry import CoordinateSpace, RegionRule, SizeRule
+from cof_agent.profile import DECLINE, Profile, Prompts
+from cof_agent.tools import CROP
+
+TOOL = "crop_image_normalized"
+
+_MARKUP = Markup("tool_call")
+_TERMS = Terms(TOOL, "target_image", lambda number: f"target_image {number + 1}")
+_TEXT = re.compile(r"\\text\{(.*)\}", re.S)
+_SCHEMA = function(
+    TOOL,
+    "Look closer at a part of an image, where something is too small to be sure of.",
+    {
+        "bbox_2d": {**BOX, "description": "the part: left, top, right, bottom, in fractions of the image, 0.0 to 1.0"},
+        "target_image": {"type": "number", "description": "which image: 1 is the first, 2 the first part shown, …"},
+    },
+    ["bbox_2d", "target_image"],
+)
+
+
+class PixelReasonerDialect:
+    """See the module."""
+
+    binds_tools = False
+    call_end = "</tool_call>"
+
+    def parse(self, message: AIMessage) -> Turn:
+        turn = _MARKUP.read(message.text, _calls)
+        said = plain(message.text)
+        answer = boxed(said) or turn.answer
+        return Turn(turn.thought or said, turn.calls, answer, tuple(pointed(answer or "")))
+
+    def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
+        reminder = profile.prompts.reminder if tools else ""
+
+        def observed(message: ToolMessage, last: bool) -> list[Block]:
+            if region := image_in(message):
+                image, view = region
+                width, height = view.shown
+                return [words(f"\nImage {view.index + 1}, the part you asked for ({width}x{height}):"), image]
+            text = _TERMS.say(message.text)
+            return [words(f"\nExecution error:\n{text}\n" if message.status == "error" else text)]
+
+        system = with_tools(profile.prompts.task, [_SCHEMA]) if tools else profile.prompts.direct
+        return user_turns(
+            messages,
+            system,
+            asked=lambda blocks: [*blocks, words(f"\n\n{reminder}")] if reminder else blocks,
+            observed=observed,
+        )
+
+
+def boxed(text: str) -> str | None:
+    r"""What the last `\boxed{…}` holds, braces counted; None where there is none, or nothing in it."""
+    _, found, rest = text.rpartition("\\boxed{")
+    depth, end = 1, len(rest)
+    for position, letter in enumerate(rest):
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        if depth == 0:
+            end = position
+            break
+    inside = rest[:end].strip() if found else ""
+    wrapped = _TEXT.fullmatch(inside)
+    return (wrapped[1].strip() if wrapped else inside) or None
+
+
+def _calls(inside: str) -> Iterator[Call]:
+    for call in read_calls(inside):
+        if call.error or call.name != TOOL:
+            yield call
+            continue
+        args = {"bbox_2d": call.args["bbox_2d"]} if "bbox_2d" in call.args else {}
+        target = call.args.get("target_image", 1)
+        number = _whole(target)
+        if number is None:
+            error = f"target_image must be a whole number, 1 for the first image, not {str(target)[:40]!r}"
+            yield Call(CROP, {}, inside, error)
+        else:
+            yield Call(CROP, {**args, "view": number - 1}, inside)
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if abs(number) < 1e9 and number.is_integer() else None
+
+
+_LOOK = (
+    "You answer questions about an image. Reason step by step. When something that matters is too small to be sure "
+    "of, look closer with the tool before you go on; when the first look is enough, answer at once."
+)
+_END = (
+    "Write the final answer inside \\boxed{}. "
+    f"If the image cannot tell, write \\boxed{{{DECLINE}: the reason}}."
+)  # fmt: skip
+
+DIALECT = PixelReasonerDialect()
+PROFILE = Profile(
+    dialect="pixel-reasoner",
+    tools=("image_crop_tool",),
+    coordinates=CoordinateSpace.UNIT,
+    overview=SizeRule(28, 256 * 28**2, 8000 * 28**2),
+    regions=SizeRule(28, 256 * 28**2, 5120 * 28**2),
+    crop=RegionRule(margin=1.0, scale=1.0, clip=True, padding=0.1),
+    stop_after_call=True,
+    prompts=Prompts(
+        task=f"{_LOOK} {_END}",
+        direct=f"You answer questions about an image. Reason step by step. {_END}",
+        reminder="Reason step by step, look closer with the tool where that helps, and end with \\boxed{}.",
+        format_error=(
+            "That turn had neither a tool call nor an answer. Write the final answer inside \\boxed{}, or a tool call "
+            "if there are tools."
+        ),
+        misfit="That answer does not fit the JSON schema. Give it once more, inside \\boxed{}. What is wrong:",
+        closing="No more parts can be shown. Give your best final answer now, inside \\boxed{}, without a tool call.",
+    ),
+)

@@ -1,0 +1,90 @@
+"""The dialect of Qwen3-VL with its published zoom tool: coordinates in thousandths, images counted from 0.
+
+Tool and rules: QwenLM/Qwen-Agent@d04611b01cb113148462fdc7c3a0d048558b9c50,
+`qwen_agent/tools/image_zoom_in_qwen3vl.py`; form of calls and responses:
+`qwen_agent/llm/fncall_prompts/nous_fncall_prompt.py`@06a190465090cc15f73d539529e314a9cc1d99da; use:
+QwenLM/Qwen3-VL@c253c773743e8fc9301e6896f06bb5d97363fd5e, `cookbooks/think_with_images.ipynb`; sizes: `README.md`@
+0f2afbe48b55892f30a1f1bff20139fe5a3cc598 there. Text without tags is the answer too; templates of Thinking checkpoints
+open `<think>` themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+
+from cof_agent.dialects.json_calls import BOX, function, read_calls, with_tools
+from cof_agent.dialects.markup import Markup, opened, plain, pointed
+from cof_agent.dialects.terms import Terms
+from cof_agent.dialects.turn import Call, Turn
+from cof_agent.dialects.user_turns import Block, image_in, user_turns, words
+from cof_agent.geometry import CoordinateSpace, RegionRule, SizeRule
+from cof_agent.profile import Profile, Prompts
+from cof_agent.tools import ZOOM
+
+_MARKUP = Markup("tool_call")
+_TERMS = Terms(ZOOM, "img_idx", lambda number: f"img_idx {number}")
+_ARGUMENTS = {"bbox_2d": "bbox_2d", "label": "label", "img_idx": "view", "view": "view"}
+_TOOL = function(
+    ZOOM,
+    "Cut a region out of an image and look at it on its own.",
+    {
+        "bbox_2d": {
+            **BOX,
+            "description": "the region: left, top, right, bottom, in thousandths of the image's width and height",
+        },
+        "label": {"type": "string", "description": "what you expect to see there"},
+        "img_idx": {"type": "number", "description": "which image: 0 is the first, 1 the first region shown, …"},
+    },
+    ["bbox_2d", "label", "img_idx"],
+)
+
+
+class Qwen3Dialect:
+    """See the module."""
+
+    binds_tools = False
+    call_end = "</tool_call>"
+
+    def parse(self, message: AIMessage) -> Turn:
+        text = opened(message.text)
+        turn = _MARKUP.read(text, _calls)
+        if turn.calls or turn.answer:
+            return turn
+        answer = plain(text)
+        return replace(turn, answer=answer or None, pointed=tuple(pointed(answer)))
+
+    def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
+        reminder = f"\n{profile.prompts.reminder}" if profile.prompts.reminder else ""
+
+        def observed(message: ToolMessage, last: bool) -> list[Block]:
+            end = "\n</tool_response>" + reminder * last
+            if region := image_in(message):
+                return [words("<tool_response>\n"), region[0], words(end)]
+            return [words(f"<tool_response>\n{_TERMS.say(message.text)}{end}")]
+
+        system = with_tools(profile.prompts.task, [_TOOL]) if tools else profile.prompts.direct
+        return user_turns(messages, system, observed=observed)
+
+
+def _calls(inside: str) -> Iterator[Call]:
+    for call in read_calls(inside):
+        if call.name == ZOOM:
+            call = replace(call, args={_ARGUMENTS[key]: call.args[key] for key in call.args if key in _ARGUMENTS})
+        yield call
+
+
+_SIZES = SizeRule(32, 256 * 32**2, 1280 * 32**2)
+
+DIALECT = Qwen3Dialect()
+PROFILE = Profile(
+    dialect="qwen3",
+    coordinates=CoordinateSpace.THOUSANDTHS,
+    overview=_SIZES,
+    regions=_SIZES,
+    zoom=RegionRule(margin=1.0, scale=1.0, clip=True, min_side=32),
+    any_view=True,
+    prompts=Prompts(reminder=""),
+)
