@@ -1,75 +1,170 @@
-"""One policy call that ends in time."""
+"""One policy call that ends in time, asked again where the failure may pass."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
+from langchain_core.runnables.config import merge_configs
+from langgraph.errors import GraphBubbleUp
 
-from cof_agent.deadline import OutOfTimeError, deadline
+from cof_agent.deadline import OutOfTimeError, deadline, seconds_left
 from cof_agent.errors import PolicyError
+from cof_agent.redaction import hide, secrets_of
+from cof_agent.retries import Retry, check_ended, is_endpoint, read_trouble
 
 __all__ = ["Model", "OutOfTimeError", "acall", "call"]
 
 Model: TypeAlias = Runnable[LanguageModelInput, AIMessage]
 """A chat model, bare or with tools bound to it."""
 
+log = logging.getLogger(__name__)
 
-def call(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig, seconds: float) -> AIMessage:
-    """What `model` replies to `prompt`. Raises OutOfTimeError after `seconds`.
 
-    Python cannot stop a thread: the abandoned call may go on in a daemon thread of its own.
+def call(
+    model: Model,
+    prompt: Sequence[BaseMessage],
+    config: RunnableConfig,
+    seconds: float,
+    retry: Retry | None = None,
+) -> AIMessage:
+    """What `model` replies to `prompt`, within `seconds`, pauses between attempts included.
+
+    Raises OutOfTimeError after `seconds` and PolicyError, in the server's words and without secrets, when an endpoint
+    refused the call or went on failing. What else the model raises comes through.
+
+    Python cannot stop a thread: an abandoned call may go on in a daemon thread of its own, until its next token.
     """
-    if seconds <= 0:
-        raise _out_of_time(seconds)
-    with deadline(seconds):
-        reply = _in_thread(model, prompt, config)
-    if not wait([reply], timeout=min(seconds, threading.TIMEOUT_MAX)).done:
-        raise _out_of_time(seconds)
-    return _checked(reply.result())
+    attempts = _Attempts(model, seconds, retry or Retry())
+    while True:
+        left = attempts.left()
+        try:
+            with deadline(left):
+                reply = _in_thread(model, prompt, config)
+            if wait([reply], timeout=min(left, threading.TIMEOUT_MAX)).done:
+                return attempts.checked(reply.result())
+            raise attempts.out_of_time()
+        except Exception as error:  # a policy is foreign code
+            verdict = attempts.failed(error)
+        if isinstance(verdict, Exception):
+            raise verdict  # out here, or the traceback would show the client's error, which may hold the key
+        time.sleep(verdict)
 
 
-async def acall(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig, seconds: float) -> AIMessage:
+async def acall(
+    model: Model,
+    prompt: Sequence[BaseMessage],
+    config: RunnableConfig,
+    seconds: float,
+    retry: Retry | None = None,
+) -> AIMessage:
     """:func:`call` for asyncio; a call that runs out of time is cancelled."""
-    if seconds <= 0:
-        raise _out_of_time(seconds)
+    attempts = _Attempts(model, seconds, retry or Retry())
     try:
-        async with asyncio.timeout(seconds) as limit:
-            with deadline(seconds):
-                if _is_async(model):
-                    return _checked(await model.ainvoke(list(prompt), config))
-                # LangChain would use asyncio's own threads, and the process could not end before an abandoned call.
-                return _checked(await asyncio.wrap_future(_in_thread(model, prompt, config)))
-    except TimeoutError as error:
+        async with asyncio.timeout(attempts.left()) as limit:
+            while True:
+                try:
+                    with deadline(attempts.left()):
+                        return attempts.checked(await _reply(model, prompt, config))
+                except Exception as error:  # as above
+                    verdict = attempts.failed(error)
+                if isinstance(verdict, Exception):
+                    raise verdict
+                await asyncio.sleep(verdict)
+    except TimeoutError:
         if not limit.expired():
             raise  # the policy's own
-        raise _out_of_time(seconds) from error
+    raise attempts.out_of_time()
 
 
-def _out_of_time(seconds: float) -> OutOfTimeError:
-    return OutOfTimeError(f"the policy did not reply within the {max(seconds, 0.0):.1f} seconds that were left")
+class _Attempts:
+    """The attempts at one reply."""
+
+    def __init__(self, model: Model, seconds: float, retry: Retry) -> None:
+        self._model: object = model.bound if isinstance(model, RunnableBinding) else model
+        self._seconds, self._ends, self._retry = seconds, time.monotonic() + seconds, retry
+        self._failures, self._last = 0, ""
+
+    def left(self) -> float:
+        """The seconds that are left. Raises OutOfTimeError when there are none."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise self.out_of_time()
+        return left
+
+    def out_of_time(self) -> OutOfTimeError:
+        message = f"the policy did not reply within the {max(self._seconds, 0.0):.1f} seconds that were left"
+        return OutOfTimeError(f"{message} (what failed before: {self._last})" if self._last else message)
+
+    def checked(self, message: BaseMessage) -> AIMessage:
+        if not isinstance(message, AIMessage):
+            raise PolicyError(f"the policy replied with a {type(message).__name__}, not an AIMessage")
+        check_ended(message, type(self._model))
+        return message
+
+    def failed(self, error: Exception) -> float | Exception:
+        """Seconds to wait before the next attempt, or what to raise."""
+        if isinstance(error, GraphBubbleUp | OutOfTimeError):
+            return error
+        secrets = secrets_of(self._model)
+        trouble = read_trouble(error, endpoint=is_endpoint(type(self._model)), secrets=secrets)
+        if trouble is None:
+            text = f"{type(error).__name__}: {error}"
+            hidden = hide(text, secrets)
+            return error if hidden == text else PolicyError(hidden)
+        self._failures, self._last = self._failures + 1, trouble.words
+        verdict = self._retry.after(trouble, self._failures, self._ends - time.monotonic())
+        if not isinstance(verdict, Exception):
+            log.warning(
+                "attempt %d of %d failed, the next in %.1f seconds: %s",
+                self._failures, self._retry.retries + 1, verdict, trouble.words,
+            )  # fmt: skip
+        return verdict
+
+
+class _Stop(BaseCallbackHandler):
+    """Ends a streamed reply that nobody waits for any more: it would hold a thread, and cost money."""
+
+    raise_error = True
+    run_inline = True
+
+    def on_llm_new_token(self, token: object, **kwargs: Any) -> None:
+        left = seconds_left()
+        if left is not None and left <= 0:
+            raise OutOfTimeError("nobody waits for this reply any more")
 
 
 def _in_thread(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig) -> Future[BaseMessage]:
     reply: Future[BaseMessage] = Future()
     reply.set_running_or_notify_cancel()
     context = contextvars.copy_context()
+    stopping = merge_configs(config, {"callbacks": [_Stop()]})
 
     def work() -> None:
         try:
-            reply.set_result(context.run(model.invoke, list(prompt), config))
+            reply.set_result(context.run(model.invoke, list(prompt), stopping))
         except BaseException as error:  # whatever it is belongs to the caller's thread
             reply.set_exception(error)
 
     threading.Thread(target=work, name="cof-policy-call", daemon=True).start()
     return reply
+
+
+async def _reply(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig) -> BaseMessage:
+    if _is_async(model):
+        return await model.ainvoke(list(prompt), config)
+    # LangChain would use asyncio's own threads, and the process could not end before an abandoned call.
+    return await asyncio.wrap_future(_in_thread(model, prompt, config))
 
 
 def _is_async(model: Model) -> bool:
@@ -78,9 +173,3 @@ def _is_async(model: Model) -> bool:
     if not issubclass(own, BaseChatModel):
         return True
     return own._agenerate is not BaseChatModel._agenerate or own._astream is not BaseChatModel._astream
-
-
-def _checked(message: BaseMessage) -> AIMessage:
-    if not isinstance(message, AIMessage):
-        raise PolicyError(f"the policy replied with a {type(message).__name__}, not an AIMessage")
-    return message

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from cof_agent.dialects import load_profile
 from cof_agent.doctor import install, missing
 from cof_agent.errors import CofError, ConfigError
 from cof_agent.policies import KINDS
@@ -44,8 +45,8 @@ class Check:
 def check_policy(spec: str, base_url: str | None = None, key: str | None = None) -> list[Check]:
     """What `load_policy(spec, base_url=…)` and its first question would need, without loading any weights.
 
-    Asks the server at `base_url` for its models, with `key`; nothing else leaves the machine. Raises ConfigError for a spec of
-    no known form.
+    Asks the server at `base_url` for its models, with `key`; nothing else leaves the machine. Raises ConfigError for a
+    spec of no known form.
     """
     kind, _, rest = spec.partition(":")
     if spec == "reader":
@@ -102,7 +103,7 @@ def _checkpoint(rest: str) -> Iterator[Check]:
         yield Check(False, f"{directory / 'config.json'} ({error})", "download the checkpoint again")
         return
     if (directory / "focus.json").is_file():
-        yield _spoken_to(Profile.load(directory / "focus.json"), "its focus.json")
+        yield _spoken_to(load_profile(directory / "focus.json"), "its focus.json")
     else:
         yield _spoken_to(known_profile(name, model_type), f"its name or its type {model_type}")
 

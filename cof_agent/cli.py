@@ -178,6 +178,15 @@ def doctor(
     raise typer.Exit(0 if all(check.ok for check in checks) else EXIT_CODES["failed"])
 
 
+@app.command()
+def profile(dialect: Annotated[str, typer.Argument(help="A dialect; `doctor` lists them.")]) -> None:
+    """Print the default profile of a dialect as JSON: change it and pass it as --profile."""
+    with _failures("nothing was changed"):
+        from cof_agent.dialects import default_profile
+
+        typer.echo(default_profile(dialect).model_dump_json(indent=2))
+
+
 @contextlib.contextmanager
 def _failures(when_interrupted: str) -> Iterator[None]:
     """Turn what goes wrong inside into one line on standard error and an exit code."""
@@ -194,13 +203,13 @@ def _failures(when_interrupted: str) -> Iterator[None]:
 def _policy(
     spec: str, profile: Path | None, dialect: str | None, base_url: str | None, options: list[str] | None
 ) -> Policy:
+    from cof_agent.dialects import load_profile
     from cof_agent.policies import load_policy
-    from cof_agent.profile import Profile
 
     given = dict(map(_name_and_value, options or []))
     if base_url is not None:
         given["base_url"] = base_url
-    return load_policy(spec, profile=Profile.load(profile) if profile else None, dialect=dialect, **given)
+    return load_policy(spec, profile=load_profile(profile) if profile else None, dialect=dialect, **given)
 
 
 def _name_and_value(option: str) -> tuple[str, Any]:

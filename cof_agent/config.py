@@ -25,6 +25,8 @@ class FocusConfig(BaseModel):
     """Visual tokens kept in one conversation: beyond it the oldest regions become a line of text in the prompt."""
     max_refused: int = Field(default=3, ge=1)
     """Refused calls in a row."""
+    max_retries: int = Field(default=4, ge=0)
+    """Times a policy call is repeated when its endpoint fails in a way that may pass, within `max_seconds`."""
     max_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     """Wall-clock seconds, whether spent in the policy or in the tools."""
     closing_share: float = Field(default=0.2, ge=0, lt=1)

@@ -32,6 +32,7 @@ from cof_agent.ending import conclude, final_answer
 from cof_agent.errors import CofError, ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
 from cof_agent.policies import Policy
+from cof_agent.retries import Retry
 from cof_agent.state import FocusState, RunInfo, Status, StopReason, Usage, no_usage, spent
 from cof_agent.store import ImageStore
 from cof_agent.tools import NotShownError, Sight, image_tools, refusal, run_call
@@ -88,8 +89,8 @@ class Nodes:
             _announce(overview, None)
         usage["seconds"] = time.monotonic() - began
         progress = _changed(
-            state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None, message=None,
-            evidence=[],
+            state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None,
+            message=None, evidence=[],
         )  # fmt: skip
         messages = [*reset, *left, as_question(blocks, overview)]
         return progress | {
@@ -101,7 +102,7 @@ class Nodes:
         """Ask the policy for its next turn."""
         began, (closing, prompt, seconds) = time.monotonic(), self._prompt(state)
         try:
-            reply = call(self._model(), prompt, config, seconds)
+            reply = call(self._model(), prompt, config, seconds, self._retry())
         except Exception as error:  # a policy is foreign code: its failure is recorded, in this one place
             return self._failed(state, closing, error, time.monotonic() - began)
         return self._replied(state, closing, reply, answer_model(config), time.monotonic() - began)
@@ -110,7 +111,7 @@ class Nodes:
         """:meth:`reason` for asyncio."""
         began, (closing, prompt, seconds) = time.monotonic(), self._prompt(state)
         try:
-            reply = await acall(self._model(), prompt, config, seconds)
+            reply = await acall(self._model(), prompt, config, seconds, self._retry())
         except Exception as error:  # as above
             return self._failed(state, closing, error, time.monotonic() - began)
         return self._replied(state, closing, reply, answer_model(config), time.monotonic() - began)
@@ -158,6 +159,9 @@ class Nodes:
     def _offers_tools(self) -> bool:
         """Also in the closing turn, where a call is ignored: what the policy saw before must stay as it was."""
         return self._limits().max_zooms > 0 and bool(self.profile.tools)
+
+    def _retry(self) -> Retry:
+        return Retry(self._limits().max_retries)
 
     def _limits(self) -> FocusConfig:
         context: object = get_runtime(FocusConfig).context  # as a subgraph it may be the parent's, of another kind

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cof_agent.errors import ConfigError
 from cof_agent.geometry import CoordinateSpace, RegionRule, SizeRule
 from cof_agent.images import ViewEncoding
 from cof_agent.validation import validated
@@ -42,7 +40,7 @@ class Prompts(BaseModel):
         "Think inside <think></think>, then either look closer with a tool or give the final answer inside "
         "<answer></answer>."
     )
-    """Follows each region."""
+    """Follows each region or, as the dialect has it, the question; may be empty."""
     format_error: str = (
         "That turn had neither a tool call nor an answer. Think inside <think></think>, then write the final answer "
         "inside <answer></answer>, or a tool call if there are tools."
@@ -96,16 +94,8 @@ class Profile(BaseModel):
 
     @classmethod
     def parse(cls, value: object, where: str) -> Profile:
-        """A profile from its JSON value. Raises ConfigError that names `where` it stood and the field."""
-        return validated(cls, value, where)
+        """A profile from the JSON value of all that differs from the dialect `cof`; see `dialects.parse_profile`.
 
-    @classmethod
-    def load(cls, path: str | Path) -> Profile:
-        """Read a profile from a JSON file. Raises ConfigError that names the file and the field."""
-        try:
-            value = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"profile {path} cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise ConfigError(f"profile {path} is not JSON: {error}") from error
-        return cls.parse(value, f"profile {path}")
+        Raises ConfigError that names `where` it stood and the field.
+        """
+        return validated(cls, value, where)

@@ -20,7 +20,7 @@ LAYERS = (
     },
     {"profile", "views", "tools"},
     {
-        "config", "deadline", "retries", "versions", "state", "transcript", "conversation", "calling", "ending", "typed",
+        "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling", "ending", "typed",
         "dialects", "policies",
         "nodes", "graph",
     },

@@ -39,12 +39,13 @@ class CofDialect:
             images = [block for block in blocks if block["type"] == "image"]
             if images and CROP not in profile.tools and not profile.any_view:
                 blocks = images  # the numbers of views matter only to a tool that takes one
-            return [*blocks, words(profile.prompts.reminder)] if last else blocks
+            after = "\n" if blocks[-1]["type"] == "text" else ""
+            return [*blocks, words(after + profile.prompts.reminder)] if last else blocks
 
         system = profile.prompts.direct
         if tools:
             system = with_tools(profile.prompts.task, [convert_to_openai_tool(tool) for tool in image_tools(profile)])
-        return user_turns(messages, system, observed=observed, between="")
+        return user_turns(messages, system, observed=observed)
 
 
 DIALECT = CofDialect()

@@ -19,12 +19,11 @@ def user_turns(
     *,
     observed: Callable[[ToolMessage, bool], list[Block]],
     asked: Callable[[list[Block]], list[Block]] = lambda blocks: blocks,
-    between: str = "\n",
 ) -> list[BaseMessage]:
     """`messages` with the policy's text verbatim and everything between two of its turns in one user turn.
 
     `observed` writes an observation, told whether it is the last of a turn's; `asked` writes a question. Chat templates
-    put text blocks side by side: `between` begins a text that follows another message's text.
+    put text blocks side by side, so a line break comes before a text that follows another message's text.
     """
     rendered: list[BaseMessage] = [SystemMessage(system)] if system is not None else []
     for position, message in enumerate(messages):
@@ -39,7 +38,7 @@ def user_turns(
         if rendered and isinstance(rendered[-1], HumanMessage):
             earlier = blocks_of(rendered.pop())
             if earlier[-1]["type"] == blocks[0]["type"] == "text":
-                blocks = [words(between + blocks[0]["text"]), *blocks[1:]]
+                blocks = [words("\n" + blocks[0]["text"]), *blocks[1:]]
             blocks = [*earlier, *blocks]
         rendered.append(HumanMessage(blocks))
     return rendered

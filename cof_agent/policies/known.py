@@ -12,8 +12,8 @@ _NAMES = (
     (r"deep-?eyes", "deepeyes"),
     (r"pixel-?reasoner", "pixel-reasoner"),
     (r"\bcof\b|chain-of-focus", "cof"),
-    (r"qwen-?3(\.\d+)?-?vl", "qwen3"),
-    (r"qwen-?2(\.5)?-?vl", "cof"),
+    (r"qwen-?3([.-]\d)?-?vl", "qwen3"),
+    (r"qwen-?2([.-]5)?-?vl", "cof"),
 )
 """What a name holds, and the dialect of such policies. Base models come after those fine-tuned from them."""
 

@@ -14,6 +14,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from pydantic import ConfigDict
 
+from cof_agent.dialects import parse_profile
 from cof_agent.errors import ConfigError, PolicyError
 from cof_agent.profile import Profile
 
@@ -72,4 +73,4 @@ def load_script(path: str | Path) -> tuple[ScriptedModel, Profile]:
     unknown = sorted(value.keys() - {"turns", "profile"}) if isinstance(value, dict) else []
     if unknown:
         raise ConfigError(f"script {path} has unknown keys: {', '.join(unknown)}; it takes `turns` and `profile`")
-    return ScriptedModel(turns=turns), Profile.parse(profile, f"the profile in script {path}")
+    return ScriptedModel(turns=turns), parse_profile(profile, f"the profile in script {path}")

@@ -12,8 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.messages.tool import tool_call
 
 from cof_agent import ConfigError, FocusConfig, Status, StopReason
-from cof_agent.dialects import DIALECTS, default_profile, get_dialect
-from cof_agent.profile import Profile
+from cof_agent.dialects import DIALECTS, default_profile, get_dialect, parse_profile
 from cof_agent.tools import CROP, ZOOM
 from tests.dialects.dialogue import PHOTO, QUESTION, Dialogue, converse, plain, shape
 
@@ -77,7 +76,7 @@ def looked(name: str) -> Dialogue:
 def test_its_profile_names_it_and_survives_json(name: str) -> None:
     profile = default_profile(name)
     assert profile.dialect == name
-    assert Profile.parse(json.loads(json.dumps(profile.model_dump(mode="json"))), "a test") == profile
+    assert parse_profile(json.loads(json.dumps(profile.model_dump(mode="json"))), "a test") == profile
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

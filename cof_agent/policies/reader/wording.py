@@ -13,7 +13,7 @@ from cof_agent.policies.reader.values import resemblance
 from cof_agent.policies.reader.words import coverage
 from cof_agent.profile import DECLINE
 
-REMEDY = "A vision-language policy can look at the picture itself: in Python, ChainOfFocus(policy=CHAT_MODEL)."
+REMEDY = "A vision-language policy can look at the picture itself: --policy hf:CHECKPOINT or --policy openai:MODEL."
 
 
 def zooming(zoom: Zoom, texts: Sequence[Text]) -> str:

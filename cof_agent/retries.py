@@ -1,0 +1,253 @@
+"""Which failures of an endpoint pass, and when to ask it again.
+
+Reads the errors of any client by what they have in common: an HTTP status, headers, LangChain's own kinds, the names
+of their classes. No client is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import ssl
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from cof_agent.errors import CofError, PolicyError
+from cof_agent.redaction import hide
+
+MAX_WORDS = 500
+"""Characters of a server's words that are kept: some answer with a page of HTML."""
+
+_READ_AHEAD = 20_000
+
+_PASSING = {408, 409, 429}
+"""With 5xx: what the clients of OpenAI and Anthropic repeat. 409 is a lock that was not free."""
+
+_PASSING_KINDS = {
+    *("TimeoutException", "NetworkError", "RemoteProtocolError"),  # httpx, httpx2, httpcore
+    *("APIConnectionError", "APITimeoutError"),  # openai, anthropic and the many clients made like theirs
+    *("ClientConnectionError", "ClientPayloadError", "ServerTimeoutError"),  # aiohttp
+    *("ReadTimeout", "ConnectTimeout", "ChunkedEncodingError"),  # requests
+    *("ReadTimeoutError", "ConnectTimeoutError", "ProtocolError", "EndpointConnectionError"),  # urllib3, botocore
+}
+
+_STREAM_ERRORS = {"APIError", "ResponseError"}
+"""What the clients of OpenAI and Ollama raise, without a status, for an error that comes inside a stream."""
+
+_NOTHING = ("No generations found in stream", "No data received from", "Event loop is closed")
+"""How LangChain and its Ollama model begin a ValueError about a stream that held nothing, and what comes of an open
+connection that a client kept from an earlier asyncio loop."""
+
+_FAULTS_OF_THE_CALL = {"invalid_request_error", "authentication_error", "permission_error", "not_found_error"}
+
+_NO_MONEY = {"insufficient_quota", "billing_not_active", "billing_hard_limit_reached"}
+"""Comes as 429, and does not pass by waiting."""
+
+_BROKEN_ENDS = {"error", "abort"}
+"""Finish reasons with which routers and vLLM end a stream that failed on their side."""
+
+_ENDS = ("finish_reason", "status", "done_reason", "stop_reason")
+
+_HINTS = {
+    401: "check the API key",
+    403: "check the API key and what it is allowed",
+    404: "check the model's name and the base_url, which for most servers ends in /v1",
+}
+
+
+class BrokenReplyError(PolicyError):
+    """A reply that broke off before its end. Passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """How an endpoint failed."""
+
+    words: str
+    """Status and the server's own words, without secrets."""
+    passes: bool
+    """Whether asking again may help."""
+    status: int | None = None
+    wait: float | None = None
+    """Seconds after which the server wants to be asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and when to ask again: exponential backoff with full jitter."""
+
+    retries: int = 4
+    base: float = 0.5
+    """Upper bound of the first pause, in seconds; it doubles each time. The vendors' own clients start with it too."""
+    cap: float = 8.0
+    """Upper bound of any pause, in seconds: theirs as well."""
+
+    def after(self, trouble: Trouble, attempts: int, left: float) -> float | PolicyError:
+        """Seconds to wait after so many failed `attempts`, at most the seconds that are `left`; or why not to."""
+        if not trouble.passes:
+            hint = _HINTS.get(trouble.status or 0)
+            return PolicyError(f"the endpoint refused the call: {trouble.words}" + (f" ({hint})" if hint else ""))
+        if attempts > self.retries:
+            times = "1 attempt" if attempts == 1 else f"{attempts} attempts, the last time"
+            return PolicyError(f"the endpoint failed in {times}: {trouble.words}")
+        if trouble.wait is None:
+            # Full jitter: callers that failed together must not come back together.
+            return min(random.uniform(0, min(self.cap, self.base * 2.0 ** min(attempts - 1, 32))), left)
+        if trouble.wait >= left:
+            return PolicyError(
+                f"the endpoint asks to wait {trouble.wait:.1f} seconds and {left:.1f} are left: {trouble.words}"
+            )
+        return min(trouble.wait + random.uniform(0, self.base), left)
+
+
+def read_trouble(error: BaseException, *, endpoint: bool, secrets: Collection[str] = ()) -> Trouble | None:
+    """What `error` says of an endpoint; None where it is no endpoint's failure.
+
+    `endpoint`: the model is of a provider's package, so that replies it cannot read are the server's fault.
+    """
+    if isinstance(error, CofError) and not isinstance(error, BrokenReplyError):
+        return None
+    chain = list(_chain(error))
+    status = next(filter(None, map(_status, chain)), None)
+    passes = _passes(chain, status, endpoint)
+    if status is None and not passes and not (_is_kind(error, _STREAM_ERRORS) or _is_connection(chain)):
+        return None
+    words = hide(_words(chain)[:_READ_AHEAD], secrets)
+    words = words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
+    wait = _retry_after(_headers(chain), time.time()) if passes else None
+    return Trouble(f"HTTP {status}: {words}" if status else words, passes, status, wait)
+
+
+def check_ended(reply: AIMessage, model: type) -> None:
+    """Raise BrokenReplyError for a reply of an OpenAI-compatible or Ollama server that just stops.
+
+    A stream whose end is missing looks like a reply to LangChain; other providers' clients find out themselves.
+    """
+    if not _packages(model) & {"langchain_openai", "langchain_ollama"}:
+        return
+    reasons = [reply.response_metadata[name] for name in _ENDS if name in reply.response_metadata]
+    if not reasons:
+        raise BrokenReplyError(
+            "the stream ended without a finish reason (a server that never sends one needs streaming=False)"
+        )
+    if reasons[0] in _BROKEN_ENDS:
+        raise BrokenReplyError(f"the reply ended with the finish reason {reasons[0]!r}")
+
+
+def is_endpoint(model: type) -> bool:
+    """Whether a model's class comes from the package of a provider."""
+    return any(package.startswith("langchain_") for package in _packages(model) - {"langchain_core"})
+
+
+def _packages(model: type) -> set[str]:
+    return {base.__module__.partition(".")[0] for base in model.__mro__}
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and its causes, at most eight."""
+    current: BaseException | None = error
+    for _ in range(8):
+        if current is None:
+            return
+        yield current
+        current = current.__cause__
+
+
+def _passes(chain: list[BaseException], status: int | None, endpoint: bool) -> bool:
+    if any(_code(error) & _NO_MONEY or isinstance(error, ssl.SSLCertVerificationError) for error in chain):
+        return False
+    if status is not None:
+        told = _headers(chain).get("x-should-retry")  # OpenAI's and Anthropic's servers know best
+        return told == "true" or (told != "false" and (status in _PASSING or status >= 500))
+    error = chain[0]
+    known: object = getattr(error, "is_retryable", None)  # LangChain's own kinds of errors
+    if isinstance(known, bool):
+        return known
+    if _is_kind(error, _STREAM_ERRORS):
+        return not _code(error) & _FAULTS_OF_THE_CALL
+    if isinstance(error, BrokenReplyError) or _is_connection(chain):
+        return True
+    unread = isinstance(error, json.JSONDecodeError | IndexError) or str(error).startswith(_NOTHING)
+    return endpoint and (unread or isinstance(error, TimeoutError))
+
+
+def _is_connection(chain: list[BaseException]) -> bool:
+    return any(isinstance(error, ConnectionError) or _is_kind(error, _PASSING_KINDS) for error in chain)
+
+
+def _is_kind(error: BaseException, names: Collection[str]) -> bool:
+    return any(base.__name__ in names for base in type(error).__mro__)
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of an error, wherever its client keeps it."""
+    response = getattr(error, "response", None)
+    if isinstance(response, Mapping):  # botocore
+        found = [response.get("ResponseMetadata", {}).get("HTTPStatusCode")]
+    else:
+        found = [getattr(response, name, None) for name in ("status_code", "status")]
+    found += [getattr(error, name, None) for name in ("status_code", "http_status", "status", "code")]
+    body = getattr(error, "body", None)
+    found.append(body.get("code") if isinstance(body, Mapping) else None)  # vLLM, inside a stream
+    return next((int(value) for value in found if isinstance(value, int) and 400 <= value < 600), None)
+
+
+def _code(error: BaseException) -> set[str]:
+    """The words by which a vendor names the error."""
+    body = getattr(error, "body", None)
+    inside = body.get("error", body) if isinstance(body, Mapping) else None
+    named = inside if isinstance(inside, Mapping) else {}
+    found = (getattr(error, "code", None), getattr(error, "type", None), named.get("code"), named.get("type"))
+    return {value for value in found if isinstance(value, str)}
+
+
+def _headers(chain: list[BaseException]) -> dict[str, str]:
+    for error in chain:
+        headers: Any = getattr(getattr(error, "response", None), "headers", None)
+        if hasattr(headers, "items"):
+            return {str(name).lower(): str(value) for name, value in headers.items()}
+    return {}
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds until a server wants to be asked again: `Retry-After` has seconds or a date. `now`: Unix time."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) / unit
+        except (KeyError, ValueError):
+            continue
+        return seconds if 0 <= seconds < float("inf") else None
+    try:
+        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - now)
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def _words(chain: list[BaseException]) -> str:
+    """What the server said; without it what the client says, and why."""
+    for error in chain:
+        body = getattr(error, "body", None)
+        said = _said(body) or _said(getattr(error, "error", None))
+        if said:
+            return said
+    texts = [str(error).strip() or type(error).__name__ for error in chain]
+    first, last = texts[0], texts[-1]
+    if isinstance(chain[0], json.JSONDecodeError | IndexError | TimeoutError) or not str(chain[0]).strip():
+        first = f"the reply could not be read ({type(chain[0]).__name__}: {first})"
+    return first if last in first else f"{first.rstrip('.')}: {last}"
+
+
+def _said(body: object) -> str | None:
+    """The message in the body of an error, in any of the usual forms."""
+    for _ in range(3):
+        if not isinstance(body, Mapping):
+            break
+        body = next((body[name] for name in ("message", "error", "detail", "msg") if body.get(name)), None)
+    if isinstance(body, list | Mapping):
+        body = json.dumps(body, default=str)
+    return body.strip() or None if isinstance(body, str) else None
