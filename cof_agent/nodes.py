@@ -28,6 +28,7 @@ from cof_agent.calling import Model, OutOfTimeError, acall, call
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import forget_regions, resolve_images
 from cof_agent.dialects import get_dialect
+from cof_agent.dialects.json_calls import as_written
 from cof_agent.ending import conclude, final_answer
 from cof_agent.errors import CofError, ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
@@ -234,6 +235,7 @@ class Nodes:
         wanted: type[BaseModel] | None,
         seconds: float,
     ) -> dict[str, Any]:
+        reply = reply if self.dialect.binds_tools else as_written(reply)
         turn = self.dialect.parse(reply)
         if closing:
             turn = replace(turn, calls=())

@@ -146,7 +146,7 @@ def test_the_zoom_limit_brings_the_closing_turn() -> None:
     assert ended(result) == (Status.ANSWERED, StopReason.ZOOM_LIMIT, "It is 42."), "plain text counts when closing"
     assert (result.usage.zooms, result.usage.refused) == (2, 0)
     assert observations(result)[-1] == "That call was refused: no more regions can be shown."
-    assert texts(prompts[-1])[-1] == PROMPTS.closing
+    assert texts(prompts[-1])[-1].strip() == PROMPTS.closing
     assert result.evidence[0].source == "last_view"
 
 
@@ -207,7 +207,7 @@ def test_three_refused_calls_in_a_row_bring_the_closing_turn() -> None:
         result = ChainOfFocus(policy).ask(photo(), "What is it?")
         assert ended(result) == (Status.ANSWERED, StopReason.REFUSED_LIMIT, "42")
         assert result.usage.refused == 3
-        assert texts(prompts[-1])[-1] == PROMPTS.closing
+        assert texts(prompts[-1])[-1].strip() == PROMPTS.closing
 
 
 def test_a_good_call_starts_the_count_of_refused_ones_anew() -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from langchain_core.messages import AIMessage
+
 from cof_agent.dialects.lenient_json import json_values
 from cof_agent.dialects.turn import Call
 
@@ -27,6 +29,22 @@ def read_calls(inside: str) -> Iterator[Call]:
             yield Call(name, arguments, inside)
         else:
             yield Call(name if isinstance(name, str) else "", {}, inside, UNREADABLE)
+
+
+def as_written(message: AIMessage) -> AIMessage:
+    """A turn of a dialect in text from which the server took thoughts and calls, with both in its text again.
+
+    Servers with a parser for tool calls or reasoning do so without being asked.
+    """
+    text = message.text
+    thought = message.additional_kwargs.get("reasoning_content")
+    if isinstance(thought, str) and thought.strip() and "<think>" not in text:
+        text = f"<think>{thought.strip()}</think>{text}"
+    if "<tool_call>" not in text:
+        taken = [json.dumps({"name": call["name"], "arguments": call["args"]}) for call in message.tool_calls]
+        taken += [call["args"] or "" for call in message.invalid_tool_calls]
+        text += "".join(f"<tool_call>{call}</tool_call>" for call in taken)
+    return message if text == message.text else message.model_copy(update={"content": text})
 
 
 def _is_call(value: Any) -> bool:

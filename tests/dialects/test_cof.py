@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langgraph.checkpoint.memory import InMemorySaver
 
 from cof_agent.agent import ChainOfFocus
 from cof_agent.dialects import Call, Turn, get_dialect
 from cof_agent.dialects.cof import MAX_CALL_CHARACTERS
+from cof_agent.dialects.json_calls import as_written
 from cof_agent.profile import Profile
 from cof_agent.state import Status
 from cof_agent.trajectory import Trajectory
@@ -220,7 +222,7 @@ def test_rendering_to_the_letter() -> None:
     assert isinstance(refused, HumanMessage)
     assert [block["type"] for block in refused.content] == ["text", "text"]
     assert "[1, 2, 900, 40] reaches outside" in refused.content[0]["text"]
-    assert refused.content[1]["text"] == PROMPTS.reminder
+    assert refused.content[1]["text"] == "\n" + PROMPTS.reminder
 
 
 def test_two_calls_of_a_turn_come_back_in_one_user_turn() -> None:
@@ -299,3 +301,17 @@ def test_a_run_never_crashes(turns: list[str]) -> None:
     state = agent.graph.get_state({"configurable": {"thread_id": result.thread_id}}).values
     assert Trajectory.from_state(state) == result.trajectory
     assert Trajectory.from_json(json.loads(json.dumps(result.trajectory.to_json()))) == result.trajectory
+
+
+def test_what_a_server_took_out_of_the_text_is_put_back() -> None:
+    taken = AIMessage(
+        "",
+        additional_kwargs={"reasoning_content": "It is small.\n"},
+        tool_calls=[tool_call(name="image_zoom_in_tool", args={"bbox_2d": [1, 2, 30, 40]}, id="a")],
+        invalid_tool_calls=[invalid_tool_call(name="z", args='{"bbox_2d": [1', id="b", error="no JSON")],
+    )
+    turn = COF.parse(as_written(taken))
+    assert (turn.thought, [bool(found.error) for found in turn.calls]) == ("It is small.", [False, True])
+    assert turn.calls[0].args == {"bbox_2d": [1, 2, 30, 40]}
+    whole = AIMessage(zoom(1, 2, 30, 40), tool_calls=taken.tool_calls)
+    assert as_written(whole) is whole, "nothing is written twice"
