@@ -36,7 +36,7 @@ def as_written(message: AIMessage) -> AIMessage:
 
     Servers with a parser for tool calls or reasoning do so without being asked.
     """
-    text = message.text
+    text = str(message.text)
     thought = message.additional_kwargs.get("reasoning_content")
     if isinstance(thought, str) and thought.strip() and "<think>" not in text:
         text = f"<think>{thought.strip()}</think>{text}"
