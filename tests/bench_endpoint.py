@@ -1,0 +1,115 @@
+"""How near many questions at once come to the time that the endpoint alone would need.
+
+`python -m tests.bench_endpoint`: 64 questions of 2 policy calls each, 16 at a time, against a server in another
+process that takes 0.2 seconds a call. Prints the time over the ideal one, 64 x 2 x 0.2 / 16 seconds. `--profile` adds
+where the client's time went.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import cProfile
+import io
+import json
+import pstats
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from cof_agent import ChainOfFocus, Policy, Profile
+from cof_agent.agent import FocusResult
+from cof_agent.policies.endpoint import load_endpoint
+from tests.conversations import answer, photo, zoom
+
+SECONDS = 0.2
+QUESTIONS = 64
+CONCURRENCY = 16
+CALLS = 2
+
+
+async def _serve() -> None:
+    turns = [zoom(10, 20, 160, 170), answer("42")]
+
+    async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+                body = await reader.readexactly(length)
+                await asyncio.sleep(SECONDS)
+                message = {"role": "assistant", "content": turns[body.count(b'"role":"assistant"')]}
+                choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                reply = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m"}
+                data = json.dumps(reply | {"choices": [choice]}).encode()
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(data)
+                    + data
+                )
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(visit, "127.0.0.1", 0, limit=2**20)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """The server in a process of its own; its base URL."""
+    command = [sys.executable, "-m", "tests.bench_endpoint", "--serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        finally:
+            process.kill()
+
+
+def _picture(number: int, side: int) -> bytes:
+    buffer = io.BytesIO()
+    photo(side + number, side * 3 // 4).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+async def _run(url: str, side: int) -> float:
+    pictures = [_picture(number, side) for number in range(QUESTIONS)]
+    policy = Policy(load_endpoint("openai:m", base_url=url), Profile(), "openai:m")
+    agent = ChainOfFocus(policy)
+    await agent.abatch([(pictures[0], "What?")])  # imports, first connection
+    began = time.perf_counter()
+    results = await agent.abatch([(picture, "What?") for picture in pictures], concurrency=CONCURRENCY)
+    seconds = time.perf_counter() - began
+    wrong = [result for result in results if not (isinstance(result, FocusResult) and result.answer == "42")]
+    assert not wrong, wrong[0]
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--side", type=int, default=320, help="width of the pictures in pixels")
+    given = parser.parse_args()
+    if given.serve:
+        asyncio.run(_serve())
+        return
+    ideal = QUESTIONS * CALLS * SECONDS / CONCURRENCY
+    with serving() as url:
+        for _ in range(given.runs):
+            busy = time.process_time()
+            seconds = asyncio.run(_run(url, given.side))
+            busy = time.process_time() - busy
+            print(f"{seconds:.2f} s, ideal {ideal:.2f} s: {seconds / ideal:.2f} times the ideal, {busy:.1f} s of CPU")
+        if given.profile:
+            profile = cProfile.Profile()
+            profile.runcall(lambda: asyncio.run(_run(url, given.side)))
+            pstats.Stats(profile).sort_stats("cumulative").print_stats(60)
+            pstats.Stats(profile).sort_stats("tottime").print_stats(25)
+
+
+if __name__ == "__main__":
+    main()
