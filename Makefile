@@ -21,6 +21,8 @@ type: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_endpoint
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_local
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }

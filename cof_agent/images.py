@@ -142,7 +142,7 @@ def encode_view(image: Image.Image, encoding: ViewEncoding | None = None) -> tup
     buffer = io.BytesIO()
     if image.width * image.height <= encoding.png_pixels:
         mime_type = "image/png"
-        image.save(buffer, "PNG")
+        image.save(buffer, "PNG", compress_level=1)  # 3 to 5 times faster than the default, for 4 to 19% more bytes
     else:
         mime_type = "image/jpeg"
         image.save(buffer, "JPEG", quality=encoding.jpeg_quality, subsampling=0)

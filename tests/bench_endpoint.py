@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--side", type=int, default=320, help="width of the pictures in pixels")
+    parser.add_argument("--side", type=int, default=224, help="width of the pictures in pixels")
     given = parser.parse_args()
     if given.serve:
         asyncio.run(_serve())

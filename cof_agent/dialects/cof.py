@@ -6,6 +6,7 @@ Reads sloppy text too: unclosed tags, code fences, single quotes, trailing comma
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -42,10 +43,14 @@ class CofDialect:
             after = "\n" if blocks[-1]["type"] == "text" else ""
             return [*blocks, words(after + profile.prompts.reminder)] if last else blocks
 
-        system = profile.prompts.direct
-        if tools:
-            system = with_tools(profile.prompts.task, [convert_to_openai_tool(tool) for tool in image_tools(profile)])
-        return user_turns(messages, system, observed=observed)
+        return user_turns(messages, _system(profile, tools), observed=observed)
+
+
+@lru_cache(maxsize=64)  # making the schemas takes longer than all else here
+def _system(profile: Profile, tools: bool) -> str:
+    if not tools:
+        return profile.prompts.direct
+    return with_tools(profile.prompts.task, [convert_to_openai_tool(tool) for tool in image_tools(profile)])
 
 
 DIALECT = CofDialect()
