@@ -1,0 +1,90 @@
+"""Qwen-VL checkpoints on this machine."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from cof_agent.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from cof_agent.policies.qwen.chat import ChatQwenVL
+    from cof_agent.profile import Profile
+
+PLACING = ("device", "dtype", "adapter", "revision")
+"""Options of :func:`load_qwen` about how the checkpoint is opened."""
+
+
+def load_qwen(
+    rest: str, *, profile: Profile | None = None, dialect: str | None = None, **options: Any
+) -> tuple[ChatQwenVL, Profile]:
+    """Open the checkpoint that `rest` names: a directory, a hub id, or `ID@REVISION`; and find its profile.
+
+    Profile: the one given, else the default one of the dialect given, else `focus.json` of the checkpoint, else what
+    is known about checkpoints of that name or type. `options` are those of
+    :func:`~cof_agent.policies.qwen.checkpoint.open_checkpoint` and the settings of
+    :class:`~cof_agent.policies.qwen.chat.ChatQwenVL`.
+
+    Raises ConfigError for an option that neither has, a checkpoint that cannot be opened, or a profile whose sizes
+    the checkpoint cannot take, and MissingExtraError without the extra `local`.
+    """
+    for package in ("torch", "transformers", "jinja2"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise MissingExtraError.for_extra("local", "a checkpoint run on this machine") from error
+    from cof_agent.policies.qwen.chat import SETTINGS, ChatQwenVL
+    from cof_agent.policies.qwen.checkpoint import open_checkpoint
+
+    if unknown := sorted(options.keys() - {*PLACING, *SETTINGS}):
+        raise ConfigError(
+            f"a local checkpoint has no option {', '.join(unknown)}: choose of {', '.join((*PLACING, *SETTINGS))}"
+        )
+    where, revision = _parted(rest)
+    placing = {name: options.pop(name) for name in PLACING if name in options}
+    if revision is not None:
+        placing["revision"] = revision
+    checkpoint = open_checkpoint(where, **placing)
+    found = profile or _profile(checkpoint.folder, where, checkpoint.model_type, dialect)
+    for name, rule in (("overview", found.overview), ("regions", found.regions)):
+        if rule.factor != checkpoint.factor:
+            raise ConfigError(
+                f"the profile shows images in multiples of {rule.factor} pixels ({name}.factor), but {where} takes "
+                f"multiples of {checkpoint.factor}: set factor={checkpoint.factor} in its overview and regions"
+            )
+    if found.stop_after_call and "stop_after" not in options:
+        from cof_agent.dialects import get_dialect
+
+        end = get_dialect(found.dialect).call_end
+        options["stop_after"] = (end,) if end else ()
+    try:
+        return ChatQwenVL(checkpoint=checkpoint, **options), found
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"the options of {where} are not valid{field and f' at {field}'}: {first['msg']}") from error
+
+
+def _parted(rest: str) -> tuple[str, str | None]:
+    """The directory or id, and the revision."""
+    where, at, revision = rest.rpartition("@")
+    if not at or os.path.exists(rest):
+        where, revision = rest, ""
+    if not where or (at and where != rest and not revision):
+        raise ConfigError(f"{rest!r} names no checkpoint: give a directory, a hub id, or ID@REVISION")
+    return where, revision or None
+
+
+def _profile(folder: Any, where: str, model_type: str, dialect: str | None) -> Profile:
+    from cof_agent.dialects import default_profile, load_profile
+
+    if dialect is not None:
+        return default_profile(dialect)
+    if (folder / "focus.json").is_file():
+        return load_profile(folder / "focus.json")
+    from cof_agent.policies.known import known_profile
+
+    return known_profile(where, model_type)

@@ -1,0 +1,209 @@
+"""A Qwen-VL checkpoint: found, checked and opened."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cof_agent.errors import ConfigError, MissingExtraError
+
+try:
+    import torch
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+    from transformers import AutoModelForImageTextToText, GenerationConfig
+except ImportError as error:
+    raise MissingExtraError.for_extra("local", "a checkpoint run on this machine") from error
+
+from cof_agent.policies.qwen.adapter import add_adapter
+from cof_agent.policies.qwen.processor import load_processor, local_directory
+
+SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model")
+"""All of a checkpoint that is not weights."""
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """How the checkpoint's own `generation_config.json` says that it is to be sampled."""
+
+    temperature: float = 0.0
+    """0: the likeliest token always."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0: no limit."""
+    repetition_penalty: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model in memory, ready to be run, with what belongs to it."""
+
+    name: str
+    """The directory or hub id it was opened from."""
+    folder: Path
+    """Where its files are."""
+    model_type: str
+    model: Any = field(repr=False)
+    """A transformers model with a language model head, in eval mode."""
+    processor: Any = field(repr=False)
+    defaults: Defaults = Defaults()
+    patch: int = 14
+    """Side of a vision patch in pixels."""
+    merge: int = 2
+    """Patches along each side that become one visual token."""
+    image_token: int = -1
+    never: tuple[int, ...] = field(default=(), repr=False)
+    """Ids that must not be generated: placeholders of images and videos."""
+    ends: tuple[int, ...] = ()
+    """Ids that end a turn; the first is the one that the chat template writes."""
+
+    @property
+    def factor(self) -> int:
+        """Sides of images are multiples of this many pixels: 28 for Qwen2-VL and Qwen2.5-VL, 32 for Qwen3-VL."""
+        return self.patch * self.merge
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.model.device)
+
+    @property
+    def positions(self) -> int:
+        """Tokens that prompt and reply may have together."""
+        return int(self.model.config.get_text_config().max_position_embeddings)
+
+
+def open_checkpoint(
+    where: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    adapter: str | os.PathLike[str] | None = None,
+) -> Checkpoint:
+    """Open a Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint from a directory or, by its id, from the Hugging Face hub.
+
+    Weights are read from safetensors only, and code that comes with a checkpoint is never run. `device` is a torch
+    device; without it CUDA is taken, else MPS, else the CPU. `dtype` is `bfloat16` (the default on CUDA and MPS),
+    `float16` or `float32` (the default on the CPU). `adapter` is the directory of a LoRA adapter of peft.
+
+    Raises ConfigError when something is missing, is not supported or does not fit, and MissingExtraError for an
+    adapter without peft.
+    """
+    name = os.fspath(where)
+    target = _device(device)
+    kind = _dtype(dtype, target)
+    processor = load_processor(where, revision=revision)
+    folder = local_directory(where, revision=revision, patterns=[*SMALL_FILES, "*.safetensors"])
+    _check_weights(folder)
+    try:
+        opened: Any = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=kind, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+        model, found = opened
+        if missing := sorted(found["missing_keys"]):  # transformers would go on with random ones
+            raise ConfigError(f"{name} lacks {len(missing)} of its weights, {missing[0]} for one: download it again")
+        if adapter is not None:
+            model = add_adapter(model, Path(adapter))
+        model = model.to(target).eval()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ConfigError(_too_large(name, target)) from error
+    except (OSError, ValueError, SafetensorError, StrictDataclassError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"the model in {name} cannot be read ({_first_line(error)}): download it again") from error
+    except RuntimeError as error:
+        if "allocate memory" in str(error):
+            raise ConfigError(_too_large(name, target)) from error
+        raise ConfigError(f"the weights of {name} do not fit its config.json: {_first_line(error)}") from error
+    return _assembled(name, folder, model, processor)
+
+
+def _check_weights(directory: Path) -> None:
+    if any(directory.glob("*.safetensors")):
+        return
+    others = sorted(path.name for end in ("bin", "pt", "pth", "ckpt") for path in directory.glob(f"*.{end}"))
+    if others:
+        raise ConfigError(
+            f"{directory} has its weights as pickle ({others[0]}), which can run any code when read: convert them to "
+            "safetensors with save_pretrained"
+        )
+    raise ConfigError(f"{directory} has no weights: there is no *.safetensors file in it")
+
+
+def _device(device: str | None) -> torch.device:
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device is None:
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"{device!r} is not a device: give cuda, cuda:1, mps or cpu") from error
+    there = {"cpu": True, "mps": mps, "cuda": cuda and (found.index or 0) < torch.cuda.device_count()}
+    if not there.get(found.type, False):
+        raise ConfigError(f"the device {device!r} is not available on this machine: give another one, such as cpu")
+    return found
+
+
+def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:
+    if dtype is None:
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    if dtype not in DTYPES:
+        raise ConfigError(f"{dtype!r} is not a dtype: choose one of {', '.join(DTYPES)}")
+    return DTYPES[dtype]
+
+
+def _assembled(name: str, folder: Path, model: Any, processor: Any) -> Checkpoint:
+    config, tokenizer, images = model.config, processor.tokenizer, processor.image_processor
+    vision = config.vision_config
+    ours = (int(vision.patch_size), int(vision.spatial_merge_size))
+    theirs = (int(images.patch_size), int(images.merge_size))
+    if ours != theirs:
+        raise ConfigError(
+            f"{name}: preprocessor_config.json has patch_size and merge_size {theirs}, but config.json {ours}"
+        )
+    placeholders = {config.image_token_id, config.video_token_id, *(model.generation_config.suppress_tokens or ())}
+    beyond = range(len(tokenizer), int(config.get_text_config().vocab_size))  # padding of the matrix, never trained
+    defaults = _defaults(model.generation_config)
+    ends = model.generation_config.eos_token_id
+    known = tokenizer.get_vocab()
+    first = known.get("<|im_end|>", tokenizer.eos_token_id)
+    others = ends if isinstance(ends, list) else [ends]
+    # `generate` would mix the values there into ours.
+    model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+    return Checkpoint(
+        name=name,
+        folder=folder,
+        model_type=str(config.model_type),
+        model=model,
+        processor=processor,
+        defaults=defaults,
+        patch=ours[0],
+        merge=ours[1],
+        image_token=int(config.image_token_id),
+        never=(*sorted(int(token) for token in placeholders if token is not None), *beyond),
+        ends=tuple(dict.fromkeys(token for token in (first, tokenizer.eos_token_id, *others) if token is not None)),
+    )
+
+
+def _defaults(config: Any) -> Defaults:
+    temperature = config.temperature if config.temperature is not None else 1.0
+    return Defaults(
+        temperature=float(temperature) if config.do_sample else 0.0,
+        top_p=float(config.top_p if config.top_p is not None else 1.0),
+        top_k=int(config.top_k or 0),
+        repetition_penalty=float(config.repetition_penalty or 1.0),
+    )
+
+
+def _too_large(name: str, device: torch.device) -> str:
+    return (
+        f"{name} does not fit into the memory of {device}: give another device, dtype=bfloat16 or a smaller checkpoint"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

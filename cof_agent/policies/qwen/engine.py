@@ -1,0 +1,133 @@
+"""Runs a model on prompts: one with what was run before kept, or several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import (
+    DynamicCache,
+    GenerationConfig,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from cof_agent.errors import PolicyError
+from cof_agent.policies.qwen.checkpoint import Checkpoint
+from cof_agent.policies.qwen.prefix import PrefixPool
+from cof_agent.policies.qwen.prompt import Prompt, PromptWriter
+from cof_agent.policies.qwen.reply import Reply
+from cof_agent.policies.qwen.sampling import NextToken, Sampler
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One prompt to run, and the reply that is to be written."""
+
+    prompt: Prompt
+    reply: Reply
+    sampler: Sampler
+
+
+class Engine:
+    """Runs one checkpoint. To be used by one thread at a time."""
+
+    def __init__(self, checkpoint: Checkpoint, pool: PrefixPool) -> None:
+        self.checkpoint, self.pool = checkpoint, pool
+        self.writer = PromptWriter(checkpoint)
+
+    def room(self, prompt: Prompt) -> int:
+        """Tokens that a reply may have. Raises PolicyError for a prompt that leaves none."""
+        room = self.checkpoint.positions - len(prompt.ids)
+        if room < 1:
+            raise PolicyError(
+                f"the conversation has {len(prompt.ids)} tokens and {self.checkpoint.name} takes "
+                f"{self.checkpoint.positions} with the reply: show fewer or smaller views (max_conversation_tokens, "
+                "max_pixels)"
+            )
+        return room
+
+    def run(self, tasks: Sequence[Task]) -> None:
+        """Write the replies of all tasks. One task alone starts from the state of an earlier prompt where one fits.
+
+        Raises PolicyError when memory runs out; the states that were kept are then gone.
+        """
+        try:
+            if len(tasks) == 1:
+                self._run_on(tasks[0])
+            else:
+                self._generate(tasks, DynamicCache(config=self.checkpoint.model.config), 0)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            self.pool.clear()
+            longest = max(len(task.prompt.ids) for task in tasks)
+            raise PolicyError(
+                f"{self.checkpoint.device} has too little memory left for a batch of {len(tasks)} with prompts of "
+                f"up to {longest} tokens: lower max_batch, prefix_bytes or the views' max_pixels"
+            ) from error
+
+    def _run_on(self, task: Task) -> None:
+        key = task.prompt.key
+        cache, known = self.pool.take(key)
+        if cache is None:
+            cache = DynamicCache(config=self.checkpoint.model.config)
+        task.reply.reused_tokens = known
+        self._generate([task], cache, known)
+        key += task.reply.written
+        length = min(cache.get_seq_length(), len(key))
+        if length < cache.get_seq_length():
+            cache.crop(length - cache.get_seq_length())
+        self.pool.put(key[:length], len(task.prompt.ids), cache)
+
+    def _generate(self, tasks: Sequence[Task], cache: Any, known: int) -> None:
+        """Run what comes after the first `known` tokens, which `cache` holds, and write the replies."""
+        for task in tasks:
+            task.reply.prompt_tokens = len(task.prompt.ids)
+            task.reply.visual_tokens = task.prompt.visual_tokens
+        replies, device = [task.reply for task in tasks], self.checkpoint.device
+        ends = list(replies[0].limits.ends)
+        new = [picture for task in tasks for picture in task.prompt.pictures if picture.start >= known]
+        inputs = self._padded(tasks, ends[0] if ends else 0) | self.writer.pixels(new)
+        self.checkpoint.model.generate(
+            **{name: tensor.to(device) for name, tensor in inputs.items()},
+            past_key_values=cache,
+            generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
+                max_new_tokens=max(reply.limits.max_new_tokens for reply in replies),
+                do_sample=False,
+                num_beams=1,
+                use_cache=True,
+                eos_token_id=ends or None,
+                pad_token_id=ends[0] if ends else 0,
+            ),
+            logits_processor=LogitsProcessorList(
+                [NextToken(replies, [task.sampler for task in tasks], self.checkpoint.never)]
+            ),
+            stopping_criteria=StoppingCriteriaList([_AllDone(replies)]),
+        )
+
+    def _padded(self, tasks: Sequence[Task], pad: int) -> dict[str, torch.Tensor]:
+        """Ids, mask and positions of all prompts, filled up on the left to the same length."""
+        width = max(len(task.prompt.ids) for task in tasks)
+        ids = torch.full((len(tasks), width), pad)
+        mask = torch.zeros_like(ids)
+        positions = torch.zeros((3, len(tasks), width), dtype=torch.long)
+        for row, task in enumerate(tasks):
+            length = len(task.prompt.ids)
+            ids[row, width - length :] = torch.tensor(task.prompt.ids)
+            mask[row, width - length :] = 1
+            # Always explicit: the model would otherwise go on from the last conversation that it was run on.
+            positions[:, row, width - length :] = self.writer.positions(task.prompt)
+        return {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+
+
+class _AllDone(StoppingCriteria):  # type: ignore[misc,unused-ignore]
+    def __init__(self, replies: Sequence[Reply]) -> None:
+        self.replies = replies
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        for reply in self.replies:
+            if not reply.done and reply.should_end():
+                reply.abandon()
+        return torch.tensor([reply.done for reply in self.replies], device=input_ids.device)
