@@ -206,7 +206,8 @@ class ChainOfFocus:
             else:
                 for event in _view_event(value):
                     yield event
-        yield await loop.run_in_executor(threads, partial(self._result, state, thread_id, schema))
+        ending = partial(self._result, state, thread_id, schema)
+        yield await loop.run_in_executor(threads, ending) if self.save is not None else ending()
 
     def _start(
         self, image: ImageSource | None, question: str, thread_id: str | None, schema: type[BaseModel] | None

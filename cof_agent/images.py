@@ -44,8 +44,8 @@ class ViewEncoding:
 
     jpeg_quality: int = 95
     """1 to 100; chroma is kept in full."""
-    png_pixels: int = 512 * 512
-    """Views up to this area are PNG; above, it is several times larger than JPEG for no visible gain."""
+    png_pixels: int = 256 * 256
+    """Views up to this area are PNG; above, it is several times larger and slower than JPEG for no visible gain."""
 
     def __post_init__(self) -> None:
         if not (1 <= self.jpeg_quality <= 100 and self.png_pixels >= 0):

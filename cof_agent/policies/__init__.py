@@ -38,9 +38,9 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
     asked = default_profile(dialect) if dialect else profile
     if spec == "reader":
         _no_options(spec, options)
-        from cof_agent.policies.reader import reader_model
+        from cof_agent.policies.reader import PROFILE, reader_model
 
-        return Policy(reader_model(), asked or Profile(), spec)
+        return Policy(reader_model(), asked or PROFILE, spec)
     if kind == "script" and rest:
         _no_options(spec, options)
         from cof_agent.policies.script import load_script

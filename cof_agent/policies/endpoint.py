@@ -115,12 +115,11 @@ def _openai(
     model: str, base_url: str | None, key: SecretStr | None, timeout: float, options: dict[str, Any]
 ) -> BaseChatModel:
     try:
-        from langchain_openai import ChatOpenAI
-
         from cof_agent.policies.loop_clients import LoopClient
+        from cof_agent.policies.openai_chat import OpenAIChat
     except ImportError as error:
         raise MissingExtraError.for_extra("openai", "a policy openai:MODEL") from error
-    _check_names("openai", ChatOpenAI, options)
+    _check_names("openai", OpenAIChat, options)
     given = base_url or from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()
     address = _Address.parse(given) if given else None
     own_server = address is not None and not address.is_vendors
@@ -139,7 +138,7 @@ def _openai(
         limit = settings.pop("max_tokens", None) or settings.pop("max_completion_tokens", None)
         if limit is not None:  # the class would send its new name, max_completion_tokens, which not all servers know
             settings["extra_body"] = {"max_tokens": limit, **(settings.get("extra_body") or {})}
-    chat = _made(lambda: ChatOpenAI(model=model, api_key=key, timeout=timeout, max_retries=0, **settings), {key})
+    chat = _made(lambda: OpenAIChat(model=model, api_key=key, timeout=timeout, max_retries=0, **settings), {key})
     if headers:  # not as the model's field, which its repr would show
         chat.root_client = chat.root_client.with_options(default_headers=headers)
         chat.root_async_client = chat.root_async_client.with_options(default_headers=headers)

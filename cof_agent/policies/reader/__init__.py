@@ -8,11 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cof_agent.errors import MissingExtraError
+from cof_agent.images import ViewEncoding
+from cof_agent.profile import Profile
 
 if TYPE_CHECKING:
     from cof_agent.policies.reader.model import ReaderModel
 
-__all__ = ["reader_model"]
+__all__ = ["PROFILE", "reader_model"]
+
+PROFILE = Profile(encoding=ViewEncoding(png_pixels=512 * 512))
+"""Small views stay without loss: its figures were measured so."""
 
 
 def reader_model() -> ReaderModel:
