@@ -1,8 +1,8 @@
 """How near many questions at once come to the time that the endpoint alone would need.
 
 `python -m tests.bench_endpoint`: 64 questions of 2 policy calls each, 16 at a time, against a server in another
-process that takes 0.2 seconds a call. Prints the time over the ideal one, 64 x 2 x 0.2 / 16 seconds. `--profile` adds
-where the client's time went.
+process that takes 0.2 seconds a call. Prints the time over the ideal one, 64 x 2 x 0.2 / 16 seconds, and the same for
+LangChain's client alone with the same messages. `--profile` adds where the client's time went.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import BaseMessage
 
 from cof_agent import ChainOfFocus, Policy, Profile
 from cof_agent.agent import FocusResult
@@ -90,11 +95,41 @@ async def _run(url: str, side: int) -> float:
     return seconds
 
 
+class _Kept(BaseCallbackHandler):
+    """Keeps the messages of every call."""
+
+    def __init__(self) -> None:
+        self.prompts: list[list[BaseMessage]] = []
+
+    def on_chat_model_start(self, _: Any, messages: list[list[BaseMessage]], **__: Any) -> None:
+        self.prompts += messages
+
+
+async def _alone(url: str, side: int) -> float:
+    """The client without the loop: as many calls, with the messages that the loop sends."""
+    kept = _Kept()
+    client = load_endpoint("openai:m", base_url=url)
+    client.callbacks = [kept]
+    await ChainOfFocus(Policy(client, Profile(), "m")).aask(_picture(0, side), "What?")
+    assert len(kept.prompts) == CALLS
+    waiting = iter(range(QUESTIONS))
+    client.callbacks = None
+
+    async def work() -> None:
+        for _ in waiting:
+            for prompt in kept.prompts:
+                await client.ainvoke(prompt)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+    return time.perf_counter() - began
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--side", type=int, default=224, help="width of the pictures in pixels")
     given = parser.parse_args()
     if given.serve:
@@ -102,11 +137,15 @@ def main() -> None:
         return
     ideal = QUESTIONS * CALLS * SECONDS / CONCURRENCY
     with serving() as url:
+        ratios, bare = [], []
         for _ in range(given.runs):
             busy = time.process_time()
             seconds = asyncio.run(_run(url, given.side))
             busy = time.process_time() - busy
-            print(f"{seconds:.2f} s, ideal {ideal:.2f} s: {seconds / ideal:.2f} times the ideal, {busy:.1f} s of CPU")
+            ratios.append(seconds / ideal)
+            bare.append(asyncio.run(_alone(url, given.side)) / ideal)
+            print(f"{seconds:.2f} s, {busy:.1f} s of CPU, ideal {ideal:.2f} s: {ratios[-1]:.2f}; client {bare[-1]:.2f}")
+        print(f"median: {median(ratios):.2f} times the ideal; the client alone {median(bare):.2f} times")
         if given.profile:
             profile = cProfile.Profile()
             profile.runcall(lambda: asyncio.run(_run(url, given.side)))

@@ -24,7 +24,7 @@ from cof_agent import pixels
 from cof_agent.decode_turns import BYTES_PER_TURN, DecodeTurns, Rank
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.geometry import Box, smart_resize
-from cof_agent.images import ImageLimits, ImageRef, SourceImage, encode_view, load_image, open_image
+from cof_agent.images import ImageLimits, ImageRef, SourceImage, ViewEncoding, encode_view, load_image, open_image
 from cof_agent.store import MemoryStore
 
 ORIENTATION = 0x0112
@@ -347,15 +347,26 @@ def test_scale_of_a_jpeg(full: tuple[int, int], wanted: tuple[int, int], scale: 
 
 
 def test_encode_view() -> None:
-    small, ref = encode_view(picture(512, 512))
+    small, ref = encode_view(picture(256, 256))
     assert ref.mime_type == "image/png"
-    assert same(Image.open(io.BytesIO(small)), picture(512, 512))
+    assert same(Image.open(io.BytesIO(small)), picture(256, 256))
+    lossless, ref = encode_view(picture(512, 512), ViewEncoding(png_pixels=512 * 512))
+    assert ref.mime_type == "image/png"
+    assert same(Image.open(io.BytesIO(lossless)), picture(512, 512))
+    rough, _ = encode_view(picture(513, 512), ViewEncoding(jpeg_quality=30))
+    assert len(rough) < len(encode_view(picture(513, 512))[0]) / 2
     large, ref = encode_view(picture(513, 512))
     decoded = Image.open(io.BytesIO(large))
     assert (ref.mime_type, ref.size, decoded.format) == ("image/jpeg", (513, 512), "JPEG")
     assert {component[1:3] for component in decoded.layer} == {(1, 1)}, "full chroma"
     assert difference(decoded, picture(513, 512)) < 1
     assert encode_view(picture(513, 512)) == (large, ref), "the same pixels give the same bytes"
+
+
+@pytest.mark.parametrize("wrong", [{"jpeg_quality": 0}, {"jpeg_quality": 101}, {"png_pixels": -1}])
+def test_an_encoding_that_is_none(wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
+        ViewEncoding(**wrong)
 
 
 def test_a_view_carries_nothing_of_the_files_metadata() -> None:
