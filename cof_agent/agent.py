@@ -26,7 +26,7 @@ from cof_agent.state import FocusInput
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.trajectory import Trajectory
 from cof_agent.trajectory_file import prepare_directory, save_trajectory
-from cof_agent.typed import ANSWER_MODEL, answer_model
+from cof_agent.typed import ANSWER_MODEL, answer_model, parse_answer, schema_text
 from cof_agent.views import View, keep_original
 
 __all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "ViewEvent"]
@@ -177,8 +177,12 @@ class ChainOfFocus:
     async def _asked(
         self, asked: Question, config: FocusConfig | None, schema: type[BaseModel] | None, threads: Executor
     ) -> FocusResult | FailedQuestion:
-        image, question = asked
+        image: ImageSource | None = None
+        question = repr(asked)
         try:
+            if not (isinstance(asked, tuple | list) and len(asked) == 2):
+                raise ConfigError(f"a question of a batch is a pair of image and text, not {asked!r:.80}")
+            image, question = asked
             events = [event async for event in self._aevents(image, question, config, None, schema, threads)]
         except Exception as error:  # whatever one question raises, the results of the others must not be lost
             if not isinstance(error, CofError):
@@ -228,7 +232,8 @@ class ChainOfFocus:
         settings = RunnableConfig(configurable={"thread_id": thread_id} if thread_id else {})
         if schema is not None:
             settings["configurable"][ANSWER_MODEL] = schema
-            answer_model(settings)
+            if model := answer_model(settings):
+                schema_text(model)
         return given, settings, thread_id
 
     def _result(self, state: dict[str, Any], thread_id: str | None, schema: type[BaseModel] | None) -> FocusResult:
@@ -239,7 +244,8 @@ class ChainOfFocus:
                 saved = save_trajectory(trajectory, self.save, self.store)
             except TrajectoryError as error:  # the answer is there and must not be lost
                 save_error = str(error)
-        return FocusResult(trajectory, self.store, saved, save_error, thread_id, schema)
+        parsed = parse_answer(schema, trajectory.answer) if schema and trajectory.answer is not None else None
+        return FocusResult(trajectory, self.store, saved, save_error, thread_id, parsed)
 
 
 def _view_event(value: dict[str, Any]) -> Iterator[ViewEvent]:

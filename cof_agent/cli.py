@@ -207,6 +207,9 @@ def _policy(
     from cof_agent.policies import load_policy
 
     given = dict(map(_name_and_value, options or []))
+    for name in ("spec", "profile", "dialect"):
+        if name in given:
+            raise ConfigError(f"{name} is no option of a policy: use --policy, --profile or --dialect")
     if base_url is not None:
         given["base_url"] = base_url
     return load_policy(spec, profile=load_profile(profile) if profile else None, dialect=dialect, **given)

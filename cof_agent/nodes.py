@@ -75,8 +75,9 @@ class Nodes:
         left = [refusal(call["id"], call["name"], "a new question came first") for call in pending_calls(earlier)]
         usage, first = no_usage(), len(earlier) + len(left)
         wanted = answer_model(config)
-        asked = f"{question.strip()}\n\n{self.profile.prompts.typed}\n{schema_text(wanted)}" if wanted else question
-        blocks: list[Any] = [{"type": "text", "text": storable(asked.strip())}]
+        question = storable(question.strip())
+        asked = f"{question}\n\n{self.profile.prompts.typed}\n{schema_text(wanted)}" if wanted else question
+        blocks: list[Any] = [{"type": "text", "text": storable(asked)}]
         if "original" not in state or original["sha256"] != state["original"]["sha256"]:
             source = load_image(ImageRef.from_json(original), self.store, limits=self.limits)
             shown = self.profile.overview.fit(source.ref.size)
@@ -93,7 +94,7 @@ class Nodes:
             state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None,
             message=None, evidence=[],
         )  # fmt: skip
-        messages = [*reset, *left, as_question(blocks, overview)]
+        messages = [*reset, *left, as_question(blocks, overview, question)]
         return progress | {
             "image": None, "question": None, "run": self._run_info(), "original": original, "usage": usage,
             "messages": messages, "first_message": first,

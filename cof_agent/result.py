@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from cof_agent.errors import ImageError
 from cof_agent.images import ImageSource
 from cof_agent.source_name import show_data_url, show_text, show_url
 from cof_agent.state import Status, StopReason
 from cof_agent.store import ImageStore
 from cof_agent.trajectory import EvidenceRecord, Trajectory, UsageRecord
-from cof_agent.typed import parse_answer
 from cof_agent.views import View
 
 if TYPE_CHECKING:
@@ -45,18 +42,13 @@ class FocusResult:
     """Why the trajectory could not be saved although it was to be."""
     thread_id: str | None = None
     """The conversation it belongs to, where a checkpointer keeps one."""
-    schema: type[BaseModel] | None = None
-    """The model that the answer was asked to fit."""
+    parsed: Any = None
+    """The answer as a value of the schema that it was to fit; None without a schema or an answer."""
 
     @property
     def answer(self) -> str | None:
         """The policy's answer; None unless `status` is answered."""
         return self.trajectory.answer
-
-    @property
-    def parsed(self) -> BaseModel | None:
-        """The answer as a value of `schema`; None without a schema or an answer."""
-        return parse_answer(self.schema, self.answer) if self.schema and self.answer is not None else None
 
     @property
     def status(self) -> Status:
@@ -118,7 +110,7 @@ class FocusResult:
 
 @dataclass(frozen=True, slots=True)
 class FailedQuestion:
-    """A question of a batch that raised an error, so that there is no trajectory. Reads like a `FocusResult`."""
+    """A question of a batch that raised an error: there is no trajectory, and nothing to see. Else as `FocusResult`."""
 
     image: ImageSource | None
     question: str
@@ -131,6 +123,11 @@ class FailedQuestion:
     status = Status.FAILED
     views = ()
     evidence = ()
+    trajectory = None
+    usage = None
+    saved = None
+    save_error = None
+    thread_id = None
 
     @property
     def stop_reason(self) -> StopReason:

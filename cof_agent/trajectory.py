@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from cof_agent.errors import TrajectoryError
 from cof_agent.images import ImageRef
 from cof_agent.state import Status, StopReason
-from cof_agent.transcript import calls_of, view_of
+from cof_agent.transcript import calls_of, question_of, view_of
 from cof_agent.views import SCHEMA, View
 
 
@@ -154,7 +154,7 @@ class Trajectory(_Value):
             raise TrajectoryError("the run has not ended: resume it before taking its trajectory")
         messages: list[AnyMessage] = state["messages"]
         image = {name: state["original"][name] for name in ("sha256", "mime_type", "width", "height", "source")}
-        question = messages[state["first_message"]].text
+        question = question_of(messages[state["first_message"]])
         names = ("answer", "status", "stop_reason", "message", "evidence", "usage", "finished")
         return cls.model_validate(
             {name: state.get(name) for name in names}

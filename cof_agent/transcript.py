@@ -27,6 +27,9 @@ _ORDER = "cof_call_order"
 _OVERVIEW = "view"
 """Key beside a question's content: the overview that it shows, as JSON. Regions are the artifacts of tool messages."""
 
+_QUESTION = "question"
+"""Key beside a question's content: its words, where the content has more."""
+
 _DEEPEST = 32
 """Levels of nesting that a stored value may have."""
 
@@ -65,9 +68,19 @@ def as_message(reply: AIMessage, turn: Turn, earlier: Sequence[BaseMessage]) -> 
     )
 
 
-def as_question(blocks: list[Any], overview: View | None) -> HumanMessage:
-    """A person's question; with the `overview` where it shows a new image."""
-    return HumanMessage(blocks, additional_kwargs={_OVERVIEW: overview.to_json()} if overview else {})
+def as_question(blocks: list[Any], overview: View | None, question: str) -> HumanMessage:
+    """A person's question; with the `overview` where it shows a new image. Its text may say more than the question."""
+    beside: dict[str, Any] = {_OVERVIEW: overview.to_json()} if overview else {}
+    message = HumanMessage(blocks, additional_kwargs=beside)
+    if message.text != question:
+        beside[_QUESTION] = question
+        message = HumanMessage(blocks, additional_kwargs=beside)
+    return message
+
+
+def question_of(message: BaseMessage) -> str:
+    """What was asked, without what the policy was told beside it."""
+    return str(message.additional_kwargs.get(_QUESTION, message.text))
 
 
 def view_of(message: BaseMessage) -> View | None:

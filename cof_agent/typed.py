@@ -7,7 +7,7 @@ import re
 from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PydanticUserError, ValidationError
 
 from cof_agent.errors import ConfigError
 from cof_agent.profile import DECLINE
@@ -26,14 +26,20 @@ _FENCE = re.compile(r"\A```\w*\s*|\s*```\Z")
 def answer_model(config: RunnableConfig) -> type[BaseModel] | None:
     """The model that a run's answer must fit, if any. Raises ConfigError for anything but a Pydantic model."""
     model = config.get("configurable", {}).get(ANSWER_MODEL)
-    if model is not None and not (isinstance(model, type) and issubclass(model, BaseModel)):
+    if model is None:
+        return None
+    if not (isinstance(model, type) and issubclass(model, BaseModel)) or model is BaseModel:
         raise ConfigError(f"a schema is a class derived from pydantic.BaseModel, not {model!r}")
     return model
 
 
 def schema_text(model: type[BaseModel]) -> str:
-    """The JSON schema of `model`, on one line."""
-    return json.dumps(model.model_json_schema(), ensure_ascii=False)
+    """The JSON schema of `model`, on one line. Raises ConfigError for a model that JSON cannot describe."""
+    try:
+        return json.dumps(model.model_json_schema(), ensure_ascii=False)
+    except PydanticUserError as error:
+        why = str(error).splitlines()[0]
+        raise ConfigError(f"the schema {model.__name__} cannot be told to a policy as JSON: {why}") from error
 
 
 def parse_answer(model: type[Answer], answer: str) -> Answer:
@@ -42,13 +48,18 @@ def parse_answer(model: type[Answer], answer: str) -> Answer:
 
 
 def misfit(model: type[BaseModel], answer: str) -> str | None:
-    """What keeps `answer` from being a value of `model`, in words for the policy; None if it is one, or a decline."""
+    """What keeps `answer` from being a value of `model`, in words for the policy; None if it is one, or a decline.
+
+    What a validator of the model raises otherwise counts as a misfit too.
+    """
     if answer.lower().startswith(DECLINE):
         return None
     try:
         parse_answer(model, answer)
     except ValidationError as error:
         return "; ".join(_worded(item) for item in error.errors(include_url=False)[:_MOST_ERRORS])
+    except Exception as error:  # validators are the caller's own code, and the answer made them fail
+        return f"{type(error).__name__}: {error}"
     return None
 
 

@@ -100,6 +100,15 @@ async def test_a_failure_stays_in_its_own_place(tmp_path: Path) -> None:
         assert json.loads(json.dumps(result.to_json())).keys() == results[0].to_json().keys()
 
 
+async def test_an_item_that_is_no_question_fails_alone() -> None:
+    agent, _ = crowd()
+    odd: Any = "oops"
+    first, wrong, last = await agent.abatch([(photo(), "a?"), odd, (photo(), "c?")])
+    assert (first.answer, last.answer) == ("re a?", "re c?")
+    assert (wrong.status, wrong.usage, wrong.trajectory) == (Status.FAILED, None, None)
+    assert wrong.message == "a question of a batch is a pair of image and text, not 'oops'"
+
+
 async def test_questions_are_taken_as_places_become_free() -> None:
     agent, model = crowd()
     taken = 0

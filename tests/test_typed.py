@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID, uuid4
 
 import pytest
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel, Field, field_validator
 
 from cof_agent import ChainOfFocus, ConfigError, FocusConfig, Status, StopReason, read_trajectories
+from cof_agent.dialects import default_profile
 from tests.conversations import answer, photo, scripted, texts, watched, zoom
 
 
@@ -127,3 +130,65 @@ async def test_streams_and_asyncio_take_a_schema() -> None:
     assert (await agent.aask(photo(), "Which plate?", schema=Plate)).parsed == Plate(number="AB-12", letters=2)
     *_, last = agent.stream(photo(), "Which plate?", schema=Plate)
     assert getattr(last, "parsed", None) == Plate(number="AB-12", letters=2)
+
+
+class Node(BaseModel):
+    """Breaks in the hands of its own validator."""
+
+    value: int
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _inverse(cls, value: Any) -> Any:
+        return 1 / value
+
+
+def test_what_a_validator_raises_is_a_misfit() -> None:
+    result = ChainOfFocus(scripted(answer('{"value": 0}'), answer('{"value": 1}'))).ask(photo(), "n?", schema=Node)
+    assert (result.status, result.usage.policy_calls, result.parsed) == (Status.ANSWERED, 2, Node(value=1))
+    result = ChainOfFocus(scripted(answer('{"value": 0}'), answer('{"value": "a"}'))).ask(photo(), "n?", schema=Node)
+    assert (result.status, result.stop_reason) == (Status.FAILED, StopReason.ANSWER_MISFIT)
+    assert result.message is not None
+    assert "ZeroDivisionError: division by zero" in result.message
+
+
+class Uncallable(BaseModel):
+    call: Callable[[], int]
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"), [(Uncallable, "cannot be told to a policy as JSON"), (BaseModel, "derived")]
+)
+def test_a_model_that_json_cannot_describe_costs_no_policy_call(schema: type[BaseModel], why: str) -> None:
+    policy, prompts = watched(answer("1"))
+    with pytest.raises(ConfigError, match=why):
+        ChainOfFocus(policy).ask(photo(), "n?", schema=schema)
+    assert prompts == []
+
+
+def test_the_value_is_made_once_and_the_question_is_kept_as_asked() -> None:
+    class Numbered(BaseModel):
+        id: UUID = Field(default_factory=uuid4)
+
+    result = ChainOfFocus(scripted(answer("{}"))).ask(photo(), " Which one? ", schema=Numbered)
+    assert result.parsed == result.parsed
+    assert result.trajectory.question == "Which one?"
+    assert "JSON schema" in result.trajectory.turns[0].text
+
+
+class Note(BaseModel):
+    text: str
+
+
+@pytest.mark.parametrize("text", ["a}b", "<answer>", "</answer>", 'say "hi"', "{"])
+@pytest.mark.parametrize("dialect", ["cof", "mini-o3", "qwen3", "native"])
+def test_an_answer_may_hold_our_own_marks(dialect: str, text: str) -> None:
+    policy = scripted(f"<answer>{Note(text=text).model_dump_json()}</answer>", profile=default_profile(dialect))
+    assert ChainOfFocus(policy).ask(photo(), "What does it say?", schema=Note).parsed == Note(text=text)
+
+
+@pytest.mark.parametrize("text", ["a}b", 'say "hi"', "{"])
+def test_a_boxed_answer_may_hold_braces(text: str) -> None:
+    said = "\\boxed{" + Note(text=text).model_dump_json() + "}"
+    policy = scripted(said, profile=default_profile("pixel-reasoner"))
+    assert ChainOfFocus(policy).ask(photo(), "What does it say?", schema=Note).parsed == Note(text=text)

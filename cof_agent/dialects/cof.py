@@ -40,8 +40,9 @@ class CofDialect:
             images = [block for block in blocks if block["type"] == "image"]
             if images and CROP not in profile.tools and not profile.any_view:
                 blocks = images  # the numbers of views matter only to a tool that takes one
-            after = "\n" if blocks[-1]["type"] == "text" else ""
-            return [*blocks, words(after + profile.prompts.reminder)] if last else blocks
+            if not (last and profile.prompts.reminder):
+                return blocks
+            return [*blocks, words("\n" * (blocks[-1]["type"] == "text") + profile.prompts.reminder)]
 
         return user_turns(messages, _system(profile, tools), observed=observed)
 

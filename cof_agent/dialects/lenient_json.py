@@ -36,6 +36,18 @@ def json_values(text: str, wanted: Callable[[Any], bool]) -> list[Any]:
     return _decoded(text, wanted) or _decoded(_SLOPPY.sub(_mended, text), wanted)
 
 
+def json_prefix(text: str) -> str | None:
+    """The JSON object or list that `text` begins with, blanks aside, as written; None where it begins with none."""
+    start = len(text) - len(text.lstrip())
+    if text[start : start + 1] not in ("{", "["):
+        return None
+    try:
+        _, end = _JSON.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    return text[start:end]
+
+
 def _decoded(text: str, wanted: Callable[[Any], bool]) -> list[Any]:
     values: list[Any] = []
     at = failures = 0

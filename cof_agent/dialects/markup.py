@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from cof_agent.dialects.lenient_json import json_prefix
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.geometry import Corners
 
@@ -33,7 +34,8 @@ class Markup:
         thoughts = [closed or unclosed for closed, unclosed in self._think.findall(text)]
         said = self._think.sub("", text)
         calls = tuple(call for inside in self._call.findall(said) for call in calls_in(inside))
-        answer = next((match.strip() for match in self._answer.findall(said) if match.strip()), None)
+        answers = (json_prefix(said[match.start(1) :]) or match[1].strip() for match in self._answer.finditer(said))
+        answer = next(filter(None, answers), None)
         if not calls and answer is None:  # some models forget to end the thought before they call
             found = (call for inside in self._call.findall("\n".join(thoughts)) for call in calls_in(inside))
             calls = tuple(call for call in found if not call.error)

@@ -16,6 +16,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
 
 from cof_agent.dialects.json_calls import BOX, function, read_calls, with_tools
+from cof_agent.dialects.lenient_json import json_prefix
 from cof_agent.dialects.markup import Markup, plain, pointed
 from cof_agent.dialects.terms import Terms
 from cof_agent.dialects.turn import Call, Turn
@@ -75,6 +76,8 @@ class PixelReasonerDialect:
 def boxed(text: str) -> str | None:
     r"""What the last `\boxed{…}` holds, braces counted; None where there is none, or nothing in it."""
     _, found, rest = text.rpartition("\\boxed{")
+    if value := json_prefix(rest):
+        return value
     depth, end = 1, len(rest)
     for position, letter in enumerate(rest):
         depth += {"{": 1, "}": -1}.get(letter, 0)

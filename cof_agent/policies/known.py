@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 
 from cof_agent.dialects import default_profile
 from cof_agent.profile import Profile
@@ -22,7 +23,10 @@ _MODEL_TYPES = {"qwen2_vl": "cof", "qwen2_5_vl": "cof", "qwen3_vl": "qwen3", "qw
 
 
 def known_profile(name: str, model_type: str | None = None) -> Profile:
-    """The default profile for a checkpoint of that name, or else of that `model_type`; `native` for any other."""
-    plain = re.sub(r"[\s_.]+(?=vl|o3|eyes)|_", "-", name.lower())
+    """The default profile for a checkpoint of that name, or else of that `model_type`; `native` for any other.
+
+    `name` is a hub id, a path or what a server calls it; of folders only the last one counts.
+    """
+    plain = re.sub(r"[\s_.]+(?=vl|o3|eyes)|_", "-", PurePath(name).name.lower())
     found = next((dialect for pattern, dialect in _NAMES if re.search(pattern, plain)), None)
     return default_profile(found or _MODEL_TYPES.get(model_type or "", "native"))
