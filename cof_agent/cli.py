@@ -175,7 +175,7 @@ def doctor(
     else:
         for check in checks:
             typer.echo(check.line)
-    raise typer.Exit(0 if all(check.ok for check in checks) else EXIT_CODES["failed"])
+    raise typer.Exit(EXIT_CODES["failed"] if any(check.state == "missing" for check in checks) else 0)
 
 
 @app.command()

@@ -25,7 +25,9 @@ LAYERS = (
         "nodes", "graph",
     },
     {"trajectory", "trajectory_file", "result", "agent"},
-    {"cli", "chat", "doctor", "checkup", "pictures", "integrations"},
+    {
+        "cli", "chat", "doctor", "check", "checkpoint_check", "endpoint_check", "checkup", "pictures", "integrations",
+    },
 )  # fmt: skip
 """Bottom up: geometry, images, tools, graph, agent, and what people and other frameworks touch. Packages as one."""
 

@@ -1,0 +1,36 @@
+"""One thing that a policy needs, and whether it is here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a policy needs."""
+
+    state: Literal["ok", "unknown", "missing"]
+    """`unknown`: it cannot be told from here; the policy may work all the same."""
+    what: str
+    remedy: str | None = None
+
+    @classmethod
+    def missing(cls, what: str, remedy: object) -> Check:
+        return cls("missing", what, _one_line(remedy))
+
+    @classmethod
+    def unknown(cls, what: str, why: object) -> Check:
+        return cls("unknown", what, _one_line(why))
+
+    @property
+    def line(self) -> str:
+        """One line for people."""
+        return f"{self.state:<7}  {self.what}" + (f": {self.remedy}" if self.remedy else "")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
