@@ -15,8 +15,10 @@ from langchain_core.messages import BaseMessage
 from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
+from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import Checkpoint
 from cof_agent.policies.qwen.engine import Engine, Task
+from cof_agent.policies.qwen.quiet import quietly
 from cof_agent.policies.qwen.reply import Limits, Reply
 from cof_agent.policies.qwen.sampling import Sampler, Sampling
 
@@ -82,8 +84,18 @@ def make_checkpoint(kind: str, seed: Path, folder: Path, *, loud: float = 5.0, *
         for weight in model.parameters():
             if weight.dim() > 1:
                 weight.mul_(loud)
-    model.save_pretrained(folder)
+    with quietly():
+        model.save_pretrained(folder)
     shutil.copy(seed / "generation_config.json", folder)
+    return folder
+
+
+def with_zoom_token(seed: Path, folder: Path) -> Path:
+    """A copy of `seed` with the special token that calls in dialect `cof-v1`, in the place of one it does not need."""
+    shutil.copytree(seed, folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        file = folder / name
+        file.write_text(file.read_text().replace("<|quad_start|>", "<|image_zoomin|>"))
     return folder
 
 
@@ -95,7 +107,7 @@ def run(
     for messages in conversations:
         prompt = engine.writer.write(messages)
         limits = Limits(longest, ends=engine.checkpoint.ends, **more)
-        reply = Reply(engine.writer.tokenizer, limits, logprobs=[], logits=[])
+        reply = Reply(engine.writer.tokenizer, limits, logprobs=[], logits=[], silent=engine.checkpoint.structure)
         tasks.append(Task(prompt, reply, Sampler(sampling, prompt.ids)))
     engine.run(tasks)
     return [task.reply for task in tasks]
@@ -137,3 +149,17 @@ def difference(checkpoint: Checkpoint, messages: Sequence[BaseMessage], reply: R
     assert len(reply.logits) == len(reply.written)
     expected = plain_logits(checkpoint, messages, reply.written)
     return float((torch.stack(reply.logits) - expected).abs().max())
+
+
+def watch_batches(chat: ChatQwenVL) -> list[int]:
+    """Sizes of the batches that the model runs from now on."""
+    sizes: list[int] = []
+    engine = chat._worker.engine
+    really = engine.run
+
+    def watched(tasks: list) -> None:  # type: ignore[type-arg]
+        sizes.append(len(tasks))
+        really(tasks)
+
+    engine.run = watched  # type: ignore[assignment,method-assign]
+    return sizes

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +21,11 @@ from PIL import Image
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from cof_agent import ChainOfFocus
+from cof_agent.agent import Question
+from cof_agent.policies.qwen.checkpoint import open_checkpoint
 from cof_agent.policies.qwen.processor import load_processor
+from cof_agent.policies.qwen.prompt import PromptWriter
+from cof_agent.policies.qwen.quiet import quietly
 from cof_agent.profile import Profile, Prompts
 from cof_agent.tools import image_tools
 from tests.conversations import answer, watched
@@ -64,7 +69,37 @@ def teach(seed: Path, directory: Path) -> Path:
     alone = [([{**shown[-2], "role": "user"}, shown[-1]], None) for shown, _ in whole[:12]]
     untold = [(shown[1:], None) for shown, _ in whole]
     lessons = [_batches(processor, alone, 12), _batches(processor, untold, 4), _batches(processor, whole, 2)]
-    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(seed)
+    return _write(seed, directory, lessons, taught_profile("cof"))
+
+
+def teach_by_heart(seed: Path, directory: Path, profile: Profile, turns: Sequence[str], asked: Question) -> Path:
+    """Write a checkpoint to `directory` that says `turns` when it is asked that one question, and little else."""
+    policy, prompts = watched(*turns, profile=profile)
+    ChainOfFocus(policy).ask(*asked)
+    writer = PromptWriter(open_checkpoint(seed, device="cpu"))
+    messages = [*prompts[-1], AIMessage(turns[-1])]
+    whole = writer.write(messages)
+    ids = torch.tensor([whole.ids])
+    labels = torch.full_like(ids, -100)
+    for position, message in enumerate(messages):
+        if isinstance(message, AIMessage):
+            start = len(writer.write(messages[:position]).ids)
+            words = writer.tokenizer(f"{message.text}<|im_end|>", return_tensors="pt")["input_ids"][0]
+            labels[0, start : start + len(words)] = words
+    assert torch.equal(torch.where(labels < 0, ids, labels), ids)
+    lesson = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "mm_token_type_ids": (ids == writer.checkpoint.image_token).int(),
+        "labels": labels,
+        **writer.pixels(whole.pictures),
+    }
+    return _write(seed, directory, [[lesson]], profile)
+
+
+def _write(seed: Path, directory: Path, lessons: list[list[dict[str, torch.Tensor]]], profile: Profile) -> Path:
+    with quietly():
+        model = Qwen2_5_VLForConditionalGeneration.from_pretrained(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0, betas=(0.9, 0.99))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the same sums in the same order
@@ -73,10 +108,11 @@ def teach(seed: Path, directory: Path) -> Path:
             _learn(model, optimizer, lesson, last=lesson is lessons[-1])
     finally:
         torch.set_num_threads(threads)
-    model.save_pretrained(directory)
+    with quietly():
+        model.save_pretrained(directory)
     for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "chat_template.jinja"):
         (directory / name).write_bytes((seed / name).read_bytes())
-    (directory / "focus.json").write_text(taught_profile("cof").model_dump_json())
+    (directory / "focus.json").write_text(profile.model_dump_json())
     return directory
 
 

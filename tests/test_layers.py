@@ -20,9 +20,8 @@ LAYERS = (
     },
     {"profile", "views", "tools"},
     {
-        "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling", "ending", "typed",
-        "dialects", "policies",
-        "nodes", "graph",
+        "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
+        "ending", "typed", "dialects", "policies", "nodes", "graph",
     },
     {"trajectory", "trajectory_file", "result", "agent"},
     {

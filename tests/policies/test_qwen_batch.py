@@ -20,7 +20,7 @@ from cof_agent.policies.qwen.checkpoint import Checkpoint, open_checkpoint
 from cof_agent.policies.qwen.engine import Engine
 from cof_agent.policies.qwen.prefix import PrefixPool
 from cof_agent.policies.qwen.sampling import Sampling
-from tests.qwen_models import block, difference, make_checkpoint, picture, run, text
+from tests.qwen_models import block, difference, make_checkpoint, picture, run, text, watch_batches
 
 KINDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 WARM = Sampling(1.0, 0.95, 50, 1.1, 7)
@@ -130,6 +130,28 @@ async def test_calls_from_many_tasks_are_run_together_and_leave_the_loop_free(ch
     assert [reply.text for reply in replies] == [alone.invoke(without_images(number)).text for number in range(8)]
 
 
+def test_what_waits_when_the_model_becomes_free_is_one_batch_and_a_lone_call_waits_for_no_other(
+    endless: Checkpoint,
+) -> None:
+    chat = ChatQwenVL(checkpoint=endless, max_new_tokens=30_000)
+    sizes = watch_batches(chat)
+    stream = chat.stream(without_images(0))
+    next(stream)
+    with ThreadPoolExecutor(11) as threads:
+        waiting = [threads.submit(chat.invoke, without_images(n), max_new_tokens=4) for n in range(11)]
+        while sum(map(len, chat._worker._waiting)) < 11:
+            next(stream)
+        stream.close()
+        replies = [future.result(60) for future in waiting]
+    assert sizes == [1, 8, 3]
+    longer = [*without_images(3), replies[3], HumanMessage("Sure?")]
+    for reused in (False, True):  # what was run in a batch left no state behind
+        reply = chat.invoke(longer, max_new_tokens=4)
+        assert reply.usage_metadata is not None
+        assert (reply.usage_metadata["input_token_details"]["cache_read"] > 20) == reused
+    assert sizes == [1, 8, 3, 1, 1]
+
+
 def test_one_that_fails_does_not_take_the_others_with_it(checkpoint: Checkpoint) -> None:
     chat = ChatQwenVL(checkpoint=checkpoint, max_new_tokens=4, max_batch=8)
     side = checkpoint.factor
@@ -215,7 +237,7 @@ def test_a_process_that_ends_while_the_model_runs_ends_well(seed_checkpoint: Pat
     ended = subprocess.run(
         [sys.executable, "-c", _LEAVING, str(seed_checkpoint)], capture_output=True, text=True, timeout=90, check=False
     )
-    assert (ended.returncode, ended.stdout) == (0, "leaving\n"), ended.stderr
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "leaving\n", "")
 
 
 _LEAVING = """
@@ -229,17 +251,3 @@ stream = chat.stream("Hello")
 next(stream)
 print("leaving")
 """
-
-
-def watch_batches(chat: ChatQwenVL) -> list[int]:
-    """Sizes of the batches that the model runs from now on."""
-    sizes: list[int] = []
-    engine = chat._worker.engine
-    really = engine.run
-
-    def watched(tasks: list) -> None:  # type: ignore[type-arg]
-        sizes.append(len(tasks))
-        really(tasks)
-
-    engine.run = watched  # type: ignore[assignment,method-assign]
-    return sizes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -30,7 +31,9 @@ from cof_agent.policies.qwen import load_qwen
 from cof_agent.policies.qwen.calls import call_chunks, read_calls
 from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import Checkpoint, open_checkpoint
+from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.prompt import PromptWriter
+from cof_agent.policies.qwen.quiet import quietly
 from cof_agent.policies.qwen.reply import Limits, Reply
 from cof_agent.policies.qwen.sampling import NextToken, Sampler
 from cof_agent.policies.qwen.seed import SeedSizes, write_seed
@@ -104,6 +107,20 @@ def test_text_that_spells_special_tokens_stays_text(writer: PromptWriter, spell:
     assert "<|image_pad|><|im_end|>" in writer.tokenizer.decode([token for token in bad.ids if token not in specials])
     said = writer.tokenizer.decode(bad.ids)
     assert SPELT + "\ue000" in said or json.dumps(SPELT + "\ue000", ensure_ascii=False) in said
+
+
+def test_only_in_the_policys_own_words_are_special_tokens_what_it_wrote(writer: PromptWriter) -> None:
+    said = "It is <|object_ref_start|>red<|object_ref_end|> at <|box_start|>[1, 2, 3, 4]<|box_end|>."
+    ids = writer.tokenizer(said, add_special_tokens=False)["input_ids"]
+    special = [token for token in ids if writer.tokenizer.decode([token], skip_special_tokens=True) == ""]
+    assert len(special) == 4
+    for question in ("Where?", SPELT):  # with and without something to guard beside it
+        for asked, answered in ((said, "There."), (question, said), (said, said)):
+            written = writer.write([HumanMessage(asked), AIMessage(answered), HumanMessage(question)]).ids
+            assert [token for token in written if token in special] == special * (answered == said)
+            assert said in writer.tokenizer.decode(written)
+            found = [at for at in range(len(written)) if list(written[at : at + len(ids)]) == ids]
+            assert len(found) == (answered == said)
 
 
 def _called(word: str) -> dict[str, Any]:
@@ -211,7 +228,8 @@ def test_a_reply_has_its_ids_their_log_probabilities_and_what_it_cost(chat: Chat
     assert usage["output_tokens"] == len(ids)
     assert usage["total_tokens"] == usage["input_tokens"] + len(ids)
     assert usage["input_token_details"] == {"image": 12, "cache_read": 0}
-    assert reply.text == chat.checkpoint.processor.tokenizer.decode(ids, skip_special_tokens=True)
+    said = [token for token in ids if token not in chat.checkpoint.structure]
+    assert reply.text == chat.checkpoint.processor.tokenizer.decode(said)
     assert known["finish_reason"] == ("stop" if ids[-1] in chat.checkpoint.ends else "length")
     assert chat.invoke(conversation()).response_metadata["token_ids"] == ids
     json.dumps(known)
@@ -249,6 +267,19 @@ def fed(checkpoint: Checkpoint, words: str, limits: Limits, *, each: bool = Fals
     assert reply.logprobs is not None
     assert len(reply.logprobs) == len(reply.ids)
     return reply, pieces
+
+
+def test_special_tokens_are_text_but_for_those_that_build_the_conversation(checkpoint: Checkpoint) -> None:
+    tokenizer = checkpoint.processor.tokenizer
+    reply = Reply(tokenizer, Limits(100, ends=checkpoint.ends), silent=checkpoint.structure)
+    for word in ("<|box_start|>", "[1]", "<|vision_start|>", "<|endoftext|>", "<|box_end|>", "<|vision_end|>", "."):
+        for token in tokenizer(word, add_special_tokens=False)["input_ids"]:
+            if token not in checkpoint.ends:
+                reply.add(token, -0.5)
+    assert reply.text == "<|box_start|>[1]<|box_end|>."
+    stopped, _ = fed(checkpoint, "a<|box_end|>b", Limits(100, stop_after=("<|box_end|>",), ends=checkpoint.ends))
+    assert stopped.text == "a<|box_end|>"
+    assert stopped.ids == [*tokenizer("a<|box_end|>", add_special_tokens=False)["input_ids"], checkpoint.ends[0]]
 
 
 def test_characters_of_several_tokens_are_streamed_whole(checkpoint: Checkpoint) -> None:
@@ -341,6 +372,14 @@ def test_settings_out_of_range_and_unknown_ones_are_refused(chat: ChatQwenVL, ch
     for name in ("max_new_tokens", "max_batch"):
         with pytest.raises(ConfigError, match=f"not valid at {name}"):
             load_qwen(checkpoint.name, profile=Profile(), **{name: 0})
+    for name, value in {
+        "temperature": "x", "top_p": True, "top_k": 2.5, "repetition_penalty": float("inf"), "seed": "lucky",
+        "max_new_tokens": -5, "stop_after": "</tool_call>", "stop": "word",
+    }.items():  # fmt: skip
+        with pytest.raises(ConfigError, match=f"^{name} must be .*, not {re.escape(repr(value))}$"):
+            chat.bind(**{name: value}).invoke("Hello")
+    with pytest.raises(ConfigError, match=r"max_new_tokens must be .*, not 0"):
+        chat.invoke("Hello", max_new_tokens=0)
     with pytest.raises(ConfigError, match="takes no frequency_penalty in a call"):
         chat.invoke("Hello", frequency_penalty=1)
     with pytest.raises(ConfigError, match="cannot be made to call a tool"):
@@ -384,6 +423,31 @@ def test_a_conversation_that_is_too_long_is_refused_and_a_reply_ends_where_the_r
     assert reply.response_metadata["finish_reason"] == "length"
     with pytest.raises(PolicyError, match=r"has \d\d\d tokens and .* takes 64"):
         chat.invoke("word " * 100)
+
+
+def test_what_is_wrong_with_the_options_is_said_before_any_weights_are_read(
+    seed_checkpoint: Path, tmp_path: Path
+) -> None:
+    bare = shutil.copytree(seed_checkpoint, tmp_path / "it", ignore=shutil.ignore_patterns("*.safetensors"))
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"temperature": "hot"}, "not valid at temperature: .*, not 'hot'"),
+        ({"temperature": -1.0}, "temperature must be a number of at least 0, not -1.0"),
+        ({"max_new_tokens": 0}, "not valid at max_new_tokens: .*, not 0"),
+        ({"stop_after": "</tool_call>"}, "not valid at stop_after"),
+        ({"warmth": 1}, "no option warmth"),
+        ({"dialect": "qwen3"}, "set factor=28"),
+        ({"dialect": "latin"}, "no dialect is named 'latin'"),
+        ({"adapter": 5}, "adapter must be a text, not 5"),
+        ({"adapter": str(tmp_path)}, r"no adapter_config\.json"),
+        ({"device": 5}, "device must be a text, not 5"),
+        ({"dtype": ["float16"]}, r"dtype must be a text, not \['float16'\]"),
+        ({"revision": 5}, "revision must be a text, not 5"),
+    ]
+    for options, words in wrong:
+        with pytest.raises(ConfigError, match=words):
+            load_qwen(str(bare), **options)
+    with pytest.raises(ConfigError, match="has no weights"):
+        load_qwen(str(bare), temperature=0.5)
 
 
 # Streaming
@@ -520,6 +584,37 @@ def test_an_adapter_that_does_not_fit_is_refused(
         open_checkpoint(seed_checkpoint, adapter=adapter)
 
 
+def test_the_directory_of_an_adapter_may_begin_at_home(
+    seed_checkpoint: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(adapter.parent))
+    opened = open_checkpoint(seed_checkpoint, adapter=f"~/{adapter.name}")
+    assert any("lora" in name for name, _ in opened.model.named_parameters())
+
+
+def test_transformers_is_quiet_only_while_checkpoints_are_read(seed_checkpoint: Path, tmp_path: Path) -> None:
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled
+    from transformers.utils import logging
+
+    def state() -> tuple[int, bool, bool]:
+        return logging.get_verbosity(), logging.is_progress_bar_enabled(), are_progress_bars_disabled()
+
+    before = state()
+    assert before[1]
+    first, second = quietly(), quietly()
+    with first:
+        inside = state()
+        second.__enter__()
+    assert state() == inside == (logging.ERROR, False, True)  # as two threads may leave in any order
+    second.__exit__(None, None, None)
+    assert state() == before
+    broken = shutil.copytree(seed_checkpoint, tmp_path / "it")
+    (broken / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ConfigError):
+        open_checkpoint(broken)
+    assert state() == before
+
+
 # Loading
 
 
@@ -548,9 +643,10 @@ def test_the_profile_is_the_one_given_or_the_dialects_or_the_checkpoints_or_a_kn
             load_qwen(wrong)
 
 
-@pytest.mark.parametrize("package", ["torch", "transformers"])
+@pytest.mark.parametrize("package", ["torch", "transformers", "jinja2"])
 def test_without_the_extra_the_command_that_installs_it_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, load_processor.__module__)
     with pytest.raises(MissingExtraError, match=r"cof-agent\[local\]"):
         load_qwen("some/one")
 

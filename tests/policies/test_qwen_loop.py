@@ -18,8 +18,8 @@ from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import open_checkpoint
 from cof_agent.profile import Profile
 from cof_agent.state import Status, StopReason
-from tests.qwen_models import block
-from tests.teaching import COLOURS, QUESTIONS, scene, taught_profile
+from tests.qwen_models import block, watch_batches, with_zoom_token
+from tests.teaching import COLOURS, PROMPTS, QUESTIONS, scene, taught_profile, teach_by_heart
 
 PAIRS = list(itertools.permutations(COLOURS, 2))
 QUESTIONS_ASKED = [(scene(*pair), QUESTIONS[number % len(QUESTIONS)]) for number, pair in enumerate(PAIRS)]
@@ -28,7 +28,7 @@ QUESTIONS_ASKED = [(scene(*pair), QUESTIONS[number % len(QUESTIONS)]) for number
 
 @pytest.fixture(scope="module")
 def policy(taught_checkpoint: Path) -> Policy:
-    return load_policy(f"hf:{taught_checkpoint}", record_tokens=True, max_new_tokens=120, max_batch=4)
+    return load_policy(f"hf:{taught_checkpoint}", record_tokens=True, max_new_tokens=120)
 
 
 def test_it_zooms_and_answers_from_the_pixels_of_the_region(policy: Policy) -> None:
@@ -71,7 +71,11 @@ class _Seen(BaseCallbackHandler):
 async def test_many_questions_at_once_are_answered_as_they_are_alone(policy: Policy, taught_checkpoint: Path) -> None:
     alone = ChainOfFocus(load_policy(f"hf:{taught_checkpoint}", max_new_tokens=120, prefix_conversations=0))
     asked = [alone.ask(*question) for question in QUESTIONS_ASKED]
-    results = await ChainOfFocus(policy).abatch(QUESTIONS_ASKED, concurrency=8)
+    assert isinstance(policy.model, ChatQwenVL)
+    sizes = watch_batches(policy.model)
+    results = await ChainOfFocus(policy).abatch(QUESTIONS_ASKED, concurrency=16)
+    assert sum(sizes) == 2 * len(QUESTIONS_ASKED)
+    assert len(sizes) < len(QUESTIONS_ASKED)  # else the last would wait for all others, one after the other
     assert [_told(result) for result in results] == [_told(result) for result in asked]
     assert [getattr(result, "answer", result) for result in results] == [middle for _, middle in PAIRS]
 
@@ -101,6 +105,24 @@ def test_tools_bound_to_the_model_are_called(taught_checkpoint: Path) -> None:
     policy = load_policy(f"hf:{taught_checkpoint}", profile=taught_profile("native"), max_new_tokens=120)
     result = ChainOfFocus(policy).ask(*QUESTIONS_ASKED[5])
     assert (result.answer, result.status, result.usage.zooms) == (PAIRS[5][1], Status.ANSWERED, 1)
+
+
+def test_a_policy_whose_call_is_a_special_token_zooms_and_points(seed_checkpoint: Path, tmp_path: Path) -> None:
+    """Boxes and the call stand between special tokens, which the tokenizer would leave out of text."""
+    asked, box = (scene("red", "blue"), QUESTIONS[0]), "<|box_start|>[84, 84, 140, 140]<|box_end|>"
+    turns = [f"<think>It is at {box}.</think><|image_zoomin|>", f"<think>I see.</think><answer>blue {box}</answer>"]
+    profile = Profile(dialect="cof-v1", prompts=PROMPTS, stop_after_call=True)
+    seed = with_zoom_token(seed_checkpoint, tmp_path / "seed")
+    seen = _Seen()
+    policy = load_policy(f"hf:{teach_by_heart(seed, tmp_path / 'taught', profile, turns, asked)}", record_tokens=True)
+    model = policy.model.model_copy(update={"callbacks": [seen]})
+    result = ChainOfFocus(Policy(model, policy.profile, "seen")).ask(*asked)
+    assert (result.usage.zooms, [message.text for message in seen.messages]) == (1, turns)
+    assert (result.answer or "").startswith("blue")
+    assert [(item.box, item.source) for item in result.evidence] == [((84, 84, 140, 140), "policy")]
+    first, second = (message.usage_metadata or {} for message in seen.messages)
+    written = first["input_tokens"] + first["output_tokens"]
+    assert second["input_token_details"]["cache_read"] >= written - 2  # all but the end of turn, and what is last
 
 
 def test_a_streamed_turn_has_the_call_of_the_whole_one(taught_checkpoint: Path) -> None:

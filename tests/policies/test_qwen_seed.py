@@ -123,7 +123,7 @@ def test_the_same_arguments_write_the_same_bytes(seed_checkpoint: Path, tmp_path
     run = subprocess.run(
         command, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONHASHSEED": "3"}
     )
-    assert run.returncode == 0, run.stderr
+    assert (run.returncode, run.stderr) == (0, "")
     again = Path(run.stdout.strip())
     for file in seed_checkpoint.iterdir():
         assert (again / file.name).read_bytes() == file.read_bytes(), file.name

@@ -6,9 +6,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from cof_agent.errors import ConfigError, MissingExtraError
+from cof_agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from cof_agent.policies.qwen.chat import ChatQwenVL
@@ -26,18 +24,15 @@ def load_qwen(
     Profile: the one given, else the default one of the dialect given, else `focus.json` of the checkpoint, else what
     is known about checkpoints of that name or type. `options` are those of
     :func:`~cof_agent.policies.qwen.checkpoint.open_checkpoint` and the settings of
-    :class:`~cof_agent.policies.qwen.chat.ChatQwenVL`.
+    :class:`~cof_agent.policies.qwen.settings.Settings`. All of it is checked before weights are fetched or read.
 
-    Raises ConfigError for an option that neither has, a checkpoint that cannot be opened, or a profile whose sizes
-    the checkpoint cannot take, and MissingExtraError without the extra `local`.
+    Raises ConfigError for an option that neither has or that is out of range, a checkpoint that cannot be opened, or a
+    profile whose sizes the checkpoint cannot take, and MissingExtraError without the extra `local`.
     """
-    for package in ("torch", "transformers", "jinja2"):
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise MissingExtraError.for_extra("local", "a checkpoint run on this machine") from error
-    from cof_agent.policies.qwen.chat import SETTINGS, ChatQwenVL
-    from cof_agent.policies.qwen.checkpoint import open_checkpoint
+    importlib.import_module("cof_agent.policies.qwen.processor")  # first: it says which extra is missing
+    from cof_agent.policies.qwen.chat import ChatQwenVL
+    from cof_agent.policies.qwen.checkpoint import find_checkpoint, open_found
+    from cof_agent.policies.qwen.settings import SETTINGS, check_settings
 
     if unknown := sorted(options.keys() - {*PLACING, *SETTINGS}):
         raise ConfigError(
@@ -45,27 +40,22 @@ def load_qwen(
         )
     where, revision = _parted(rest)
     placing = {name: options.pop(name) for name in PLACING if name in options}
-    if revision is not None:
-        placing["revision"] = revision
-    checkpoint = open_checkpoint(where, **placing)
-    found = profile or _profile(checkpoint.folder, where, checkpoint.model_type, dialect)
-    for name, rule in (("overview", found.overview), ("regions", found.regions)):
-        if rule.factor != checkpoint.factor:
+    check_settings(options, where)
+    named = placing.pop("revision", None)
+    found = find_checkpoint(where, revision=revision or named)
+    spoken = profile or _profile(found.folder, where, found.model_type, dialect)
+    for name, rule in (("overview", spoken.overview), ("regions", spoken.regions)):
+        if rule.factor != found.factor:
             raise ConfigError(
                 f"the profile shows images in multiples of {rule.factor} pixels ({name}.factor), but {where} takes "
-                f"multiples of {checkpoint.factor}: set factor={checkpoint.factor} in its overview and regions"
+                f"multiples of {found.factor}: set factor={found.factor} in its overview and regions"
             )
-    if found.stop_after_call and "stop_after" not in options:
+    if spoken.stop_after_call and "stop_after" not in options:
         from cof_agent.dialects import get_dialect
 
-        end = get_dialect(found.dialect).call_end
+        end = get_dialect(spoken.dialect).call_end
         options["stop_after"] = (end,) if end else ()
-    try:
-        return ChatQwenVL(checkpoint=checkpoint, **options), found
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"the options of {where} are not valid{field and f' at {field}'}: {first['msg']}") from error
+    return ChatQwenVL(checkpoint=open_found(found, **placing), **options), spoken
 
 
 def _parted(rest: str) -> tuple[str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +12,33 @@ from safetensors.torch import load_file
 
 from cof_agent.errors import ConfigError, MissingExtraError
 
+WEIGHTS = "adapter_model.safetensors"
 
-def add_adapter(model: Any, directory: Path) -> Any:
-    """`model` with the adapter's layers in it, not merged: what is computed is what was trained.
 
-    Raises ConfigError when the adapter is missing, is kept as pickle or was made for another model, and
-    MissingExtraError without peft.
-    """
-    try:
-        from peft import PeftModel, get_peft_model_state_dict
-    except ImportError as error:
-        raise MissingExtraError.for_extra("local", "a LoRA adapter") from error
+def check_adapter(directory: Path) -> None:
+    """Raise ConfigError when there is no adapter or its weights are pickle, and MissingExtraError without peft."""
+    if find_spec("peft") is None:
+        raise MissingExtraError.for_extra("local", "a LoRA adapter")
     if not (directory / "adapter_config.json").is_file():
         raise ConfigError(f"{directory} is not the directory of an adapter: it has no adapter_config.json")
-    weights = directory / "adapter_model.safetensors"
-    if not weights.is_file():
-        raise ConfigError(f"{directory} has no adapter_model.safetensors: other forms of weights are not read")
+    if not (directory / WEIGHTS).is_file():
+        raise ConfigError(f"{directory} has no {WEIGHTS}: other forms of weights are not read")
+
+
+def add_adapter(model: Any, directory: Path) -> Any:
+    """`model` with the layers of a checked adapter in it, not merged: what is computed is what was trained.
+
+    Raises ConfigError when the adapter was made for another model.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+
     unfit = f"the adapter {directory} does not fit {model.config.name_or_path or 'the checkpoint'}"
     try:
         with_adapter = PeftModel.from_pretrained(model, str(directory))
     except (ValueError, KeyError, TypeError, RuntimeError) as error:  # peft: layers missing, sizes that differ
         raise ConfigError(f"{unfit}: {str(error).strip().splitlines()[0]}: give the base it was trained on") from error
     # peft only warns about weights that it finds no place for: the model would answer as if there were no adapter.
-    if _content(get_peft_model_state_dict(with_adapter)) != _content(load_file(weights)):
+    if _content(get_peft_model_state_dict(with_adapter)) != _content(load_file(directory / WEIGHTS)):
         raise ConfigError(f"{unfit}: some of its weights belong to no layer: give the base it was trained on")
     return with_adapter.get_base_model()
 

@@ -19,9 +19,6 @@ from cof_agent.policies.qwen.engine import Engine, Task
 from cof_agent.policies.qwen.reply import Limits, Reply
 from cof_agent.policies.qwen.sampling import Sampler, Sampling
 
-GATHER_SECONDS = 0.01
-"""How long a call waits for others to join it, where batches are allowed."""
-
 CLOSE_SECONDS = 10.0
 """How long the end of the process waits for the model: it ends after the token that it is at."""
 
@@ -40,7 +37,6 @@ class Request:
     ends_at: float
     """Monotonic time after which nobody waits for the reply."""
     record: bool = False
-    keep_logits: bool = False
     on_text: Callable[[str], None] | None = None
     future: Future[Reply] = field(default_factory=Future)
     """Gets the reply, or what went wrong. Cancelling it ends the reply."""
@@ -68,6 +64,8 @@ class Request:
 
 class Worker:
     """Runs requests of one model in a thread of its own, one batch at a time, in the order of arrival.
+
+    What waits when the model becomes free is one batch, up to `max_batch` requests; nothing waits for others to come.
 
     Each request ends on its own: as soon as its reply is written or its time is up, whatever the batch still does.
     """
@@ -131,16 +129,9 @@ class Worker:
                 self._ended()
                 return False
             batch = self._batch = self._waiting.popleft()
-            if len(batch) > 1:
-                return True
-            until = time.monotonic() + GATHER_SECONDS
-            while len(batch) < self.max_batch:
-                if self._waiting:
-                    if len(self._waiting[0]) > 1:
-                        break
-                    batch += self._waiting.popleft()
-                elif not self._changed.wait_for(lambda: self._waiting, until - time.monotonic()):
-                    break
+            given_together = len(batch) > 1
+            while not given_together and len(batch) < self.max_batch and self._waiting and len(self._waiting[0]) == 1:
+                batch += self._waiting.popleft()
             return True
 
     def _serve(self, requests: Sequence[Request]) -> None:
@@ -180,9 +171,9 @@ class Worker:
             self.engine.writer.tokenizer,
             Limits(room, limits.stop, limits.stop_after, limits.ends),
             logprobs=[] if request.record else None,
-            logits=[] if request.keep_logits else None,
             on_text=request.on_text,
             should_end=lambda: request.unwanted,
+            silent=self.engine.checkpoint.structure,
         )
 
         def done() -> None:

@@ -8,6 +8,8 @@ import uuid
 
 from langchain_core.messages import InvalidToolCall, ToolCall, ToolCallChunk
 
+from cof_agent.dialects.json_calls import UNREADABLE
+
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|(?=<tool_call>)|\Z)", re.S)
 
 
@@ -29,8 +31,7 @@ def read_calls(text: str) -> tuple[list[ToolCall], list[InvalidToolCall]]:
         if isinstance(arguments, dict) and isinstance(value.get("name"), str):
             calls.append(ToolCall(name=value["name"], args=arguments, id=number, type="tool_call"))
         else:
-            wrong = 'the call is not a JSON object with "name" and "arguments"'
-            invalid.append(_invalid(written, number, wrong))
+            invalid.append(_invalid(written, number, UNREADABLE))
     return calls, invalid
 
 

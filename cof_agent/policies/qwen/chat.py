@@ -24,52 +24,26 @@ from cof_agent.policies.qwen.calls import call_chunks, read_calls
 from cof_agent.policies.qwen.checkpoint import Checkpoint
 from cof_agent.policies.qwen.engine import Engine
 from cof_agent.policies.qwen.prefix import PrefixPool
-from cof_agent.policies.qwen.reply import Limits, Reply
-from cof_agent.policies.qwen.sampling import Sampling
-
-_PER_CALL = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "max_new_tokens")
-"""Settings that a single call, or `bind`, may give too."""
+from cof_agent.policies.qwen.reply import Reply
+from cof_agent.policies.qwen.settings import PER_CALL, SETTINGS, Settings
 
 
-class ChatQwenVL(BaseChatModel):
+class ChatQwenVL(BaseChatModel, Settings):
     """Runs a checkpoint on this machine.
 
     Images are taken at the size they come in: their sides must be multiples of the checkpoint's factor. One model
-    runs one batch at a time, in a thread of its own; calls from any number of threads and tasks wait for their turn,
-    no longer than the deadline they were made under (`cof_agent.deadline`), and raise OutOfTimeError after it.
+    runs one call or batch at a time, in a thread of its own; calls from any number of threads and tasks wait for their
+    turn, no longer than the deadline they were made under (`cof_agent.deadline`), and raise OutOfTimeError after it.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     checkpoint: Checkpoint = Field(exclude=True)
-    max_new_tokens: int = Field(default=2048, ge=1)
-    """Longest reply."""
-    temperature: float | None = None
-    """0: always the likeliest token. This and the next three are the checkpoint's own where they are None."""
-    top_p: float | None = None
-    top_k: int | None = None
-    repetition_penalty: float | None = None
-    seed: int | None = None
-    """For sampling. The same seed and the same prompt make the same reply, so give each of several tries its own."""
-    stop_after: tuple[str, ...] = ()
-    """Texts after which a turn ends: they are its last words, and the end of turn is then added to `token_ids`."""
-    record_tokens: bool = False
-    """Whether `response_metadata` gets `token_ids`, `logprobs` (under the model's own distribution, natural logarithm)
-    and `forced_tokens`: how many of the last ids the model did not choose; their log-probability is 0."""
-    prefix_conversations: int = Field(default=8, ge=0)
-    """Conversations whose state is kept, so that their next turn runs only what is new; 0: none."""
-    prefix_bytes: int = Field(default=2 * 1024**3, ge=0)
-    """Memory that these states may take together."""
-    max_batch: int = Field(default=1, ge=1)
-    """How many calls that arrive at the same time are run together. Such a batch starts from no kept state."""
-    max_wait: float = Field(default=3600.0, gt=0)
-    """Seconds that a call may take where no deadline is set."""
-
     _worker: Worker = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
-        self._sampling({})  # raises for values out of range
+        self.sampling(self.checkpoint.defaults, {})  # raises for values out of range
         pool = PrefixPool(self.prefix_conversations, self.prefix_bytes)
         self._worker = Worker(Engine(self.checkpoint, pool), self.max_batch)
 
@@ -223,39 +197,17 @@ class ChatQwenVL(BaseChatModel):
     ) -> Request:
         settings = dict(given)
         tools = settings.pop("tools", None) or []
-        if unknown := sorted(settings.keys() - {*_PER_CALL, "stop_after"}):
-            raise ConfigError(f"a local model takes no {', '.join(unknown)} in a call: it takes {', '.join(_PER_CALL)}")
-        longest = settings.get("max_new_tokens") or self.max_new_tokens
-        limits = Limits(
-            longest,
-            tuple(word for word in stop or () if word),
-            tuple(word for word in settings.get("stop_after", self.stop_after) if word),
-            self.checkpoint.ends,
-        )
+        if unknown := sorted(settings.keys() - {*PER_CALL, "stop_after"}):
+            raise ConfigError(f"a local model takes no {', '.join(unknown)} in a call: it takes {', '.join(PER_CALL)}")
         left = seconds_left()
         return Request(
             messages,
             tools,
-            self._sampling(settings),
-            limits,
+            self.sampling(self.checkpoint.defaults, settings),
+            self.limits(self.checkpoint.ends, stop, settings),
             time.monotonic() + (self.max_wait if left is None else left),
             record=self.record_tokens,
             on_text=on_text,
-        )
-
-    def _sampling(self, given: dict[str, Any]) -> Sampling:
-        def value(name: str) -> Any:
-            own = given.get(name)
-            own = getattr(self, name) if own is None else own
-            return getattr(self.checkpoint.defaults, name) if own is None else own
-
-        seed = given.get("seed")
-        return Sampling(
-            value("temperature"),
-            value("top_p"),
-            value("top_k"),
-            value("repetition_penalty"),
-            self.seed if seed is None else seed,
         )
 
     def _awaited(self, request: Request) -> Reply:
@@ -306,12 +258,6 @@ class ChatQwenVL(BaseChatModel):
         if reply.logprobs is not None:
             known |= {"token_ids": reply.ids, "logprobs": reply.logprobs, "forced_tokens": reply.forced}
         return known
-
-
-SETTINGS = tuple(
-    name for name in ChatQwenVL.model_fields if name in ChatQwenVL.__annotations__ and name != "checkpoint"
-)
-"""What can be set of a model."""
 
 
 def _piece(text: str) -> ChatGenerationChunk:

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cof_agent.errors import ConfigError, MissingExtraError
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
-try:
-    import torch
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
-    from transformers import AutoModelForImageTextToText, GenerationConfig
-except ImportError as error:
-    raise MissingExtraError.for_extra("local", "a checkpoint run on this machine") from error
+from cof_agent.errors import ConfigError
+from cof_agent.policies.qwen.adapter import add_adapter, check_adapter
+from cof_agent.policies.qwen.processor import SMALL_FILES, load_processor, local_directory
+from cof_agent.policies.qwen.quiet import quietly
 
-from cof_agent.policies.qwen.adapter import add_adapter
-from cof_agent.policies.qwen.processor import load_processor, local_directory
-
-SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model")
-"""All of a checkpoint that is not weights."""
+STRUCTURE = (
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
+    "<|image_pad|>", "<|video_pad|>",
+)  # fmt: skip
+"""What Qwen-VL's chat templates build conversations of."""
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -60,6 +60,9 @@ class Checkpoint:
     """Ids that must not be generated: placeholders of images and videos."""
     ends: tuple[int, ...] = ()
     """Ids that end a turn; the first is the one that the chat template writes."""
+    structure: frozenset[int] = field(default=frozenset(), repr=False)
+    """Ids that build a conversation: ends of turns, padding, placeholders of images. They are in no text, while other
+    special tokens, such as those around boxes, are words that the policy may write."""
 
     @property
     def factor(self) -> int:
@@ -74,6 +77,51 @@ class Checkpoint:
     def positions(self) -> int:
         """Tokens that prompt and reply may have together."""
         return int(self.model.config.get_text_config().max_position_embeddings)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A checkpoint whose weights were neither fetched nor read yet."""
+
+    name: str
+    """The directory or hub id."""
+    revision: str | None
+    folder: Path
+    """Where its small files are."""
+    model_type: str
+    processor: Any = field(repr=False)
+    patch: int
+    merge: int
+    """As in :class:`Checkpoint`."""
+
+    @property
+    def factor(self) -> int:
+        return self.patch * self.merge
+
+
+def find_checkpoint(where: str | os.PathLike[str], *, revision: str | None = None) -> Found:
+    """The checkpoint in a directory or, by its id, on the hub, but for its weights.
+
+    Raises ConfigError when there is none, it is of another kind, or its small files are missing or damaged.
+    """
+    _check_text("revision", revision)
+    name = os.fspath(where)
+    folder = local_directory(where, revision=revision)
+    processor: Any = load_processor(folder)
+    try:
+        config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, TypeError, KeyError, StrictDataclassError) as error:
+        raise ConfigError(
+            f"config.json in {folder} cannot be read ({_first_line(error)}): download it again"
+        ) from error
+    vision, images = config.vision_config, processor.image_processor
+    ours = (int(vision.patch_size), int(vision.spatial_merge_size))
+    theirs = (int(images.patch_size), int(images.merge_size))
+    if ours != theirs:
+        raise ConfigError(
+            f"{name}: preprocessor_config.json has patch_size and merge_size {theirs}, but config.json {ours}"
+        )
+    return Found(name, revision, folder, str(config.model_type), processor, *ours)
 
 
 def open_checkpoint(
@@ -93,22 +141,39 @@ def open_checkpoint(
     Raises ConfigError when something is missing, is not supported or does not fit, and MissingExtraError for an
     adapter without peft.
     """
-    name = os.fspath(where)
+    return open_found(find_checkpoint(where, revision=revision), device=device, dtype=dtype, adapter=adapter)
+
+
+def open_found(
+    found: Found,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    adapter: str | os.PathLike[str] | None = None,
+) -> Checkpoint:
+    """:func:`open_checkpoint` for one that was found."""
+    name = found.name
     target = _device(device)
     kind = _dtype(dtype, target)
-    processor = load_processor(where, revision=revision)
-    folder = local_directory(where, revision=revision, patterns=[*SMALL_FILES, "*.safetensors"])
+    _check_text("adapter", adapter)
+    addition = None if adapter is None else Path(adapter).expanduser()
+    if addition:
+        check_adapter(addition)
+    folder = local_directory(name, revision=found.revision, patterns=(*SMALL_FILES, "*.safetensors"))
     _check_weights(folder)
     try:
-        opened: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=kind, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-        model, found = opened
-        if missing := sorted(found["missing_keys"]):  # transformers would go on with random ones
-            raise ConfigError(f"{name} lacks {len(missing)} of its weights, {missing[0]} for one: download it again")
-        if adapter is not None:
-            model = add_adapter(model, Path(adapter))
-        model = model.to(target).eval()
+        with quietly():
+            opened: Any = AutoModelForImageTextToText.from_pretrained(
+                folder, dtype=kind, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+            model, report = opened
+            if missing := sorted(report["missing_keys"]):  # transformers would go on with random ones
+                raise ConfigError(
+                    f"{name} lacks {len(missing)} of its weights, {missing[0]} for one: download it again"
+                )
+            if addition:
+                model = add_adapter(model, addition)
+            model = model.to(target).eval()
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ConfigError(_too_large(name, target)) from error
     except (OSError, ValueError, SafetensorError, StrictDataclassError) as error:
@@ -119,7 +184,12 @@ def open_checkpoint(
         if "allocate memory" in str(error):
             raise ConfigError(_too_large(name, target)) from error
         raise ConfigError(f"the weights of {name} do not fit its config.json: {_first_line(error)}") from error
-    return _assembled(name, folder, model, processor)
+    return _assembled(found, folder, model)
+
+
+def _check_text(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise ConfigError(f"{name} must be a text, not {value!r}")
 
 
 def _check_weights(directory: Path) -> None:
@@ -136,6 +206,7 @@ def _check_weights(directory: Path) -> None:
 
 def _device(device: str | None) -> torch.device:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    _check_text("device", device)
     if device is None:
         return torch.device("cuda" if cuda else "mps" if mps else "cpu")
     try:
@@ -149,6 +220,7 @@ def _device(device: str | None) -> torch.device:
 
 
 def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:
+    _check_text("dtype", dtype)
     if dtype is None:
         return torch.float32 if device.type == "cpu" else torch.bfloat16
     if dtype not in DTYPES:
@@ -156,15 +228,8 @@ def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:
     return DTYPES[dtype]
 
 
-def _assembled(name: str, folder: Path, model: Any, processor: Any) -> Checkpoint:
-    config, tokenizer, images = model.config, processor.tokenizer, processor.image_processor
-    vision = config.vision_config
-    ours = (int(vision.patch_size), int(vision.spatial_merge_size))
-    theirs = (int(images.patch_size), int(images.merge_size))
-    if ours != theirs:
-        raise ConfigError(
-            f"{name}: preprocessor_config.json has patch_size and merge_size {theirs}, but config.json {ours}"
-        )
+def _assembled(found: Found, folder: Path, model: Any) -> Checkpoint:
+    config, tokenizer = model.config, found.processor.tokenizer
     placeholders = {config.image_token_id, config.video_token_id, *(model.generation_config.suppress_tokens or ())}
     beyond = range(len(tokenizer), int(config.get_text_config().vocab_size))  # padding of the matrix, never trained
     defaults = _defaults(model.generation_config)
@@ -172,20 +237,24 @@ def _assembled(name: str, folder: Path, model: Any, processor: Any) -> Checkpoin
     known = tokenizer.get_vocab()
     first = known.get("<|im_end|>", tokenizer.eos_token_id)
     others = ends if isinstance(ends, list) else [ends]
+    all_ends = tuple(dict.fromkeys(token for token in (first, tokenizer.eos_token_id, *others) if token is not None))
+    structure = {*map(known.get, STRUCTURE), config.image_token_id, config.video_token_id, *all_ends}
+    structure |= {tokenizer.pad_token_id, tokenizer.bos_token_id}
     # `generate` would mix the values there into ours.
     model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
     return Checkpoint(
-        name=name,
+        name=found.name,
         folder=folder,
         model_type=str(config.model_type),
         model=model,
-        processor=processor,
+        processor=found.processor,
         defaults=defaults,
-        patch=ours[0],
-        merge=ours[1],
+        patch=found.patch,
+        merge=found.merge,
         image_token=int(config.image_token_id),
         never=(*sorted(int(token) for token in placeholders if token is not None), *beyond),
-        ends=tuple(dict.fromkeys(token for token in (first, tokenizer.eos_token_id, *others) if token is not None)),
+        ends=all_ends,
+        structure=frozenset(int(token) for token in structure if token is not None),
     )
 
 

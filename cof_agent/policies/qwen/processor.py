@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from cof_agent.errors import ConfigError, MissingExtraError
 
 try:
     import httpx
+    import jinja2  # noqa: F401  # the chat template needs it, and torch everything else
+    import torch  # noqa: F401
     import transformers
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -27,13 +30,13 @@ try:
     )
     from transformers import AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin, Qwen2VLImageProcessorPil
 except ImportError as missing:
-    raise MissingExtraError.for_extra("local", "a Qwen-VL checkpoint on this machine") from missing
+    raise MissingExtraError.for_extra("local", "a checkpoint run on this machine") from missing
 
-__all__ = ["load_processor", "local_directory"]
+__all__ = ["SMALL_FILES", "load_processor", "local_directory"]
 
 IMAGE_TOKEN = "<|image_pad|>"
 
-SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
+SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model")
 """All of a checkpoint but its weights."""
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 _LONGEST_ID = 96
@@ -112,7 +115,7 @@ def load_processor(directory_or_id: str | os.PathLike[str], *, revision: str | N
 
 
 def local_directory(
-    directory_or_id: str | os.PathLike[str], *, revision: str | None = None, patterns: list[str] | None = None
+    directory_or_id: str | os.PathLike[str], *, revision: str | None = None, patterns: Sequence[str] = SMALL_FILES
 ) -> Path:
     """Where the files of a checkpoint are: the directory itself, or the hub's snapshot after fetching what is missing.
 
@@ -129,7 +132,7 @@ def local_directory(
         raise ConfigError(f"there is no checkpoint directory {name!r}: check the path")
     where = name if revision is None else f"{name} at revision {revision}"
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns or SMALL_FILES))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except GatedRepoError as error:
         raise ConfigError(f"{where} may not be read: accept its terms on the hub and run `hf auth login`") from error
     except RevisionNotFoundError as error:

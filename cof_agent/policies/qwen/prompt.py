@@ -50,8 +50,9 @@ class PromptWriter:
         if not isinstance(template, str):
             raise ConfigError(f"{checkpoint.name} has no chat template: put a chat_template.jinja into its directory")
         self.template = template
-        special = [token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special]
-        self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
+        special = {token.content: id for id, token in self.tokenizer.added_tokens_decoder.items() if token.special}
+        self._special = _any_of(special)
+        self._structure = _any_of(token for token, id in special.items() if id in checkpoint.structure)
 
     @property
     def renders_tools(self) -> bool:
@@ -61,12 +62,13 @@ class PromptWriter:
     def write(self, messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]] | None = None) -> Prompt:
         """The prompt for the next turn.
 
-        Text that spells a special token is text: it can neither end a turn nor stand for an image.
+        Text that spells a special token is text: it can neither end a turn nor stand for an image. Only in the policy's
+        own words is a special token itself that is not of the conversation's structure, as it is when it writes it.
         Raises ConfigError for what the model cannot take, such as an image whose sides do not fit, and ImageError.
         """
         pictures: list[Picture] = []
         turns = [self._turn(message, pictures) for message in messages]
-        given, mark = self._guarded({"turns": turns, "tools": list(tools or [])})
+        given, mark = self._guarded(turns, list(tools or []))
         try:
             text = self.tokenizer.apply_chat_template(
                 given["turns"],
@@ -156,13 +158,19 @@ class PromptWriter:
             )
         return replace(picture, tokens=(width // factor) * (height // factor))
 
-    def _guarded(self, value: Any) -> tuple[Any, str | None]:
-        """`value` with a mark inside of every special token that its texts spell, and that mark if there is any."""
-        if not any(self._special.search(text) for text in _texts(value)):
-            return value, None
-        everything = json.dumps(value, ensure_ascii=False) + self.template
+    def _guarded(self, turns: list[dict[str, Any]], tools: list[Any]) -> tuple[dict[str, Any], str | None]:
+        """Both with a mark inside of every special token that their texts spell, and that mark if there is any."""
+        everything = json.dumps([turns, tools], ensure_ascii=False) + self.template
         mark = next(mark for mark in map(chr, range(0xE000, 0xF900)) if mark not in everything)
-        return _mapped(value, lambda text: self._special.sub(lambda m: m[0][0] + mark + m[0][1:], text)), mark
+
+        def marked(value: Any, tokens: re.Pattern[str]) -> Any:
+            return _mapped(value, lambda text: tokens.sub(lambda m: m[0][0] + mark + m[0][1:], text))
+
+        given: dict[str, Any] = {"turns": [], "tools": marked(tools, self._special)}
+        for turn in turns:
+            own = self._structure if turn["role"] == "assistant" else self._special
+            given["turns"].append(marked(turn, self._special) | {"content": marked(turn["content"], own)})
+        return given, mark if given != {"turns": turns, "tools": tools} else None
 
     def _ids(self, text: str, mark: str | None) -> list[int]:
         if mark is None:
@@ -200,16 +208,8 @@ class PromptWriter:
         return Prompt(tuple(long), tuple(placed))
 
 
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _texts(key)
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
+def _any_of(tokens: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or r"(?!)")
 
 
 def _mapped(value: Any, change: Any) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cof_agent.errors import ConfigError
+
 _BROKEN = "�"
 """Stands in decoded text for bytes that are not a whole character (yet)."""
 
@@ -21,6 +23,11 @@ class Limits:
     """Texts that end it and are its last words; the end of the turn is then written for the model."""
     ends: tuple[int, ...] = ()
     """Ids that end the turn; the first is the one that is written for the model."""
+
+    def __post_init__(self) -> None:
+        longest = self.max_new_tokens
+        if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
+            raise ConfigError(f"max_new_tokens must be a whole number of at least 1, not {longest!r}")
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +46,8 @@ class Reply:
     """Whether nobody waits for the reply any more."""
     on_done: Callable[[], None] = lambda: None
     """Called once, as soon as the reply has ended."""
+    silent: frozenset[int] = frozenset()
+    """Ids that are in no text: see `Checkpoint.structure`."""
     ids: list[int] = field(default_factory=list)
     """What the policy wrote, end of turn included."""
     written: list[int] = field(default_factory=list)
@@ -132,7 +141,8 @@ class Reply:
             self.logprobs += [0.0] * len(ids)  # certain: the model had no choice
 
     def _decode(self, ids: Sequence[int]) -> str:
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        spoken = [token for token in ids if token not in self.silent]
+        text: str = self.tokenizer.decode(spoken, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
 
     def _end(self, reason: Literal["stop", "length", "abandoned"]) -> None:

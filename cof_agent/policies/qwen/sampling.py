@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -29,14 +31,21 @@ class Sampling:
     """None: another one each time. The same seed and the same prompt make the same reply, whatever runs beside it."""
 
     def __post_init__(self) -> None:
-        for name, value, fits, need in (
-            ("temperature", self.temperature, self.temperature >= 0, "at least 0"),
-            ("top_p", self.top_p, 0 < self.top_p <= 1, "over 0 and at most 1"),
-            ("top_k", self.top_k, self.top_k >= 0, "at least 0"),
-            ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0, "over 0"),
-        ):
-            if not fits:
-                raise ConfigError(f"{name} must be {need}, not {value}")
+        for name, kind, fits, need in _RANGES:
+            value = getattr(self, name)
+            number = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+            if not number or not fits(value):
+                raise ConfigError(f"{name} must be {need}, not {value!r}")
+        if self.seed is not None and (not isinstance(self.seed, Integral) or isinstance(self.seed, bool)):
+            raise ConfigError(f"seed must be a whole number, not {self.seed!r}")
+
+
+_RANGES: tuple[tuple[str, Any, Callable[[Any], bool], str], ...] = (
+    ("temperature", Real, lambda value: value >= 0, "a number of at least 0"),
+    ("top_p", Real, lambda value: 0 < value <= 1, "a number over 0 and at most 1"),
+    ("top_k", Integral, lambda value: value >= 0, "a whole number of at least 0"),
+    ("repetition_penalty", Real, lambda value: value > 0, "a number over 0"),
+)
 
 
 class Sampler:

@@ -18,6 +18,7 @@ import torch
 from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from cof_agent.errors import CofError, ConfigError
+from cof_agent.policies.qwen.quiet import quietly
 from cof_agent.policies.qwen.seed_tokenizer import train_tokenizer
 from cof_agent.profile import Profile
 
@@ -120,7 +121,8 @@ def write_seed(
         suppress_tokens=[ids[f"<|{name}|>"] for name in ("im_start", "vision_start", "image_pad", "video_pad")],
     )
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    with quietly():
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     _write_json(folder / "preprocessor_config.json", _IMAGES)
     _write_json(folder / "focus.json", (profile or Profile()).model_dump(mode="json"))
