@@ -197,8 +197,16 @@ def _policy_turn(message: AIMessage) -> TurnRecord:
     known = message.response_metadata
     return TurnRecord(
         role="policy",
-        text=message.text,
+        text=_written(message),
         calls=tuple(calls),
         token_ids=known.get("token_ids"),
         logprobs=known.get("logprobs"),
     )
+
+
+def _written(message: AIMessage) -> str:
+    """The text of a turn, after the thought that a server took out of it, if it did."""
+    thought = message.additional_kwargs.get("reasoning_content")
+    if isinstance(thought, str) and thought.strip() and "<think>" not in message.text:
+        return f"<think>{thought.strip()}</think>{message.text}"
+    return message.text

@@ -42,7 +42,8 @@ class CofV1Dialect:
         text = opened(message.text)
         turn = _MARKUP.read(text, lambda inside: ())
         calls = tuple(_calls(text))
-        return Turn(_TOKEN.sub("", turn.thought).strip(), calls, turn.answer, tuple(_boxes(turn.answer or "")))
+        answer = _TOKEN.sub("", turn.answer).strip() if turn.answer else None
+        return Turn(_TOKEN.sub("", turn.thought).strip(), calls, answer or None, tuple(_boxes(turn.answer or "")))
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         task = _task(profile, tools)
