@@ -21,7 +21,7 @@ from langgraph.errors import GraphBubbleUp
 from cof_agent.deadline import OutOfTimeError, deadline, seconds_left
 from cof_agent.errors import PolicyError
 from cof_agent.redaction import hide, secrets_of
-from cof_agent.retries import Retry, check_ended, is_endpoint, read_trouble
+from cof_agent.retries import Retry, check_ended, is_endpoint, read_trouble, without_page
 
 __all__ = ["Model", "OutOfTimeError", "acall", "call"]
 
@@ -115,13 +115,13 @@ class _Attempts:
     def failed(self, error: Exception) -> float | Exception:
         """Seconds to wait before the next attempt, or what to raise."""
         if isinstance(error, GraphBubbleUp | OutOfTimeError):
-            return error
+            return self.out_of_time() if isinstance(error, _NobodyWaitsError) else error
         secrets = secrets_of(self._model)
         trouble = read_trouble(error, endpoint=is_endpoint(type(self._model)), secrets=secrets)
         if trouble is None:
             text = f"{type(error).__name__}: {error}"
-            hidden = hide(text, secrets)
-            return error if hidden == text else PolicyError(hidden)
+            readable = without_page(hide(text, secrets))
+            return error if readable == text else PolicyError(readable)
         self._failures, self._last = self._failures + 1, trouble.words
         verdict = self._retry.after(trouble, self._failures, self._ends - time.monotonic())
         if not isinstance(verdict, Exception):
@@ -130,6 +130,10 @@ class _Attempts:
                 self._failures, self._retry.retries + 1, verdict, trouble.words,
             )  # fmt: skip
         return verdict
+
+
+class _NobodyWaitsError(OutOfTimeError):
+    """The end of a streamed reply after its time."""
 
 
 class _Stop(BaseCallbackHandler):
@@ -141,7 +145,7 @@ class _Stop(BaseCallbackHandler):
     def on_llm_new_token(self, token: object, **kwargs: Any) -> None:
         left = seconds_left()
         if left is not None and left <= 0:
-            raise OutOfTimeError("nobody waits for this reply any more")
+            raise _NobodyWaitsError("nobody waits for this reply any more")
 
 
 def _in_thread(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig) -> Future[BaseMessage]:
@@ -162,7 +166,8 @@ def _in_thread(model: Model, prompt: Sequence[BaseMessage], config: RunnableConf
 
 async def _reply(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig) -> BaseMessage:
     if _is_async(model):
-        return await model.ainvoke(list(prompt), config)
+        # Cancelling may be lost on the way: asyncio.wait_for before Python 3.12 drops it when a piece has just come.
+        return await model.ainvoke(list(prompt), merge_configs(config, {"callbacks": [_Stop()]}))
     # LangChain would use asyncio's own threads, and the process could not end before an abandoned call.
     return await asyncio.wrap_future(_in_thread(model, prompt, config))
 

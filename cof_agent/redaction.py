@@ -18,7 +18,8 @@ _WHOLE_WORD = 8
 
 _PATTERNS = (
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=*-]{8,}", re.I), rf"\1 {HIDDEN}"),
-    (re.compile(r"://[^/\s@]+@"), f"://{HIDDEN}@"),
+    # Up to the last @ of a word, for passwords have an unescaped / or @ in them; the bound keeps long texts fast.
+    (re.compile(r"://\S{1,500}@"), f"://{HIDDEN}@"),
     (re.compile(r"\b((?:api[-_]?key|access[-_]?token|token)=)[^&\s\"']+", re.I), rf"\1{HIDDEN}"),
     # The form of the vendors' keys; servers repeat them, whole or with asterisks, in what they say of a wrong one.
     (re.compile(r"\bsk-[\w*.-]{3,}"), HIDDEN),
@@ -31,7 +32,7 @@ _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.I)
 
 def hide(text: str, secrets: Collection[str] = ()) -> str:
     """`text` without `secrets` and without whatever else has the form of a key."""
-    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+    forms = {form for secret in secrets for form in _forms(secret)}
     for secret in sorted(forms, key=len, reverse=True):
         if len(secret) >= _WHOLE_WORD:
             text = text.replace(secret, HIDDEN)
@@ -40,6 +41,11 @@ def hide(text: str, secrets: Collection[str] = ()) -> str:
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """The forms in which errors show a secret: as it is, in a URL, as Python shows its text and its bytes."""
+    yield from (secret, quote(secret, safe=""), repr(secret)[1:-1], repr(secret.encode(errors="replace"))[2:-1])
 
 
 def secrets_of(model: object) -> frozenset[str]:

@@ -6,8 +6,10 @@ of their classes. No client is imported.
 
 from __future__ import annotations
 
+import html
 import json
 import random
+import re
 import ssl
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -25,8 +27,19 @@ MAX_WORDS = 500
 
 _READ_AHEAD = 20_000
 
+_PAGE_WORDS = 160
+"""Characters that are kept of a page of HTML."""
+
+_PAGE = re.compile(r"<(?:!doctype\s+html|html)\b", re.I)
+
 _PASSING = {408, 409, 429}
 """With 5xx: what the clients of OpenAI and Anthropic repeat. 409 is a lock that was not free."""
+
+_STAYING = {501, 505}
+"""The two of 5xx that no waiting mends: the server knows no such method, or no such version of HTTP."""
+
+_NEVER_SENT = {"LocalProtocolError", "InvalidHeader"}
+"""What httpx and requests raise for a header that HTTP does not allow."""
 
 _PASSING_KINDS = {
     *("TimeoutException", "NetworkError", "RemoteProtocolError"),  # httpx, httpx2, httpcore
@@ -57,6 +70,8 @@ _HINTS = {
     401: "check the API key",
     403: "check the API key and what it is allowed",
     404: "check the model's name and the base_url, which for most servers ends in /v1",
+    405: "check the base_url: what answers there takes no chat completions",
+    501: "check the base_url: what answers there takes no chat completions",
 }
 
 
@@ -91,7 +106,8 @@ class Retry:
         """Seconds to wait after so many failed `attempts`, at most the seconds that are `left`; or why not to."""
         if not trouble.passes:
             hint = _HINTS.get(trouble.status or 0)
-            return PolicyError(f"the endpoint refused the call: {trouble.words}" + (f" ({hint})" if hint else ""))
+            said = "the endpoint refused the call" if trouble.status else "the call to the endpoint failed"
+            return PolicyError(f"{said}: {trouble.words}" + (f" ({hint})" if hint else ""))
         if attempts > self.retries:
             times = "1 attempt" if attempts == 1 else f"{attempts} attempts, the last time"
             return PolicyError(f"the endpoint failed in {times}: {trouble.words}")
@@ -117,10 +133,24 @@ def read_trouble(error: BaseException, *, endpoint: bool, secrets: Collection[st
     passes = _passes(chain, status, endpoint)
     if status is None and not passes and not (_is_kind(error, _STREAM_ERRORS) or _is_connection(chain)):
         return None
-    words = hide(_words(chain)[:_READ_AHEAD], secrets)
+    words = without_page(hide(_words(chain)[:_READ_AHEAD], secrets))
     words = words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
     wait = _retry_after(_headers(chain), time.time()) if passes else None
     return Trouble(f"HTTP {status}: {words}" if status else words, passes, status, wait)
+
+
+def without_page(text: str) -> str:
+    """`text`, with one line of what can be read of the page of HTML that it ends in, if it does."""
+    found = _PAGE.search(text)
+    if not found:
+        return text
+    page = re.sub(r"\\[nrt]", " ", text[found.start() :][:_READ_AHEAD])  # some clients show it as a Python string
+    for unread in ("script|style|head", "script|style"):  # a page that is all script still has a title
+        read = re.sub(rf"<({unread})\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", page, flags=re.I | re.S)
+        if words := " ".join(html.unescape(read).split()).rstrip("'\""):
+            break
+    words = words if len(words) <= _PAGE_WORDS else words[: _PAGE_WORDS - 1] + "…"
+    return f"{text[: found.start()]}a page of HTML: {words}" if words else f"{text[: found.start()]}a page of HTML"
 
 
 def check_ended(reply: AIMessage, model: type) -> None:
@@ -161,9 +191,12 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _passes(chain: list[BaseException], status: int | None, endpoint: bool) -> bool:
     if any(_code(error) & _NO_MONEY or isinstance(error, ssl.SSLCertVerificationError) for error in chain):
         return False
+    if any(_is_kind(error, _NEVER_SENT) for error in chain):
+        return False
     if status is not None:
         told = _headers(chain).get("x-should-retry")  # OpenAI's and Anthropic's servers know best
-        return told == "true" or (told != "false" and (status in _PASSING or status >= 500))
+        mends = status in _PASSING or (status >= 500 and status not in _STAYING)
+        return told == "true" or (told != "false" and mends)
     error = chain[0]
     known: object = getattr(error, "is_retryable", None)  # LangChain's own kinds of errors
     if isinstance(known, bool):

@@ -129,8 +129,17 @@ def playing(*acts: Act) -> Iterator[MisbehavingServer]:
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 
 
-def says(text: str, *calls: Mapping[str, Any], finish: str | None = "stop") -> Act:
-    """A turn: text, and calls as `{"name": …, "arguments": …}`; streamed where that was asked for."""
+def says(
+    text: str,
+    *calls: Mapping[str, Any],
+    finish: str | None = "stop",
+    thought: str = "",
+    thought_as: str = "reasoning_content",
+) -> Act:
+    """A turn: text, and calls as `{"name": …, "arguments": …}`; streamed where that was asked for.
+
+    `thought`: what a server with a parser for reasoning sends apart from the text, and `thought_as` under which name.
+    """
 
     def act(visit: Visit) -> None:
         if visit.ollama:
@@ -151,10 +160,13 @@ def says(text: str, *calls: Mapping[str, Any], finish: str | None = "stop") -> A
         ]  # fmt: skip
         if not visit.streams:
             message = {"role": "assistant", "content": text or None} | ({"tool_calls": asked} if asked else {})
+            message |= {thought_as: thought} if thought else {}
             choice = {"index": 0, "message": message} | ({"finish_reason": finish} if finish else {})
             visit.send(_completion(choice))
             return
         visit.start(content_type="text/event-stream")
+        for piece in _pieces(thought):
+            visit.event({"role": "assistant", "content": None, thought_as: piece})
         for piece in _pieces(text):
             visit.event({"role": "assistant", "content": piece})
         for one in asked:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import pickle
 import random
@@ -84,7 +85,7 @@ def test_statuses_that_pass(status: int) -> None:
     assert (found.passes, found.status, found.words) == (True, status, f"HTTP {status}: words")
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 413, 415, 422, 451])
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 413, 415, 422, 451, 501, 505])
 def test_statuses_that_do_not(status: int) -> None:
     found = trouble(HttpError(status), endpoint=False)
     assert (found.passes, found.wait) == (False, None)
@@ -209,6 +210,32 @@ def test_a_client_that_only_says_connection_error_is_given_its_cause() -> None:
     assert "JSONDecodeError" in trouble(json.JSONDecodeError("Expecting value", "", 0)).words
 
 
+class LocalProtocolError(Exception):
+    """httpx's, for a header that HTTP does not allow."""
+
+
+def test_what_cannot_be_sent_is_not_tried_again() -> None:
+    found = trouble(caused(APIConnectionError("Connection error."), LocalProtocolError("Illegal header value b'x'")))
+    assert not found.passes
+    assert str(Retry().after(found, 1, 60)) == (
+        "the call to the endpoint failed: Connection error: Illegal header value b'x'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("<html><head><title>T</title><style>s</style></head><body><h1>502</h1>\n<hr>nginx</body>", "502 nginx"),
+        ("<!doctype html>\n<html><title>Shop</title><script>if (a < b) x()</script>", "Shop"),
+        ("<HTML>" + "<p>word " * 900, "word " * 31 + "word…"),
+        ("<html>", ""),
+    ],
+)
+def test_of_a_page_only_its_words_are_kept(said: str, words: str) -> None:
+    expected = "HTTP 502: a page of HTML" + (f": {words}" if words else "")
+    assert trouble(HttpError(502, said)).words == expected
+
+
 SECRET = "correct-horse/battery"
 
 
@@ -221,6 +248,9 @@ SECRET = "correct-horse/battery"
         "authorization: basic dXNlcjpwYXNzd29yZA==",
         "at http://user:hunter2@host:8000/v1",
         "at https://host/v1?api_key=abc123&x=1",
+        "at http://user:abc/hunter2@host:8000/v1",
+        "at http://user:abc@hunter2@host:8000/v1",
+        "at http://user:a?bc#hunter2@host:8000/v1",
         f"you sent {SECRET}!",
         "you sent correct-horse%2Fbattery",
         "gsk_0123456789abcdefABCDEF hf_0123456789abcdefABCDEF AIzaSyA0123456789abcdef",
@@ -231,6 +261,12 @@ def test_keys_are_hidden(text: str) -> None:
     assert "[hidden]" in hidden
     for part in ("abc", "eyJ", "dXN", "hunter2", "horse", "wxyz", "0123"):
         assert part not in hidden
+
+
+def test_a_secret_is_hidden_as_python_shows_it() -> None:
+    for secret in ("hunter2\nhunter2", "hünter2-hünter2"):
+        for shown in (repr(secret), repr(f"Bearer {secret}".encode())):
+            assert "nter2" not in hide(f"Illegal header value {shown}", [secret])
 
 
 def test_plain_words_stay() -> None:
@@ -309,6 +345,21 @@ def test_no_attempt_and_no_pause_outlasts_the_time(sync: bool) -> None:
     with pytest.raises(PolicyError, match=r"asks to wait 60\.0 seconds and \d\.\d are left"):
         reply(asked, sync, 2)
     assert asked.calls == 1
+
+
+class DeafModel(ScriptedModel):
+    """Goes on streaming when it is cancelled, as asyncio.wait_for may make any client do before Python 3.12."""
+
+    async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+            await run_manager.on_llm_new_token("hm")
+
+
+def test_a_stream_that_does_not_hear_of_its_end_is_ended() -> None:
+    with pytest.raises(OutOfTimeError, match=r"within the 0\.2 seconds"):
+        reply(DeafModel(turns=["42"]), False, 0.2)
 
 
 @pytest.mark.parametrize("sync", [True, False])

@@ -8,24 +8,26 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx
 from langchain_core.language_models import BaseChatModel
 from langchain_core.utils import from_env, secret_from_env
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from cof_agent.errors import ConfigError, MissingExtraError
-from cof_agent.redaction import hide
+from cof_agent.redaction import HIDDEN, hide
 
 Chat = TypeVar("Chat", bound=BaseChatModel)
 
 KEY = "OPENAI_API_KEY"
 """The environment variable with the key for `openai:`."""
 
-_NO_KEY = "none"
-"""Sent where no key is set: servers of one's own ask for none, but their clients insist on one."""
+_NO_KEY = "cof-agent-has-no-key"
+"""Sent where no key is set: servers of one's own ask for none, but their clients insist on one. What is sent as a key
+is hidden in what servers say, so it is no word of any sentence."""
 
 _ADDRESS_NAMES = {
     "azure_openai": "azure_endpoint",
@@ -37,6 +39,13 @@ _ADDRESS_NAMES = {
     "xai": "xai_api_base",
 }
 """What the providers' classes call `base_url`, where it is anything else."""
+
+_CHUNK_TIMEOUT = "stream_chunk_timeout"
+"""A limit that newer classes of LangChain's put around each piece of a stream. It is a task a piece, can lose the
+cancelling of a call (Python 3.11), and `timeout` does the same."""
+
+_LIMITS = ("max_tokens", "max_completion_tokens")
+"""The old and the new name of one option."""
 
 _OURS = {"model", "model_name", "max_retries", "openai_api_key", "openai_api_base", "request_timeout"}
 """Names that the classes take and that are not options here."""
@@ -74,7 +83,9 @@ def load_endpoint(
             f"{taken[0]} is no option of an endpoint: the model is in the spec, retries are set by "
             "FocusConfig.max_retries, and there are base_url, api_key and timeout"
         )
-    key = SecretStr(api_key) if isinstance(api_key, str) else api_key
+    if base_url is not None and not isinstance(base_url, str):
+        raise ConfigError(f"base_url is a URL, not a {type(base_url).__name__}")
+    key = _key(api_key, "api_key")
     if provider == "openai":
         return _openai(model, base_url, key, float(timeout), options)
     return _other(provider, model, base_url, key, float(timeout), options)
@@ -99,16 +110,59 @@ class _Address:
             host, parts = None, urlsplit("")
         if parts.scheme not in ("http", "https") or not host:
             raise ConfigError(
-                f"base_url is an http:// or https:// URL such as http://127.0.0.1:8000/v1, not {hide(text)!r}"
+                f"base_url is an http:// or https:// URL such as http://127.0.0.1:8000/v1, not {_shown(text)!r}"
+                + ("; a user's and password's own / ? # @ are written %2F %3F %23 %40" if "@" in text else "")
+            )
+        if "@" in parts.path + parts.query + parts.fragment:  # else the end of a password would pass for a path
+            raise ConfigError(
+                f"base_url has an @ after its host: {_shown(text)!r}; in a path it is written %40, and a user's and "
+                "password's own / ? # @ are written %2F %3F %23 %40"
             )
         if parts.query or parts.fragment:
             raise ConfigError(
-                f"base_url has more than a path: {parts.scheme}://{host}{parts.path} followed by a query; "
+                f"base_url has more than a path: {_shown(text)} followed by a query; "
                 "give keys as api_key, and headers as default_headers"
             )
         user, at, place = parts.netloc.rpartition("@")
         credentials = base64.b64encode(unquote(user).encode()).decode()
         return cls(urlunsplit((parts.scheme, place, parts.path, "", "")), f"Basic {credentials}" if at else None)
+
+
+def _shown(address: str) -> str:
+    """A URL that may be wrong in any way, without user, password and query."""
+    before, at, place = address.rpartition("@")
+    place = re.split("[?#]", place)[0]
+    scheme, colon, _ = before.partition("://")
+    return hide(f"{scheme}{colon}{HIDDEN}@{place}" if colon else f"{HIDDEN}@{place}") if at else hide(place)
+
+
+def _key(given: object, name: str) -> SecretStr | None:
+    """A key as it can be sent; None where there is none. `name`: where it was given. Never shows it."""
+    if given is None:
+        return None
+    if not isinstance(given, str | SecretStr):
+        raise ConfigError(f"{name} is a text, not a {type(given).__name__}")
+    text = (given if isinstance(given, str) else given.get_secret_value()).strip()
+    if not (text.isascii() and text.isprintable()):
+        raise ConfigError(f"{name} has characters that no key has: paste it again, in plain ASCII and on one line")
+    return SecretStr(text) if text else None
+
+
+def _headers(given: object) -> dict[str, str]:
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"default_headers is a mapping from names to texts, not a {type(given).__name__}")
+    for name, value in given.items():
+        if not (isinstance(name, str) and re.fullmatch(r"[!-9;-~]+", name)):
+            raise ConfigError(f"default_headers has a name that is none of a header: {name!r:.80}")
+        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+            raise ConfigError(f"default_headers has no line of plain ASCII under {name!r}")
+    return {name: value.strip() for name, value in given.items()}
+
+
+def _limit(name: str, given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not given:
+        raise ConfigError(f"{name} is a whole number of tokens and not 0, not {given!r:.80}; leave it out for no limit")
+    return given
 
 
 def _openai(
@@ -123,21 +177,27 @@ def _openai(
     given = base_url or from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()
     address = _Address.parse(given) if given else None
     own_server = address is not None and not address.is_vendors
-    key = key or secret_from_env(KEY, default=None)()
-    if not (key and key.get_secret_value()):
+    key = key or _key(secret_from_env(KEY, default=None)(), KEY)
+    if not key:
         if not own_server:
             raise ConfigError(f"there is no API key for OpenAI: set {KEY}, give api_key, or a base_url of your own")
         key = SecretStr(_NO_KEY)
     settings: dict[str, Any] = {"stream_usage": True, "http_async_client": LoopClient(timeout=timeout), **options}
-    headers = dict(settings.pop("default_headers", None) or {})
+    if _CHUNK_TIMEOUT in _names(OpenAIChat):
+        settings.setdefault(_CHUNK_TIMEOUT, None)
+    given_headers = settings.pop("default_headers", None)
+    headers = {} if given_headers is None else _headers(given_headers)
+    limits = [_limit(name, settings[name]) for name in _LIMITS if settings.get(name) is not None]
     if address:
         settings["base_url"] = address.url
         headers |= {"Authorization": address.authorization} if address.authorization else {}
     if own_server:
         settings.setdefault("use_responses_api", False)
-        limit = settings.pop("max_tokens", None) or settings.pop("max_completion_tokens", None)
-        if limit is not None:  # the class would send its new name, max_completion_tokens, which not all servers know
-            settings["extra_body"] = {"max_tokens": limit, **(settings.get("extra_body") or {})}
+        extra = settings.get("extra_body")
+        if limits and (extra is None or isinstance(extra, Mapping)):
+            # The class would send the limit's new name, max_completion_tokens, which not all servers know.
+            settings = {name: value for name, value in settings.items() if name not in _LIMITS}
+            settings["extra_body"] = {"max_tokens": limits[0], **(extra or {})}
     chat = _made(lambda: OpenAIChat(model=model, api_key=key, timeout=timeout, max_retries=0, **settings), {key})
     if headers:  # not as the model's field, which its repr would show
         chat.root_client = chat.root_client.with_options(default_headers=headers)
@@ -177,19 +237,23 @@ def _other(
             return chat
 
     # Which class it is, and so which names it takes, is known only once there is a model.
-    ours = {"max_retries": 0, "timeout": timeout, "stream_usage": True}
+    ours = {"max_retries": 0, "timeout": timeout, "stream_usage": True, _CHUNK_TIMEOUT: None}
     try:
         chat = make(**ours)
     except ConfigError:  # some classes refuse names that they do not know
         chat = make()
     _check_names(provider, type(chat), settings)
     known = _names(type(chat))
+    for name, described in type(chat).model_fields.items():
+        held = getattr(chat, name)  # a key that the class took from its environment variable
+        if isinstance(held, SecretStr) and "api_key" in name and key is None:
+            settings[described.alias or name] = _key(held, f"the environment variable with the key for {provider}:")
     fitting = {name: value for name, value in ours.items() if name in known and name not in settings}
     if "timeout" not in known and "client_kwargs" in known:  # Ollama's class
-        settings["client_kwargs"] = {"timeout": timeout, **settings.get("client_kwargs", {})}
-        # An open connection dies with its asyncio loop and the client would hand it out in the next one.
-        unkept = {"limits": httpx.Limits(max_keepalive_connections=0)}
-        settings["async_client_kwargs"] = {**unkept, **settings.get("async_client_kwargs", {})}
+        # An open connection dies with its asyncio loop and the client would hand it out in the next one; it never
+        # closes those of its threads either.
+        unkept = {"timeout": timeout, "limits": httpx.Limits(max_keepalive_connections=0)}
+        settings["client_kwargs"] = {**unkept, **(settings.get("client_kwargs") or {})}
     if any(base.__module__.startswith("langchain_openai.") for base in type(chat).__mro__):
         from cof_agent.policies.loop_clients import LoopClient
 
@@ -204,8 +268,10 @@ def _made(make: Callable[[], Chat], keys: Collection[SecretStr | None], provider
         return make()
     except ImportError as error:
         missing, words = True, str(error)
+    except ValidationError as error:
+        words = _fault(error)
     except Exception as error:  # the constructors of other packages raise anything, and show what they were given
-        words = f"{type(error).__name__}: {error}"
+        words = " ".join(f"{type(error).__name__}: {error}".split())
     # Raised out here, or the traceback would show the first error, and with it perhaps the key.
     if missing:
         package = re.search(r"pip install ['\"]?([\w.\[\]-]+)", words)
@@ -219,16 +285,24 @@ def _made(make: Callable[[], Chat], keys: Collection[SecretStr | None], provider
     raise ConfigError(f"{provider}: cannot be set up: {hide(words, secrets)}")
 
 
+def _fault(error: ValidationError) -> str:
+    """The first fault that pydantic found, on one line. What the whole was given may hold keys and is not shown."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    said = " ".join(first["msg"].removeprefix("Value error, ").split())
+    return f"{where}: {said} (given: {first['input']!r:.80})" if where else said
+
+
 def _check_names(provider: str, model: type[BaseModel], given: Mapping[str, Any]) -> None:
     """Raise ConfigError for an option that the class does not have: many hand such on to the server, or drop them."""
     known = _names(model)
     for name in given:
         if name not in known:
-            near = sorted(other for other in known - _OURS if other[0] == name[0])
+            near = get_close_matches(name, sorted(known - _OURS))
             raise ConfigError(
-                f"{provider}: ({model.__name__}) takes no option {name!r}"
-                + (f"; it has {', '.join(near)}" if near else "")
-                + "; what only the server knows goes into extra_body, where the class has it"
+                f"{provider}: takes no option {name!r}"
+                + (f"; did you mean {' or '.join(near)}?" if near else "")
+                + ("; what only the server knows goes into extra_body" if "extra_body" in known else "")
             )
 
 

@@ -43,7 +43,7 @@ def sent(server: MisbehavingServer, request: int = -1) -> list[tuple[str, str, b
 
 def test_a_key_from_the_argument_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with playing(*[says(answer("42"))] * 3) as server:
-        for key, expected in ((None, "Bearer none"), ("from-the-argument", "Bearer from-the-argument")):
+        for key, expected in ((None, "Bearer cof-agent-has-no-key"), ("from-the-argument", "Bearer from-the-argument")):
             load_endpoint("openai:m", base_url=server.url, api_key=key).invoke("q")
             assert server.headers[-1]["authorization"] == expected
         monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
@@ -51,6 +51,49 @@ def test_a_key_from_the_argument_beats_the_environment(monkeypatch: pytest.Monke
         assert server.headers[-1]["authorization"] == "Bearer from-the-environment"
         model = load_endpoint("openai:m", base_url=server.url, api_key="from-the-argument")
         assert "from-the" not in repr(model) + str(model.model_dump())
+
+
+def test_the_white_space_around_a_key_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    with playing(*[says("42")] * 3) as server:
+        load_endpoint("openai:m", base_url=server.url, api_key=" sk-one\r\n").invoke("q")
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-two\r")
+        monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-three\n")
+        load_endpoint("openai:m", base_url=server.url).invoke("q")
+        load_endpoint("deepseek:m", base_url=server.url).invoke("q")
+        sent = [headers["authorization"] for headers in server.headers]
+        assert sent == ["Bearer sk-one", "Bearer sk-two", "Bearer sk-three"]
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        load_endpoint("openai:gpt-5", api_key=" \n") if not monkeypatch.delenv("OPENAI_API_KEY") else None
+
+
+@pytest.mark.parametrize("key", ["sk-café-hidden", "sk-hid\nden", "sk-“hidden”", "sk-\x00hidden"])
+def test_a_key_that_cannot_be_sent_is_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(spec: str, name: str, **options: Any) -> None:
+        with pytest.raises(ConfigError, match=name) as raised:
+            load_endpoint(spec, base_url="http://127.0.0.1:1/v1", **options)
+        assert not any(part in str(raised.value) for part in ("sk-", "hid", "den"))
+
+    refused("openai:m", "api_key", api_key=key)
+    refused("deepseek:m", "api_key", api_key=key)
+    if "\0" not in key:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        monkeypatch.setenv("DEEPSEEK_API_KEY", key)
+        refused("openai:m", "OPENAI_API_KEY")
+        refused("deepseek:m", "environment variable with the key for deepseek")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": 5}, {"base_url": 5}, {"default_headers": 5}, {"default_headers": {"X-A": 5}},
+        {"default_headers": {"X-A": "a\nb"}}, {"default_headers": {"X A": "b"}}, {"extra_body": 5, "max_tokens": 5},
+        {"max_tokens": 0}, {"max_completion_tokens": 0}, {"max_tokens": "many"}, {"max_tokens": True},
+    ],
+)  # fmt: skip
+def test_options_of_a_wrong_kind_are_errors(options: dict[str, Any]) -> None:
+    given = {"base_url": "http://127.0.0.1:1/v1", "api_key": "sk-hidden-1"} | options
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        load_policy("openai:m", **given)
 
 
 def test_the_vendor_needs_a_key() -> None:
@@ -140,6 +183,28 @@ def test_errors_about_an_address_do_not_repeat_its_secrets() -> None:
     assert "hunter2" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:pa/ssw0rdlong@h:xx/v1",
+        "htp://u:p@ssw0rdlong@h/v1",
+        "http://u:pa?ssw0rdlong@h/v1",
+        "http://u:12?ssw0rdlong@h/v1",
+        "http://u:12/ssw0rdlong@h/v1",
+        "http://u:12/ssw0rd?long@h/v1",
+        "http://u:12/ssw0rd#long@h/v1",
+        "u:p@ssw0rdlong@h/v1",
+        "ftp://h/v1?key=ssw0rdlong",
+    ],
+)
+def test_an_address_that_is_misread_does_not_show_its_password(url: str) -> None:
+    for spec in ("openai:m", "ollama:m"):
+        with pytest.raises(ConfigError, match="base_url") as raised:
+            load_endpoint(spec, base_url=url)
+        assert "ssw0rd" not in str(raised.value)
+        assert "h:xx/v1" in str(raised.value) or "h/v1" in str(raised.value)
+
+
 @pytest.mark.parametrize("spec", ["openai:m", "ollama:m", "deepseek:m"])
 def test_unknown_options_are_errors(spec: str) -> None:
     key = {} if spec == "ollama:m" else {"api_key": "sk-hidden-1"}
@@ -147,8 +212,9 @@ def test_unknown_options_are_errors(spec: str) -> None:
         with pytest.raises(ConfigError, match=name) as raised:
             load_endpoint(spec, base_url="http://127.0.0.1:1/v1", **key, **{name: 1})
         assert "sk-hidden" not in str(raised.value)
-    with pytest.raises(ConfigError, match=r"it has.*temperature"):
+    with pytest.raises(ConfigError, match=r"did you mean temperature\?") as raised:
         load_endpoint(spec, base_url="http://127.0.0.1:1/v1", **key, temprature=1)
+    assert len(str(raised.value)) < 160
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan"), "5"])
@@ -157,11 +223,19 @@ def test_a_timeout_is_a_number_of_seconds(timeout: Any) -> None:
         load_endpoint("openai:m", base_url="http://127.0.0.1:1/v1", timeout=timeout)
 
 
-@pytest.mark.parametrize("options", [{"temperature": "hot"}, {"n": 0}])
-def test_options_with_bad_values_are_errors(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="cannot be set up") as raised:
-        load_endpoint("openai:m", base_url="http://127.0.0.1:1/v1", api_key="sk-hidden-1", **options)
-    assert "sk-hidden" not in repr(raised.value)
+@pytest.mark.parametrize(
+    ("spec", "options", "words"),
+    [
+        ("openai:m", {"temperature": "hot"}, r"temperature: Input should be .* \(given: 'hot'\)$"),
+        ("openai:m", {"n": 0}, r"n must be at least 1\.$"),
+        ("ollama:m", {"num_ctx": "wide"}, r"num_ctx: Input should be .* \(given: 'wide'\)$"),
+    ],
+)
+def test_options_with_bad_values_are_errors(spec: str, options: dict[str, Any], words: str) -> None:
+    key = {} if spec == "ollama:m" else {"api_key": "sk-hidden-1"}
+    with pytest.raises(ConfigError, match=rf"^\w+: cannot be set up: {words}") as raised:
+        load_endpoint(spec, base_url="http://127.0.0.1:1/v1", **key, **options)
+    assert not any(part in repr(raised.value) for part in ("sk-hidden", "pydantic", "\\n"))
     assert (raised.value.__cause__, raised.value.__context__) == (None, None)
 
 
@@ -216,6 +290,46 @@ def test_one_policy_serves_one_asyncio_loop_after_the_other(spec: str) -> None:
         for _ in range(3):
             result = asyncio.run(agent.aask(photo(), "What?"))
             assert (result.answer, result.message) == ("42", None)
+
+
+def test_connections_are_closed_with_their_asyncio_loop() -> None:
+    turns = [says(LOOK), says(answer("42"))]
+    with playing(*turns * 12) as server:
+        code = f"""
+import asyncio, os
+from cof_agent import ChainOfFocus, Policy, Profile
+from cof_agent.policies.endpoint import load_endpoint
+from tests.conversations import photo
+model = load_endpoint("openai:m", base_url={server.url!r})
+agent = ChainOfFocus(Policy(model, Profile(), "openai:m"))
+def ask():
+    assert asyncio.run(agent.aask(photo(), "What?")).answer == "42"
+    return len(os.listdir("/proc/self/fd"))
+first = [ask(), ask()][-1]
+print([ask() - first for _ in range(10)], len(model.http_async_client._pools))
+"""
+        done = subprocess.run(
+            [sys.executable, "-W", "always::ResourceWarning", "-c", code],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+    assert done.stdout.strip() == f"{[0] * 10} 0"
+    assert "ResourceWarning" not in done.stderr
+
+
+def test_a_loop_that_was_closed_by_hand_is_let_go() -> None:
+    with playing(*[says("42")] * 4) as server:
+        model: Any = load_endpoint("openai:m", base_url=server.url)
+        for _ in range(4):
+            loop = asyncio.new_event_loop()
+            assert loop.run_until_complete(model.ainvoke("q")).text == "42"
+            (transport,) = [
+                connection._connection._network_stream._stream._transport
+                for connection in model.http_async_client._pools[loop][0]._transport._pool.connections
+            ] or [None]
+            assert list(model.http_async_client._pools) == [loop]
+            transport.close()
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
 
 
 # What is sent
@@ -273,6 +387,34 @@ def test_ollama_is_sent_the_same_bytes() -> None:
         images = [image for message in server.requests[1]["messages"] for image in message.get("images", [])]
         assert [base64.b64decode(image) for image in images] == [agent.store.get(view.image) for view in result.views]
         assert server.requests[0]["options"]["num_ctx"] == 8192
+
+
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("dialect", ["cof", "native"])
+def test_a_thought_that_came_apart_is_kept(
+    dialect: str, name: str, streaming: bool, sync: bool, tmp_path: Path
+) -> None:
+    native = dialect == "native"
+    first = says("", NATIVE, thought="The sign is small.", thought_as=name)
+    if not native:
+        first = says(LOOK.partition("</think>")[2], thought="The sign is small.", thought_as=name)
+    last = says("42" if native else "<answer>42</answer>", thought="Now I can read it.", thought_as=name)
+    with playing(first, last) as server:
+        model = load_endpoint("openai:m", base_url=server.url, streaming=streaming)
+        agent = ChainOfFocus(Policy(model, Profile(dialect=dialect), "openai:m"), save=tmp_path)
+        result = agent.ask(photo(), "What?") if sync else asyncio.run(agent.aask(photo(), "What?"))
+        assert (result.answer, len(result.views)) == ("42", 2)
+        turns = [turn for turn in result.trajectory.turns if turn.role == "policy"]
+        thoughts = ("<think>The sign is small.</think>", "<think>Now I can read it.</think>")
+        assert all(turn.text.startswith(thought) for turn, thought in zip(turns, thoughts, strict=True))
+        replayed = next(message for message in server.requests[1]["messages"] if message["role"] == "assistant")
+        assert "<think>" in str(replayed["content"])
+        assert str(replayed["content"]).count("The sign is small.") == 1
+    saved = [path.read_text() for path in tmp_path.rglob("*.json*")]
+    for thought in ("The sign is small.", "Now I can read it."):
+        assert any(thought in text for text in saved)
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -216,6 +217,52 @@ def test_html_where_an_api_should_be(mode: Mode) -> None:
     with playing(*[sends(b"<html>Welcome to nginx</html>", "text/html")] * 3) as server:
         result = mode.ask(server)
         assert (result.status, result.stop_reason) == (Status.FAILED, StopReason.POLICY_ERROR)
+
+
+@each([*PLAIN, *STREAMED])
+def test_a_web_server_where_an_api_should_be_says_so_in_one_line(mode: Mode) -> None:
+    with (
+        playing() as never_asked,
+        ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as files,
+    ):
+        thread = threading.Thread(target=files.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        result = mode.ask(never_asked, base_url=f"http://127.0.0.1:{files.server_port}/v1")
+        files.shutdown()
+        thread.join(5)
+    assert (result.message or "").startswith(
+        "the endpoint refused the call: HTTP 501: a page of HTML: Error response Error code: 501 Message: Unsupported"
+    )
+    assert (result.message or "").endswith("(check the base_url: what answers there takes no chat completions)")
+    assert not any(sign in (result.message or "") for sign in "<>\n")
+    assert len(result.message or "") < 320
+
+
+def test_a_page_instead_of_a_reply_is_said_in_one_line() -> None:
+    page = b"<!DOCTYPE html>\n<html><head><title>Shop &amp; more</title></head><body><script>x()</script></body></html>"
+    with playing(sends(page, "text/html")) as server:
+        message = PLAIN[0].ask(server).message or ""
+        assert "a page of HTML: Shop & more" in message
+        assert not any(sign in message for sign in "<\n")
+
+
+@each([PLAIN[0], STREAMED[1]])
+def test_a_server_may_say_none_where_there_is_no_key(mode: Mode) -> None:
+    with playing(refuses(400, "none of the models fits, the choice is none")) as server:
+        assert "none of the models fits, the choice is none" in (mode.ask(server, api_key=None).message or "")
+
+
+@each([*PLAIN, *STREAMED])
+def test_a_header_that_cannot_be_sent_is_not_tried_again(mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
+    with playing() as server:
+        policy = mode.policy(server)
+        model: Any = policy.model
+        for client in (model.root_client, model.root_async_client):
+            client.api_key = "hunter2-hidden\nkey"
+        result = mode.put(ChainOfFocus(policy, config=FocusConfig(max_retries=2)))
+        assert (result.status, server.requests) == (Status.FAILED, [])
+        assert "Illegal header value" in (result.message or "")
+        assert not [record for record in caplog.records if "attempt" in record.getMessage()]
 
 
 def test_a_huge_error_is_cut_and_a_huge_reply_read() -> None:
