@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
 import re
 import warnings
@@ -238,10 +239,10 @@ def _other(
 
     # Which class it is, and so which names it takes, is known only once there is a model.
     ours = {"max_retries": 0, "timeout": timeout, "stream_usage": True, _CHUNK_TIMEOUT: None}
-    try:
+    chat: BaseChatModel | None = None
+    with contextlib.suppress(ConfigError):  # some classes refuse names that they do not know
         chat = make(**ours)
-    except ConfigError:  # some classes refuse names that they do not know
-        chat = make()
+    chat = make() if chat is None else chat
     _check_names(provider, type(chat), settings)
     known = _names(type(chat))
     for name, described in type(chat).model_fields.items():

@@ -62,8 +62,9 @@ def test_the_white_space_around_a_key_is_dropped(monkeypatch: pytest.MonkeyPatch
         load_endpoint("deepseek:m", base_url=server.url).invoke("q")
         sent = [headers["authorization"] for headers in server.headers]
         assert sent == ["Bearer sk-one", "Bearer sk-two", "Bearer sk-three"]
+    monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
-        load_endpoint("openai:gpt-5", api_key=" \n") if not monkeypatch.delenv("OPENAI_API_KEY") else None
+        load_endpoint("openai:gpt-5", api_key=" \n")
 
 
 @pytest.mark.parametrize("key", ["sk-café-hidden", "sk-hid\nden", "sk-“hidden”", "sk-\x00hidden"])
