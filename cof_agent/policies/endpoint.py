@@ -175,7 +175,7 @@ def _openai(
     except ImportError as error:
         raise MissingExtraError.for_extra("openai", "a policy openai:MODEL") from error
     _check_names("openai", OpenAIChat, options)
-    given = base_url or from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()
+    given = base_url if base_url is not None else from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()
     address = _Address.parse(given) if given else None
     own_server = address is not None and not address.is_vendors
     key = key or _key(secret_from_env(KEY, default=None)(), KEY)

@@ -61,7 +61,7 @@ def load_qwen(
 def _parted(rest: str) -> tuple[str, str | None]:
     """The directory or id, and the revision."""
     where, at, revision = rest.rpartition("@")
-    if not at or os.path.exists(rest):
+    if not at or os.path.exists(os.path.expanduser(rest)):
         where, revision = rest, ""
     if not where or (at and where != rest and not revision):
         raise ConfigError(f"{rest!r} names no checkpoint: give a directory, a hub id, or ID@REVISION")

@@ -156,7 +156,7 @@ def open_found(
     target = _device(device)
     kind = _dtype(dtype, target)
     _check_text("adapter", adapter)
-    addition = None if adapter is None else Path(adapter).expanduser()
+    addition = None if adapter is None else Path(os.path.expanduser(adapter))
     if addition:
         check_adapter(addition)
     folder = local_directory(name, revision=found.revision, patterns=(*SMALL_FILES, "*.safetensors"))

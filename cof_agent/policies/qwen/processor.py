@@ -123,7 +123,7 @@ def local_directory(
     place and what to do, when there is no such directory or id, or it is not cached and cannot be fetched.
     """
     name = os.fspath(directory_or_id)
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))
     if name and _is_directory(folder):
         if revision is not None:
             raise ConfigError(f"{folder} is a directory and has no revision {revision!r}: leave it out")
