@@ -27,7 +27,7 @@ from cof_agent.policies.known import known_profile
         ("deepeyes-from-qwen2.5-vl", "deepeyes"),
         ("gpt-4o", "native"),
         ("coffee-model", "native"),
-        ("/home/me/cof-agent/models/Qwen3-VL-2B-Instruct/", "qwen3"),
+        ("/data/cof-agent/Qwen3-VL-2B-Instruct/", "qwen3"),
         ("runs/deepeyes/checkpoint-7", "native"),
         (".", "native"),
         ("claude-sonnet", "native"),
