@@ -27,7 +27,7 @@ from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.trajectory import Trajectory
 from cof_agent.trajectory_file import prepare_directory, save_trajectory
 from cof_agent.typed import ANSWER_MODEL, answer_model, parse_answer, schema_text
-from cof_agent.views import View, keep_original
+from cof_agent.views import RegionPixels, View, keep_original
 
 __all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "ViewEvent"]
 
@@ -47,6 +47,7 @@ class ChainOfFocus:
     `policy` is a spec for `load_policy`, a `Policy`, or any LangChain chat model. `save` names a directory to which
     every run appends its trajectory. With a LangGraph `checkpointer`, questions with the same `thread_id` form one
     conversation about one image. The default store keeps images in memory, the oldest dropped beyond its limit.
+    `region_pixels` replaces what regions show, to test whether a policy uses them.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class ChainOfFocus:
         limits: ImageLimits | None = None,
         checkpointer: Checkpointer = None,
         save: str | Path | None = None,
+        region_pixels: RegionPixels | None = None,
     ) -> None:
         self.store: ImageStore = store if store is not None else MemoryStore()
         self.limits = limits or ImageLimits()
@@ -70,6 +72,7 @@ class ChainOfFocus:
             store=self.store,
             limits=self.limits,
             checkpointer=checkpointer,
+            region_pixels=region_pixels,
         )
 
     def ask(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof_agent.validation import validated
 
@@ -17,6 +17,8 @@ class FocusConfig(BaseModel):
 
     max_zooms: int = Field(default=6, ge=0)
     """Regions that may be shown (the release evaluates with 6). 0 offers no tools at all."""
+    min_zooms: int = Field(default=0, ge=0)
+    """Regions that must be shown before an answer is taken; an earlier one is refused. At most `max_zooms`."""
     max_turns: int = Field(default=12, ge=1)
     """Policy turns before the closing one."""
     max_visual_tokens: int = Field(default=16_384, ge=1)
@@ -31,6 +33,12 @@ class FocusConfig(BaseModel):
     """Wall-clock seconds, whether spent in the policy or in the tools."""
     closing_share: float = Field(default=0.2, ge=0, lt=1)
     """Share of `max_seconds` kept back for the closing turn."""
+
+    @model_validator(mode="after")
+    def _check(self) -> FocusConfig:
+        if self.min_zooms > self.max_zooms:
+            raise ValueError(f"min_zooms may be at most max_zooms ({self.max_zooms}), not {self.min_zooms}")
+        return self
 
     @property
     def working_seconds(self) -> float:

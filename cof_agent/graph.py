@@ -20,6 +20,7 @@ from cof_agent.profile import Profile
 from cof_agent.state import FocusInput, FocusOutput, FocusState
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.transcript import pending_calls
+from cof_agent.views import RegionPixels
 
 FocusGraph: TypeAlias = CompiledStateGraph[FocusState, FocusConfig, FocusInput, FocusOutput]
 
@@ -31,11 +32,13 @@ def build_graph(
     store: ImageStore | None = None,
     limits: ImageLimits | None = None,
     checkpointer: Checkpointer = None,
+    region_pixels: RegionPixels | None = None,
 ) -> FocusGraph:
     """Compile the loop for a policy; a bare chat model gets the profile of provider-native tool calls.
 
     `config` holds the limits of a run (the graph's `context` replaces it for one run), `store` the images that
-    messages refer to (default: a new memory store), `limits` what `open_image` accepts. Streams a custom event
+    messages refer to (default: a new memory store), `limits` what `open_image` accepts. `region_pixels` replaces what
+    regions show, to test whether a policy uses them. Streams a custom event
     `{"type": "view", "view": …, "thought": …}` for each view.
     """
     nodes = Nodes(
@@ -43,6 +46,7 @@ def build_graph(
         FocusConfig.parse(config),
         store if store is not None else MemoryStore(),
         limits or ImageLimits(),
+        region_pixels,
     )
     graph = StateGraph(FocusState, FocusConfig, input_schema=FocusInput, output_schema=FocusOutput)
     graph.add_node("observe", nodes.observe)

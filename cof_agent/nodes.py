@@ -12,10 +12,7 @@ from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     HumanMessage,
-    InvalidToolCall,
     RemoveMessage,
-    ToolCall,
-    ToolMessage,
 )
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
@@ -34,24 +31,31 @@ from cof_agent.errors import CofError, ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
 from cof_agent.policies import Policy
 from cof_agent.retries import Retry
-from cof_agent.state import FocusState, RunInfo, Status, StopReason, Usage, no_usage, spent
+from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
+from cof_agent.step import NO_MORE, Progress, reached, take
 from cof_agent.store import ImageStore
-from cof_agent.tools import NotShownError, Sight, image_tools, refusal, run_call
+from cof_agent.tools import Sight, image_tools, refusal
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.typed import answer_model, misfit, schema_text
 from cof_agent.versions import versions
-from cof_agent.views import View, keep_original, show_overview
+from cof_agent.views import RegionPixels, View, cut_region, keep_original, show_overview
 
 log = logging.getLogger(__name__)
-
-_NO_MORE = "no more regions can be shown"
 
 
 class Nodes:
     """What happens at each state; `graph` has the routes between them."""
 
-    def __init__(self, policy: Policy, config: FocusConfig, store: ImageStore, limits: ImageLimits) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        config: FocusConfig,
+        store: ImageStore,
+        limits: ImageLimits,
+        region_pixels: RegionPixels | None = None,
+    ) -> None:
         self.policy, self.config, self.store, self.limits = policy, config, store, limits
+        self.region_pixels = region_pixels or cut_region
         self.profile, self.dialect = policy.profile, get_dialect(policy.profile.dialect)
         self.with_tools: Model = policy.model
         if self.dialect.binds_tools and self.profile.tools:
@@ -123,29 +127,15 @@ class Nodes:
 
         Once a limit is reached, all calls that are left are refused at once.
         """
-        began, usage = time.monotonic(), state["usage"]
-        refused, closing = state["refused_in_row"], state.get("closing")
         asked, *left = pending_calls(state["messages"])
-        if closing or usage["zooms"] >= self._limits().max_zooms:
-            closing = closing or StopReason.ZOOM_LIMIT.value
-            message = refusal(asked["id"], asked["name"], _NO_MORE)
-        else:
-            try:
-                message = self._run(asked, state)
-            except NotShownError as error:
-                message, closing = refusal(asked["id"], asked["name"], str(error)), StopReason.TOKEN_LIMIT.value
+        before = Progress(state["usage"], state["refused_in_row"], state.get("closing"))
+        message, after = take(asked, before, self._limits(), lambda tokens_left: self._sight(state, tokens_left))
         if view := view_of(message):
             turn = last_turn(state["messages"])
             _announce(view, self.dialect.parse(turn).thought if turn else None)
-            refused = 0
-            usage = spent(usage, zooms=1, visual_tokens=view.tokens)
-        elif not closing:
-            usage, refused = spent(usage, refused=1), refused + 1
-        usage = spent(usage, seconds=time.monotonic() - began)
-        closing = closing or self._reached(usage, refused)
-        others = [refusal(call["id"], call["name"], _NO_MORE) for call in left] if closing else []
-        progress = _changed(state, refused_in_row=refused, closing=closing)
-        return {"messages": [message, *others], "usage": usage} | progress
+        others = [refusal(call["id"], call["name"], NO_MORE) for call in left] if after.closing else []
+        progress = _changed(state, refused_in_row=after.refused_in_row, closing=after.closing)
+        return {"messages": [message, *others], "usage": after.usage} | progress
 
     def answer(self, state: FocusState) -> dict[str, Any]:
         """Say how the run ended, and on what evidence."""
@@ -162,6 +152,9 @@ class Nodes:
         """Also in the closing turn, where a call is ignored: what the policy saw before must stay as it was."""
         return self._limits().max_zooms > 0 and bool(self.profile.tools)
 
+    def _too_early(self, state: FocusState) -> bool:
+        return self._offers_tools() and state["usage"]["zooms"] < self._limits().min_zooms
+
     def _retry(self) -> Retry:
         return Retry(self._limits().max_retries)
 
@@ -169,20 +162,10 @@ class Nodes:
         context: object = get_runtime(FocusConfig).context  # as a subgraph it may be the parent's, of another kind
         return context if isinstance(context, FocusConfig) else self.config
 
-    def _run(self, asked: ToolCall | InvalidToolCall, state: FocusState) -> ToolMessage:
-        """The observation of one call. Raises NotShownError when its region would cost too much."""
-        if asked["type"] == "invalid_tool_call":
-            return refusal(asked["id"], asked["name"], str(asked["error"]))
+    def _sight(self, state: FocusState, tokens_left: int) -> Sight:
         source = load_image(ImageRef.from_json(state["original"]), self.store, limits=self.limits)
-        spare = self._limits().max_visual_tokens - state["usage"]["visual_tokens"]
         views = views_of(state["messages"])
-        return run_call(asked, Sight(source, views, self.store, self.profile, spare))
-
-    def _reached(self, usage: Usage, refused: int) -> str | None:
-        """The limit that a run has reached between two calls, if any."""
-        if refused >= self._limits().max_refused:
-            return StopReason.REFUSED_LIMIT.value
-        return StopReason.TIME_LIMIT.value if usage["seconds"] >= self._limits().working_seconds else None
+        return Sight(source, views, self.store, self.profile, tokens_left, self.region_pixels)
 
     def _run_info(self) -> RunInfo:
         return RunInfo(
@@ -216,7 +199,7 @@ class Nodes:
         limits, usage, closing = self._limits(), state["usage"], state.get("closing")
         if usage["policy_calls"] >= limits.max_turns:
             closing = closing or StopReason.TURN_LIMIT.value
-        closing = closing or self._reached(usage, state["refused_in_row"])
+        closing = closing or reached(usage, state["refused_in_row"], limits)
         views = views_of(state["messages"])
         messages = forget_regions(state["messages"], views, limits.max_conversation_tokens)
         messages += self._last_words(state, closing)
@@ -258,6 +241,10 @@ class Nodes:
             usage, refused = spent(usage, refused=1), refused + 1
         changed = _changed(state, refused_in_row=refused, closing=closing)
         answer = final_answer(turn, reply, closing)
+        if answer is not None and not turn.calls and not closing and self._too_early(state):
+            messages.append(HumanMessage(self.profile.prompts.look_first))
+            usage, refused = spent(usage, refused=1), refused + 1
+            return {"messages": messages, "usage": usage} | _changed(state, refused_in_row=refused)
         if wanted and answer is not None and not turn.calls and (wrong := misfit(wanted, answer)):
             earlier = state.get("misfit")
             if earlier:

@@ -46,6 +46,8 @@ class Prompts(BaseModel):
         "inside <answer></answer>, or a tool call if there are tools."
     )
     """Follows a turn in which nothing could be read."""
+    look_first: str = "That answer came too early. Look closer at the region that matters with a tool, then answer."
+    """Follows an answer given before as many regions were shown as `FocusConfig.min_zooms` asks for."""
     closing: str = (
         "No more regions can be shown. Give your best final answer now, inside <answer></answer>, without a tool call."
     )

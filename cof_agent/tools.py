@@ -16,7 +16,7 @@ from cof_agent.geometry import CoordinateSpace, RegionRule
 from cof_agent.images import SourceImage
 from cof_agent.profile import Profile
 from cof_agent.store import ImageStore
-from cof_agent.views import View, ViewKind, show_region
+from cof_agent.views import RegionPixels, View, ViewKind, cut_region, show_region
 
 ZOOM = "image_zoom_in_tool"
 CROP = "image_crop_tool"
@@ -77,6 +77,8 @@ class Sight:
     profile: Profile
     tokens_left: int
     """Visual tokens that a new region may cost."""
+    region_pixels: RegionPixels = cut_region
+    """Where the pixels of a region come from."""
 
     def valid(self, base: object) -> str:
         """Which boxes view number `base` has room for, in the profile's coordinate space."""
@@ -115,7 +117,7 @@ class Sight:
         if tokens > self.tokens_left:
             raise NotShownError(f"the region would cost {tokens} visual tokens and {self.tokens_left} are left")
         return show_region(
-            self.source, box, shown, tokens, self.store,
+            self.region_pixels(self.source, box, shown, self.views[0]), box, tokens, self.store,
             index=len(self.views), kind=kind, label=label, encoding=self.profile.encoding,
         )  # fmt: skip
 

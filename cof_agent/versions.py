@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-_RECORDED = ("cof-agent", "langgraph", "langchain-core", "pillow", "transformers", "torch", "rapidocr")
+_RECORDED = ("cof-agent", "langgraph", "langchain-core", "pillow", "numpy", "transformers", "torch", "rapidocr")
 
 
 @cache

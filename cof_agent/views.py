@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cof_agent.errors import TrajectoryError
 from cof_agent.geometry import Box, Size
 from cof_agent.images import ImageRef, SourceImage, ViewEncoding, encode_view
 from cof_agent.store import ImageStore
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SCHEMA = 1
 """Version of the JSON form of every value kept in graph state."""
@@ -83,6 +86,10 @@ class View:
             raise TrajectoryError(f"not a view: {error}") from error
 
 
+RegionPixels: TypeAlias = "Callable[[SourceImage, Box, Size, View], Image]"
+"""Makes the pixels of a region: of the source, a box in original pixels, at the size shown; given the overview too."""
+
+
 def keep_original(source: SourceImage, store: ImageStore) -> dict[str, Any]:
     """Put an original in `store`; returns its reference and source as plain JSON, for the `image` of graph state."""
     store.put(source.ref, source.data)
@@ -98,10 +105,14 @@ def show_overview(
     return View(0, "overview", Box.whole(source.ref.size), shown, tokens, ref)
 
 
+def cut_region(source: SourceImage, box: Box, shown: Size, overview: View) -> Image:
+    """The pixels of a region as they should be: `box` (original pixels) of the original, shown at `shown` pixels."""
+    return source.region(box, shown)
+
+
 def show_region(
-    source: SourceImage,
+    image: Image,
     box: Box,
-    shown: Size,
     tokens: int,
     store: ImageStore,
     *,
@@ -110,7 +121,7 @@ def show_region(
     label: str | None = None,
     encoding: ViewEncoding | None = None,
 ) -> View:
-    """Cut `box` (original pixels) from the original, show it at `shown` pixels, keep it in `store`."""
-    data, ref = encode_view(source.region(box, shown), encoding)
+    """Keep `image`, which shows `box` (original pixels), in `store`."""
+    data, ref = encode_view(image, encoding)
     store.put(ref, data)
-    return View(index, kind, box, shown, tokens, ref, label)
+    return View(index, kind, box, image.size, tokens, ref, label)
