@@ -70,3 +70,21 @@ class Ask:
     def searches(self) -> bool:
         """Whether it is about text for certain, so that unread regions are worth a look."""
         return self.form not in (Form.PICTURE, Form.LABEL) and not self.count
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterAsk:
+    """A question for the single character on something of a named colour."""
+
+    text: str
+    """As asked, without options."""
+    colour: str
+    shape: str = ""
+    """The shape of the thing, if the question names one."""
+    side: str = ""
+    """Where in the picture it is: left, right, top, bottom or middle."""
+    sort: str = ""
+    """"digit", "letter" or, where it may be either, nothing."""
+    loose: bool = False
+    """Whether more than one character would answer it as well."""
+    options: tuple[Option, ...] = ()

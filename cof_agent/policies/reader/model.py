@@ -10,14 +10,16 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from cof_agent.policies.reader import wording
-from cof_agent.policies.reader.ask import Ask, Form
+from cof_agent.policies.reader.ask import Ask, CharacterAsk, Form
+from cof_agent.policies.reader.character import Lookout
 from cof_agent.policies.reader.finding import FIT, Finding, Scene, ambiguous
 from cof_agent.policies.reader.match import find_answers, says_otherwise
 from cof_agent.policies.reader.ocr import shared_reader
 from cof_agent.policies.reader.page import read_page
-from cof_agent.policies.reader.question import understand
+from cof_agent.policies.reader.question import single_character, understand
 from cof_agent.policies.reader.search import Search, Zoom
 from cof_agent.policies.reader.session import Session, read_session
+from cof_agent.policies.reader.words import squeeze
 
 
 class ReaderModel(BaseChatModel):
@@ -52,6 +54,8 @@ class ReaderModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=self._turn(session))])
 
     def _turn(self, session: Session) -> AIMessage:
+        if (wanted := single_character(session.question)) and (reply := self._character(wanted, session)):
+            return reply
         ask = understand(session.question)
         scene = self._scene(session, ask, deep=False)
         if ask.form is Form.PICTURE:
@@ -62,11 +66,38 @@ class ReaderModel(BaseChatModel):
         if first is None or (isinstance(first, str) and not self._may_zoom(session)):
             scene = self._scene(session, ask, deep=True)
             first = self._settle(scene, session) or self._seek(scene, session)
+        if isinstance(first, Finding) and session.urged and self._may_zoom(session):
+            first = self._search(scene, session).again(first) or first
         if isinstance(first, Zoom):
             return AIMessage(wording.zooming(first, scene.texts))
         if isinstance(first, Finding):
             return AIMessage(wording.answering(first), additional_kwargs={"cof_evidence": wording.evidence(first)})
         return AIMessage(wording.declining(first, ask, scene.texts))
+
+    def _character(self, ask: CharacterAsk, session: Session) -> AIMessage | None:
+        """The turn for a question about one character; None where what it asks about holds more, or cannot be told by
+        its outline and is not found by its colour."""
+        if session.overview.data is None:
+            raise AssertionError("the overview is never dropped")
+        may_zoom = self._may_zoom(session)
+        lookout = Lookout(ask, session.looks, session.asked, shared_reader(), self.margin, self.max_pixels)
+        found = lookout.answer(last=not may_zoom)
+        zoom = lookout.again(found) if isinstance(found, Finding) and session.urged else None
+        if not isinstance(found, Finding):
+            if ask.loose and self._worded(ask, session):
+                return None
+            zoom = lookout.closer() if may_zoom else None
+            found = found if zoom else lookout.answer(last=True)
+        if zoom and may_zoom:
+            return AIMessage(wording.zooming(zoom, ()))
+        if isinstance(found, Finding):
+            return AIMessage(wording.answering(found), additional_kwargs={"cof_evidence": wording.evidence(found)})
+        return AIMessage(wording.unsure(found)) if ask.shape else None
+
+    def _worded(self, ask: CharacterAsk, session: Session) -> bool:
+        """Whether a text of several letters stands on the colour that the question names."""
+        scene = self._scene(session, Ask(ask.text, Form.SAY, colour=ask.colour, side=ask.side), deep=False)
+        return any(len(squeeze(text.text)) > 1 and scene.placed([text]) for text in scene.readable(0.8))
 
     def _needs_all(self, scene: Scene) -> bool:
         """Whether smaller text must be read before one can say what stands out: nothing so far is large."""

@@ -115,6 +115,11 @@ class TextReader:
                 self._readings[key] = self._tiled(picture, enlarge, plain) if enlarge > 1 else self._whole(picture)
             return _touch(self._readings, key, CACHED_READINGS)
 
+    def line(self, picture: Any) -> tuple[str, float]:
+        """Read one line of text that fills `picture` (RGB pixels, uint8): the text and its confidence, 0.0 to 1.0."""
+        with self._lock:
+            return self._recognised(picture)
+
     def _whole(self, picture: Image) -> tuple[Line, ...]:
         import numpy as np
 
@@ -170,7 +175,10 @@ class TextReader:
         cut = tile.transform((width, height), Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
         if height >= 1.5 * width:
             cut = cut.transpose(Image.Transpose.ROTATE_90)
-        found = self._engine(np.asarray(cut)[:, :, ::-1], use_det=False, use_cls=False, use_rec=True)
+        return self._recognised(np.asarray(cut))
+
+    def _recognised(self, picture: Any) -> tuple[str, float]:
+        found = self._engine(picture[:, :, ::-1], use_det=False, use_cls=False, use_rec=True)
         if not found.txts or found.scores is None:
             return "", 0.0
         return found.txts[0].strip(), round(float(found.scores[0]), 4)

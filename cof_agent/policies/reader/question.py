@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from cof_agent.policies.reader import vocabulary as v
-from cof_agent.policies.reader.ask import Ask, Form
+from cof_agent.policies.reader.ask import Ask, CharacterAsk, Form
 from cof_agent.policies.reader.options import split_options
 from cof_agent.policies.reader.values import ValueKind
 from cof_agent.policies.reader.words import STOP, content, plain, tokens
@@ -40,6 +40,31 @@ def understand(question: str) -> Ask:
         colour=_first(rf"\b({'|'.join(sorted(v.COLOURS))})\b(?! (?:room|line|team|house)\b)", everything),
         side=v.SIDES.get(_first(rf"\b(?:the|on|at) (?:far |very )?({'|'.join(v.SIDES)})\b(?! of\b)", everything), ""),
         size=_size(low),
+        options=options,
+    )
+
+
+def single_character(question: str) -> CharacterAsk | None:
+    """What a question asks for that wants the one character on something of a named colour; None for any other."""
+    stem, options = split_options(question)
+    options = tuple(replace(option, text=option.text.partition("\n")[0].strip()) for option in options)
+    low = v.LEAD.sub("", re.sub(r"\s+", " ", plain(stem)).strip(" .?!")).strip()
+    match = next((found for form in v.CHARACTER_FORMS if (found := form.match(low))), None)
+    if match is None or (options and not all(len(option.text) == 1 for option in options)):
+        return None
+    noun, one = match["noun"], match.groupdict().get("one") or ""
+    shape = v.SHAPES.get(noun, "")
+    if not one and not shape and not options:
+        return None
+    words = set(re.findall(r"[a-z]+", one))
+    digit, letter = bool(words & {"digit", "numeral"}), "letter" in words
+    return CharacterAsk(
+        stem,
+        match["colour"],
+        shape,
+        v.SIDES.get(match["side"] or match["place"] or "", ""),
+        sort="" if digit == letter else "digit" if digit else "letter",
+        loose=not one and not options,
         options=options,
     )
 

@@ -89,6 +89,13 @@ class Search:
             bbox, "the answer, to make sure", f"I read {read}, which may be the answer, but {cause}. I look closer."
         )
 
+    def again(self, finding: Finding) -> Zoom | None:
+        """A look at the lines of `finding`, whether or not it shows more than was seen."""
+        if not finding.texts:
+            return None
+        box, height = around(finding.texts), min(text.height for text in finding.texts)
+        return Zoom(self._frame(box, height, READING_HEIGHT), "the answer, to make sure", "I make sure of the answer.")
+
     def _frames(self, box: Corners, height: float, target: float) -> list[tuple[int, int, int, int]]:
         """Boxes around a line to try in turn: with some surroundings, then tighter; recognition is helped by either."""
         x1, y1, x2, y2 = box

@@ -52,6 +52,8 @@ class Session:
     looks: list[Look] = field(default_factory=list)
     asked: list[Corners] = field(default_factory=list)
     """Boxes of zooms asked for since the newest question, in overview pixels."""
+    urged: bool = False
+    """Whether its last answer was refused because nothing had been looked at."""
     refused: int = 0
     """Refusals since the newest question."""
 
@@ -77,7 +79,7 @@ def read_session(messages: Sequence[BaseMessage], reader: TextReader, margin: fl
         if isinstance(message, AIMessage):
             pending = list(_boxes(message.text))
             session.asked += pending
-            session.closing, settled = False, not pending
+            session.closing, session.urged, settled = False, False, not pending
             continue
         for block in _blocks(message.content):
             text = str(block.get("text", "")).strip()
@@ -89,6 +91,8 @@ def read_session(messages: Sequence[BaseMessage], reader: TextReader, margin: fl
                 session.closing = True
             elif text == prompts.reminder:
                 pending, settled = [], True
+            elif text == prompts.look_first:
+                session.urged = True
             elif text == prompts.format_error or not text:
                 continue
             elif settled:

@@ -151,3 +151,37 @@ END_OF_NOUN = re.compile(
     + r")\b"
 )
 """Where the noun that is asked for ends."""
+
+SHAPES = {
+    "circle": "circle", "disc": "circle", "disk": "circle", "dot": "circle", "ball": "circle", "oval": "oval",
+    "ellipse": "oval", "square": "square", "rectangle": "rectangle", "triangle": "triangle", "star": "star",
+    "diamond": "diamond", "rhombus": "diamond", "pentagon": "pentagon", "hexagon": "hexagon", "octagon": "octagon",
+    "cross": "cross", "plus": "cross", "heart": "heart",
+}  # fmt: skip
+"""Nouns for shapes, and the outlines they mean."""
+_SIDE = "|".join(SIDES)
+_COLOURED = (
+    rf"(?:the|a|that|this) (?:(?:large|big|small|little|tiny|single) )?(?:(?P<side>{_SIDE})(?:most)? )?"
+    rf"(?P<colour>{'|'.join(sorted(COLOURS))})(?: coloured| colored)? (?P<noun>[a-z]+)"
+)
+_PLACE = (
+    r"(?: (?:in|of) (?:the|this) (?:picture|image|photo|photograph|scene|view))?"
+    rf"(?: (?:on|at|in) the (?P<place>{_SIDE})(?: side)?)?$"
+)
+_KINDS = "(?:character|letter|digit|numeral|symbol|glyph)"
+_ONE = rf"(?P<one>(?:single |one |capital |printed )*{_KINDS}(?: or (?:a )?(?:single )?(?:{_KINDS}|number))?)"
+_CARRY = "(?:carry|show|bear|have|display|contain|hold)"
+_THE_ONE = _ONE.replace("single |one ", "single ")
+_LIES = rf"(?:(?:can be (?:read|seen)|stands|appears|{PRINTED}|visible|readable|there) )?"
+CHARACTER_FORMS = (
+    re.compile(
+        rf"^(?:what|which)(?:'s| is)?(?: the)? {_ONE} (?:is |that is )?{_LIES}(?:on|in|inside) {_COLOURED}{_PLACE}"
+    ),
+    re.compile(rf"^(?:what|which) {_ONE} does {_COLOURED} {_CARRY}{_PLACE}"),
+    re.compile(
+        rf"^(?:one|a|there is (?:one|a)) {_THE_ONE} (?:is )?{_LIES}(?:on|in) {_COLOURED}"
+        r"(?P<place>)[.,;:]? (?:which(?: one)?|what) is it$"
+    ),
+    re.compile(rf"^what(?:'s| is)(?: there)? {_LIES}(?:on|in|inside) {_COLOURED}{_PLACE}"),
+)
+"""Questions for one character on something of a colour; the last one's words may ask for more."""

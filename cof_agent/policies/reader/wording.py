@@ -36,6 +36,12 @@ def declining(reason: str, ask: Ask, texts: Sequence[Text]) -> str:
     return f"<think>{_plain(thought)}</think><answer>{DECLINE}: {_plain(f'{reason}. {found} {REMEDY}')}</answer>"
 
 
+def unsure(reason: str) -> str:
+    """A turn that says why there is no answer to a question about one character, and what would help."""
+    thought = _plain(f"I cannot be certain: {reason}.")
+    return f"<think>{thought}</think><answer>{DECLINE}: {_plain(f'{reason}. {REMEDY}')}</answer>"
+
+
 def evidence(finding: Finding) -> list[dict[str, object]]:
     """Where the lines of `finding` stand, view by view, in whole pixels of each view as shown."""
     boxes: dict[int, list[tuple[float, float, float, float]]] = {}
