@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from cof_agent import ChainOfFocus, ConfigError, FocusConfig, MissingExtraError, Policy, Profile, load_policy
 from cof_agent.images import ViewEncoding
@@ -441,3 +442,47 @@ def test_a_batch_gives_each_question_its_own_end() -> None:
         assert [result.answer for result in results] == ["42", None, "44"]
         assert "HTTP 400: no" in results[1].message
         json.dumps(results[1].to_json())
+
+
+PICTURE = {"type": "image", "base64": "AAAA", "mime_type": "image/png"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        HumanMessage("plain"),
+        HumanMessage([PICTURE, {"type": "text", "text": "What?"}]),
+        HumanMessage([PICTURE, {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]),
+        HumanMessage([{"type": "image", "url": "https://example.org/a.png"}]),
+        HumanMessage([{"type": "text", "text": "named", "extras": {"a": 1}}], name="me"),
+        HumanMessage([PICTURE], name="me"),
+        ToolMessage([PICTURE], tool_call_id="1"),
+        AIMessage("", tool_calls=[{"name": "look", "args": {"x": 1}, "id": "1"}]),
+    ],
+)
+def test_messages_are_written_as_langchain_writes_them(message: BaseMessage) -> None:
+    from langchain_openai import ChatOpenAI
+
+    from cof_agent.policies.openai_chat import OpenAIChat
+
+    given = [SystemMessage("rules"), message, HumanMessage([PICTURE])]
+    own, theirs = (
+        kind(model="m", api_key="k", base_url="http://127.0.0.1:1/v1")._get_request_payload(given, stop=["end"])
+        for kind in (OpenAIChat, ChatOpenAI)
+    )
+    assert own["extra_body"]["messages"] == theirs["messages"]
+    assert own["messages"] == []
+    assert own["stop"] == theirs["stop"] == ["end"]
+
+
+def test_the_responses_api_gets_the_messages_too() -> None:
+    from langchain_openai import ChatOpenAI
+
+    from cof_agent.policies.openai_chat import OpenAIChat
+
+    given = [SystemMessage("rules"), HumanMessage([PICTURE, {"type": "text", "text": "What?"}])]
+    own, theirs = (
+        kind(model="m", api_key="k", use_responses_api=True)._get_request_payload(given)
+        for kind in (OpenAIChat, ChatOpenAI)
+    )
+    assert own == theirs
