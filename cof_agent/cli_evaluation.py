@@ -1,0 +1,230 @@
+"""The commands `eval` and `compare`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cof_agent.cli_options import (
+    EXIT_CODES,
+    DialectOption,
+    OptionOption,
+    ProfileOption,
+    SecondsOption,
+    UrlOption,
+    ZoomsOption,
+    failures,
+    named_policy,
+    stop,
+)
+from cof_agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cof_agent.config import FocusConfig
+    from cof_agent.evaluation.summary import Summary
+    from cof_agent.policies import Policy
+
+RESOLUTIONS = "224,336,448,672,1024,1536,2240,3840"
+
+BenchmarkArgument = Annotated[
+    str,
+    typer.Argument(
+        help="scenes[:SPLIT[:KIND]], vstar:DIR_OR_HUB_ID, hrbench:PATH, mme-realworld-lite:PATH or jsonl:FILE."
+    ),
+]
+DrivenOption = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        "-p",
+        envvar="COF_POLICY",
+        help="reader, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, script:FILE, or for scenes their ideal observer.",
+    ),
+]
+ModeOption = Annotated[
+    str,
+    typer.Option(help="adaptive: it zooms if it wants; direct: never; proactive: once at least before it answers."),
+]
+ResolutionsOption = Annotated[
+    str, typer.Option(help="Long sides that pictures are reduced to, in pixels; `native` leaves them as they are.")
+]
+BudgetsOption = Annotated[
+    str,
+    typer.Option(help="Sides of the square that the first look may fill, in pixels; `native` is the policy's own."),
+]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")]
+ConcurrencyOption = Annotated[int, typer.Option(min=1, help="Questions asked at a time.")]
+JudgeOption = Annotated[str | None, typer.Option(help="A policy that decides where no rule can tell.")]
+RegionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Ask again with regions that show something else, blank, elsewhere or overview, or several with commas: "
+        "how far does accuracy fall?"
+    ),
+]
+ChangedOption = Annotated[
+    bool, typer.Option("--counterfactual", help="Ask about each scene twice, the second time with the answer changed.")
+]
+TrajectoriesOption = Annotated[bool, typer.Option("--trajectories", help="Save every trajectory, with its images.")]
+RetryOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Of the run that is gone on with, ask again what failed.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="The run's directory; one that is there is gone on with. Default: a telling name.")
+]
+FullOption = Annotated[bool, typer.Option("--full", help="Print every table of the report, not only the first ones.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def evaluate_command(
+    benchmark: BenchmarkArgument,
+    policy: DrivenOption,
+    mode: ModeOption = "adaptive",
+    resolutions: ResolutionsOption = RESOLUTIONS,
+    overview_budgets: BudgetsOption = "native",
+    limit: LimitOption = None,
+    concurrency: ConcurrencyOption = 8,
+    judge: JudgeOption = None,
+    region: RegionOption = None,
+    counterfactual: ChangedOption = False,
+    trajectories: TrajectoriesOption = False,
+    retry_failed: RetryOption = False,
+    out: OutOption = None,
+    profile: ProfileOption = None,
+    dialect: DialectOption = None,
+    base_url: UrlOption = None,
+    option: OptionOption = None,
+    max_zooms: ZoomsOption = None,
+    max_seconds: SecondsOption = None,
+    full: FullOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a policy on a benchmark: accuracy and cost at each resolution, with a report.
+
+    Every result is written at once: after an interruption, even a sudden one, the same command goes on where it was.
+    Exit code 0 done, 1 failed, 2 usage, 130 interrupted.
+    """
+    from cof_agent.evaluation.settings import default_directory, numbers
+
+    regions = tuple(name.strip() for names in region or () for name in names.split(","))
+    where = out or default_directory(benchmark, policy, mode, regions, counterfactual)
+    with failures(f"what was answered is in {where}; the same command goes on with it"):
+        from cof_agent.evaluation.front import evaluate
+        from cof_agent.evaluation.progress import RunProgress
+
+        summary = evaluate(
+            benchmark,
+            _driving(policy, profile, dialect, base_url, option),
+            mode=mode,
+            resolutions=numbers(resolutions, "--resolutions"),
+            overview_budgets=numbers(overview_budgets, "--overview-budgets"),
+            limit=limit,
+            concurrency=concurrency,
+            judge=judge,
+            regions=regions,
+            counterfactual=counterfactual,
+            trajectories=trajectories,
+            retry_failed=retry_failed,
+            out=where,
+            config=_limits(mode, max_zooms, max_seconds),
+            profile=_profile(profile) if policy == "observer" else None,
+            options=option or (),
+            progress=RunProgress(),
+        )
+        if as_json:
+            typer.echo(json.dumps(summary.model_dump(mode="json", by_alias=True)))
+        else:
+            from cof_agent.evaluation.table import print_summary
+
+            print_summary(summary, _console(), full=full)
+        typer.echo("\n".join(_last_words(summary, where)), err=True)
+    if summary.rows and summary.failed == summary.rows:
+        most = summary.failures[0].message
+        raise stop(f"all {summary.rows} questions failed, most often so: {most}", EXIT_CODES["failed"])
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Directories of runs of the same benchmark; the first is the base.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write a report of the comparison to this directory.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare runs question by question: which is better, and whether chance explains it."""
+    with failures("nothing was changed"):
+        from cof_agent.evaluation.compare import compare_runs
+        from cof_agent.evaluation.table import print_comparison
+
+        comparison = compare_runs(runs, out)
+        if as_json:
+            typer.echo(json.dumps(comparison.model_dump(mode="json", by_alias=True)))
+        else:
+            print_comparison(comparison, _console())
+
+
+def _console() -> Console:
+    """For tables on standard output, 100 columns wide where that is no terminal.
+
+    What its encoding lacks is replaced: a run must not end in an error by that.
+    """
+    from rich.console import Console
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 100
+    return console
+
+
+def _driving(
+    spec: str, profile: Path | None, dialect: str | None, base_url: str | None, options: list[str] | None
+) -> Policy | str:
+    if spec != "observer":
+        return named_policy(spec, profile, dialect, base_url, options)
+    if dialect or base_url or options:
+        raise ConfigError("observer takes a --profile, but no --dialect, --base-url and --option")
+    return spec
+
+
+def _profile(path: Path | None) -> Any:
+    from cof_agent.dialects import load_profile
+
+    return load_profile(path) if path else None
+
+
+def _limits(mode: str, max_zooms: int | None, max_seconds: float | None) -> FocusConfig:
+    from cof_agent.config import FocusConfig
+
+    if mode == "direct" and max_zooms:
+        raise ConfigError(
+            f"mode direct shows no regions, so --max-zooms {max_zooms} says nothing: leave one of them out"
+        )
+    limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
+    return FocusConfig.parse({name: value for name, value in limits.items() if value is not None})
+
+
+def _last_words(summary: Summary, where: Path) -> list[str]:
+    """Where to look, and what to do about what went wrong."""
+    from cof_agent.evaluation.lines import read_lines
+    from cof_agent.evaluation.results import MALFORMED, RESULTS
+
+    words = [f"the results and the report are in {where}"]
+    if summary.failed:
+        words.append(f"failed questions: {summary.failed}. {where / RESULTS} says why, --retry-failed asks again")
+    for _, first in islice(read_lines(where / MALFORMED), 1):
+        told = f"{first['where']}: {first['why']}"
+        words.append(
+            f"rows that could not be asked: {summary.malformed}. They are in {where / MALFORMED}; one is {told}"
+        )
+    if summary.skipped and not summary.rows:
+        words.append("every picture is smaller than was asked for: name smaller --resolutions, or native")
+    return words

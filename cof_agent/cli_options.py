@@ -1,0 +1,94 @@
+"""Options that several commands take, and how commands fail."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cof_agent.errors import CofError, ConfigError
+
+if TYPE_CHECKING:
+    from cof_agent.policies import Policy
+
+EXIT_CODES = {"answered": 0, "declined": 3, "budget": 3, "failed": 1}
+USAGE = 2
+INTERRUPTED = 130
+
+ImageArgument = Annotated[str, typer.Argument(help="A path, or an http(s):, file: or data: URL.")]
+PolicyOption = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        "-p",
+        envvar="COF_POLICY",
+        help="reader, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, or script:FILE.",
+        show_default=True,
+    ),
+]
+ProfileOption = Annotated[Path | None, typer.Option(help="A profile (JSON) in place of the policy's own.")]
+DialectOption = Annotated[
+    str | None, typer.Option(help="How the policy writes, in place of what its name says; `doctor` lists them.")
+]
+UrlOption = Annotated[
+    str | None, typer.Option(help="Where the policy's server is, for example http://127.0.0.1:8000/v1.")
+]
+OptionOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", metavar="NAME=VALUE", help="Of the policy: device, temperature, …. Repeatable."),
+]
+SaveOption = Annotated[Path | None, typer.Option(help="Append the trajectory and its images to this directory.")]
+ZoomsOption = Annotated[int | None, typer.Option(min=0, help="Regions it may look at; 0: first look only. Default: 6.")]
+SecondsOption = Annotated[float | None, typer.Option(min=0.001, help="Time limit of a question. Default: 300.")]
+PrivateOption = Annotated[bool, typer.Option("--allow-private-hosts", help="Let URLs lead to private addresses.")]
+ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view, where standard error is a colour terminal.")]
+
+
+@contextlib.contextmanager
+def failures(when_interrupted: str) -> Iterator[None]:
+    """Turn what goes wrong inside into one line on standard error and an exit code."""
+    try:
+        yield
+    except ConfigError as error:
+        raise stop(error, USAGE) from error
+    except CofError as error:
+        raise stop(error, EXIT_CODES["failed"]) from error
+    except KeyboardInterrupt as interrupt:
+        raise stop(f"interrupted: {when_interrupted}", INTERRUPTED) from interrupt
+
+
+def named_policy(
+    spec: str, profile: Path | None, dialect: str | None, base_url: str | None, options: list[str] | None
+) -> Policy:
+    """The policy that the shared options name. Raises ConfigError."""
+    from cof_agent.dialects import load_profile
+    from cof_agent.policies import load_policy
+
+    given = dict(map(_name_and_value, options or []))
+    for name in ("spec", "profile", "dialect"):
+        if name in given:
+            raise ConfigError(f"{name} is no option of a policy: use --policy, --profile or --dialect")
+    if base_url is not None:
+        given["base_url"] = base_url
+    return load_policy(spec, profile=load_profile(profile) if profile else None, dialect=dialect, **given)
+
+
+def _name_and_value(option: str) -> tuple[str, Any]:
+    """The two sides of NAME=VALUE; the value as JSON where it is JSON, else as text."""
+    name, equals, value = option.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise ConfigError(f"--option takes NAME=VALUE, such as temperature=0.7, not {option!r}")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value
+
+
+def stop(why: object, code: int) -> typer.Exit:
+    """Say on standard error what went wrong, and make what ends the command."""
+    typer.echo(f"cof-agent: {why}", err=True)
+    return typer.Exit(code)

@@ -1,0 +1,134 @@
+"""Questions of one's own: a JSONL file, one object a line.
+
+Fields: `image` (a path relative to the file, an http(s) address or a data URL), `question`, `answer`, and optionally
+`options` (a list of texts; the answer is then a letter or one of them), `category`, `id`, and `boxes`: where the answer
+is to be seen, each `[left, top, right, bottom]` in fractions, 0 to 1, of the upright image's width and height.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from cof_agent.errors import ConfigError
+from cof_agent.evaluation.benchmarks.rows import (
+    Row,
+    RowError,
+    corners_as_fractions,
+    existing,
+    image_source,
+    json_lines,
+    optional_text,
+    questions,
+    show,
+    text_of,
+    unreadable,
+)
+from cof_agent.evaluation.matching.options import LETTERS, with_options
+from cof_agent.evaluation.matching.words import same_text
+from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
+from cof_agent.geometry import Corners
+
+_EXPECTED = 'one JSON object a line, such as {"image": "photo.jpg", "question": "…", "answer": "…"}'
+_FRACTIONS = "left, top, right, bottom as fractions 0 to 1 of the upright image's width and height"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """The questions of a JSONL file."""
+
+    name: str
+    path: Path
+    role: Role = Role.TEST
+    default_limit: ClassVar[int | None] = None
+
+    @classmethod
+    def open(cls, file: str) -> JsonLines:
+        """Raises ConfigError when `file` is missing, no file, empty, or has no line that begins like an object."""
+        path = existing(file)
+        if path.is_dir():
+            raise ConfigError(f"{path} is a directory: jsonl:FILE needs the file, {_EXPECTED}")
+        try:
+            with path.open("rb") as opened:
+                head = opened.read(4096).removeprefix(b"\xef\xbb\xbf")
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if not head.strip():
+            raise ConfigError(f"{path} is empty: it needs {_EXPECTED}")
+        if b"\0" in head or not re.search(rb"^[ \t]*\{", head, re.MULTILINE):
+            raise ConfigError(f"{path} is not a JSONL file: it needs {_EXPECTED}")
+        return cls(f"jsonl:{file}", path)
+
+    def __iter__(self) -> Iterator[BenchmarkItem]:
+        rows = ((where, _numbered(where, row)) for where, row in json_lines(self.path))
+        return questions(rows, partial(_question, directory=self.path.absolute().parent))
+
+
+def _numbered(where: str, row: Row | RowError) -> Row | RowError:
+    """The row with the number of its line as its id, where it has none."""
+    if isinstance(row, RowError) or row.get("id") not in (None, ""):
+        return row
+    return {**row, "id": f"line {where.rpartition(' ')[2]}"}
+
+
+def _question(row: Row, directory: Path) -> BenchmarkQuestion:
+    text, answer = text_of(row, "question"), text_of(row, "answer")
+    options = _options(row.get("options"))
+    if options:
+        text, answer = with_options(text, options), LETTERS[_right(answer, options)]
+    return BenchmarkQuestion(
+        id=text_of(row, "id"),
+        image=image_source(text_of(row, "image"), directory),
+        text=text,
+        answer=answer,
+        options=options,
+        category=optional_text(row, "category", "all"),
+        boxes=_boxes(row.get("boxes")),
+    )
+
+
+def _options(value: Any) -> tuple[str, ...]:
+    if value is None or value == []:
+        return ()
+    if not isinstance(value, list) or not 2 <= len(value) <= len(LETTERS):
+        raise RowError(f"`options` is {show(value)}: it needs a list of 2 to {len(LETTERS)} texts")
+    options = tuple(text_of({"options": option}, "options") for option in value)
+    for position, option in enumerate(options):
+        if any(same_text(option, other) for other in options[:position]):
+            raise RowError(f"two of its options are {show(option)}")
+    return options
+
+
+def _right(answer: str, options: tuple[str, ...]) -> int:
+    """Which option is right. The letter of one may be the text of another: then nobody can tell."""
+    letter = answer.strip().strip("()").upper()
+    by_letter = LETTERS.index(letter) if len(letter) == 1 and letter in LETTERS[: len(options)] else None
+    by_text = next((index for index, option in enumerate(options) if same_text(answer, option)), None)
+    if answer.strip().startswith("(") and by_letter is not None:
+        return by_letter
+    if by_letter is not None and by_text not in (None, by_letter):
+        raise RowError(
+            f"`answer` is {show(answer)}, a letter and also the text of another option: write the letter as ({letter})"
+        )
+    index = by_text if by_letter is None else by_letter
+    if index is None:
+        raise RowError(f"`answer` is {show(answer)}: it needs the letter of an option, or its text")
+    return index
+
+
+def _boxes(value: Any) -> tuple[Corners, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise RowError(f"`boxes` is {show(value)}: it needs a list of boxes, each {_FRACTIONS}")
+    boxes = tuple(corners_as_fractions(box, _FRACTIONS) for box in value)
+    for x1, y1, x2, y2 in boxes:
+        if max(x1, y1, x2, y2) > 1:
+            raise RowError(f"the box {[x1, y1, x2, y2]} seems to be in pixels: it needs {_FRACTIONS}")
+        if not (0 <= x1 < x2 and 0 <= y1 < y2):
+            raise RowError(f"the box {[x1, y1, x2, y2]} has no area or leaves the image: it needs {_FRACTIONS}")
+    return boxes

@@ -1,0 +1,137 @@
+"""Rows of a benchmark's files: read one by one, each a question or a reason why it is none."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from cof_agent.errors import ConfigError
+from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, MalformedRow
+
+Row: TypeAlias = Mapping[str, Any]
+
+_SHOWN = 60
+_REMOTE = re.compile(r"(?:https?|data|file):", re.I)
+
+
+class RowError(ValueError):
+    """A row that cannot be asked, and why. Becomes a :class:`MalformedRow`; never leaves this package."""
+
+
+def questions(
+    rows: Iterable[tuple[str, Row | RowError]], ask: Callable[[Row], BenchmarkQuestion]
+) -> Iterator[BenchmarkItem]:
+    """The question that `ask` makes of each row, given with where it stands. An id that was there before is refused."""
+    places: dict[str, str] = {}
+    for where, row in rows:
+        try:
+            if isinstance(row, RowError):
+                raise row
+            question = ask(row)
+            if question.id in places:
+                raise RowError(f"its id {show(question.id)} is that of {places[question.id]}")
+        except RowError as error:
+            yield MalformedRow(where, str(error))
+        else:
+            places[question.id] = where
+            yield question
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, Row | RowError]]:
+    """The objects of a JSONL file with where they stand. Raises ConfigError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield f"{path.name} line {number}", json_object(line)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def json_object(line: bytes) -> Row | RowError:
+    """The JSON object in `line`, or why it is none."""
+    try:
+        value = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return RowError("it is not UTF-8")
+    except json.JSONDecodeError as error:
+        return RowError(f"it is not JSON ({error})")
+    except ValueError:
+        return RowError("a number in it has too many digits: write it as a text")
+    except RecursionError:
+        return RowError("it is not JSON that can be read: it is nested too deep")
+    return value if isinstance(value, dict) else RowError(f"it is a JSON {type(value).__name__}, not an object")
+
+
+def text_of(row: Row, field: str) -> str:
+    """The text in `field`, which must be there. A number counts as the text it is written as."""
+    value = row.get(field)
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or value != value:
+        raise RowError(f"`{field}` is missing" if value is None else f"`{field}` is {show(value)}, not a text")
+    text = value if isinstance(value, str) else json.dumps(value)
+    if not text.strip():
+        raise RowError(f"`{field}` is empty")
+    return text
+
+
+def optional_text(row: Row, field: str, default: str) -> str:
+    """The text in `field`, or `default` where it is missing, null or empty."""
+    value = row.get(field)
+    return default if value is None or value == "" else text_of(row, field)
+
+
+def image_file(name: str, *directories: Path) -> str:
+    """The path of the image `name`, in the first of `directories` that has it."""
+    for directory in directories:
+        path = directory / name
+        try:
+            mode = os.stat(path).st_mode
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            continue
+        if stat.S_ISREG(mode):
+            return str(path)
+    where = " or ".join(str(directory) for directory in directories)
+    raise RowError(f"its image {show(name)} is not a file in {where}")
+
+
+def image_source(name: str, directory: Path) -> str:
+    """`name` itself when it is a URL, else the path of that file, relative to `directory`."""
+    return name if _REMOTE.match(name) else image_file(name, directory)
+
+
+def corners_as_fractions(value: Any, unit: str) -> tuple[float, float, float, float]:
+    """Four finite numbers in `value`. Raises RowError that names the `unit` for anything else."""
+    if not (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side) for side in value)
+    ):
+        raise RowError(f"a box is {show(value)}: it needs four numbers, {unit}")
+    return float(value[0]), float(value[1]), float(value[2]), float(value[3])
+
+
+def existing(path: str) -> Path:
+    """`path` with `~` resolved. Raises ConfigError when nothing is there."""
+    found = Path(path).expanduser()
+    try:
+        if found.exists():
+            return found
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{show(path)} is no path: {error}") from error
+    raise ConfigError(f"{path} does not exist: check the path")
+
+
+def unreadable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{path} cannot be read ({error.strerror or error}): check the file and its permissions")
+
+
+def show(value: object) -> str:
+    """`value` for a message: as Python writes it, cut short."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -1,0 +1,75 @@
+"""Which agent answers which question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cof_agent.agent import ChainOfFocus
+from cof_agent.config import FocusConfig
+from cof_agent.errors import ConfigError
+from cof_agent.evaluation.image_memory import ImageMemory
+from cof_agent.evaluation.modes import with_budget
+from cof_agent.evaluation.plan import Task
+from cof_agent.evaluation.regions import Region
+from cof_agent.geometry import Size
+from cof_agent.policies import Policy
+from cof_agent.profile import Profile
+from cof_agent.result import FocusResult
+
+OBSERVER = "observer"
+"""The policy spec of the scenes' ideal observer, which is told where to look: one of its own for each question."""
+
+
+class Driver:
+    """Agents that share one policy and one memory of images, one for each overview budget and kind of regions.
+
+    `policy` is None for the observer. `save` is where trajectories go. Raises ConfigError for a profile that a budget
+    does not suit, and for a policy that cannot use its profile.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None,
+        profile: Profile,
+        budgets: tuple[int | None, ...],
+        config: FocusConfig,
+        *,
+        regions: tuple[Region, ...] = (),
+        save: Path | None = None,
+    ) -> None:
+        self.images = ImageMemory()
+        self._config, self._save = config, save
+        self._profiles = {budget: with_budget(profile, budget) for budget in budgets}
+        self._agents: dict[tuple[int | None, Region | None], ChainOfFocus] = {}
+        if policy is not None:
+            for budget, own in self._profiles.items():
+                for region in (None, *regions):
+                    self._agents[budget, region] = self._agent(Policy(policy.model, own, policy.name), region)
+
+    def profile(self, budget: int | None) -> Profile:
+        """How the policy is spoken to under an overview budget."""
+        return self._profiles[budget]
+
+    def agent(self, task: Task, size: Size) -> ChainOfFocus:
+        """Who answers a question about an image of `size` pixels."""
+        if self._agents:
+            return self._agents[task.cell.budget, task.cell.region]
+        from cof_agent.scenes.observer import observer_policy
+
+        if task.question.scene is None:
+            raise ConfigError("the observer answers questions about scenes only: use another policy")
+        observer = observer_policy(task.question.scene, size, profile=self.profile(task.cell.budget))
+        return self._agent(observer, task.cell.region)
+
+    def finished(self, result: FocusResult) -> None:
+        """The images of a question that is over may go."""
+        self.images.let_go(result.trajectory.image_refs)
+
+    def _agent(self, policy: Policy, region: Region | None) -> ChainOfFocus:
+        return ChainOfFocus(
+            policy,
+            config=self._config,
+            store=self.images,
+            save=self._save,
+            region_pixels=region.pixels if region else None,
+        )

@@ -1,0 +1,200 @@
+"""Evaluate a policy on a benchmark, from Python."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+
+from cof_agent.config import FocusConfig
+from cof_agent.errors import ConfigError, MissingExtraError
+from cof_agent.evaluation.benchmarks import default_limit, open_benchmark
+from cof_agent.evaluation.driver import OBSERVER, Driver
+from cof_agent.evaluation.judge import Judge
+from cof_agent.evaluation.modes import Mode, limits_of
+from cof_agent.evaluation.plan import Plan
+from cof_agent.evaluation.progress import RunProgress
+from cof_agent.evaluation.question import Benchmark, Role
+from cof_agent.evaluation.regions import Region
+from cof_agent.evaluation.results import writing
+from cof_agent.evaluation.runner import Runner
+from cof_agent.evaluation.settings import (
+    DEFAULT_RESOLUTIONS,
+    NATIVE,
+    RunSettings,
+    default_directory,
+    lasting_options,
+    profile_digest,
+)
+from cof_agent.graph import as_policy
+from cof_agent.policies import Policy, load_policy
+from cof_agent.profile import Profile
+from cof_agent.versions import versions
+
+if TYPE_CHECKING:
+    from cof_agent.evaluation.summary import Summary
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+Choice = TypeVar("Choice", bound=StrEnum)
+
+JUDGMENTS = "judge.jsonl"
+TRAJECTORIES = "trajectories"
+
+
+async def aevaluate(
+    benchmark: str | Benchmark,
+    policy: str | Policy | BaseChatModel,
+    *,
+    mode: str = Mode.ADAPTIVE,
+    resolutions: Sequence[int | str | None] = DEFAULT_RESOLUTIONS,
+    overview_budgets: Sequence[int | str | None] = (None,),
+    limit: int | None = None,
+    concurrency: int = 8,
+    judge: str | Policy | BaseChatModel | None = None,
+    regions: Sequence[str] = (),
+    counterfactual: bool = False,
+    trajectories: bool = False,
+    retry_failed: bool = False,
+    out: str | Path | None = None,
+    config: FocusConfig | None = None,
+    profile: Profile | None = None,
+    options: Sequence[str] = (),
+    progress: RunProgress | None = None,
+) -> Summary:
+    """Ask a policy the questions of a benchmark, write everything to a directory, and sum up.
+
+    `benchmark` is a spec such as `scenes` or `vstar:DIRECTORY`, or a benchmark of one's own. `policy` is a spec for
+    `load_policy`, `observer` for the scenes' ideal observer, a `Policy`, or a chat model. The first `limit` questions
+    (default: 300 scenes, or all of another benchmark) are asked at each of the `resolutions` (long side in pixels, or
+    "native") with each of the `overview_budgets` (side in shown pixels of the square whose area the first look may
+    have, or "native" for the policy's own), and there once more for each of `regions` ("blank", "elsewhere",
+    "overview"; see `Region`): the summary then tells how far accuracy falls. `mode` and `counterfactual` are those of
+    `Mode` and `RunSettings`; a counterfactual is asked about with regions as they are. `judge` decides where no rule
+    can tell; `profile` replaces the policy's own; `options` say, as NAME=VALUE, with which ones the policy was loaded.
+
+    A run that was cut short goes on where it was, when it is asked for again with the same directory `out`; with
+    `retry_failed` it asks again what failed. `trajectories` are saved in `out`; a question that was cut off after its
+    trajectory was written has two of them. `progress=RunProgress()` tells on standard error how far it is, and how long
+    it will take where the benchmark is one of ours or has a length. Raises
+    ConfigError for settings that are not valid or not those of the run in `out`, TrajectoryError when the directory
+    cannot be written, and what the benchmark raises. What happens to one question is in its row of the results.
+    """
+    if concurrency < 1:
+        raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
+    if find_spec("matplotlib") is None:  # better told now than after hours
+        raise MissingExtraError.for_extra("eval", "the report of an evaluation")
+    opened = open_benchmark(benchmark) if isinstance(benchmark, str) else _checked(benchmark)
+    driving, own = _driving(policy, profile)
+    name = driving.name if driving else OBSERVER
+    judging = _named(load_policy(judge) if isinstance(judge, str) else judge) if judge is not None else None
+    counts = isinstance(benchmark, str)  # nobody knows what reading another one twice at a time would do
+    wanted = _chosen(Mode, mode, "mode")
+    limits = limits_of(wanted, config or FocusConfig(), own)
+    settings = RunSettings.of(
+        benchmark=opened.name,
+        role=opened.role,
+        policy=name,
+        options=lasting_options(options),
+        dialect=own.dialect,
+        profile=own.model_dump(mode="json"),
+        profile_digest=profile_digest(own),
+        mode=wanted,
+        resolutions=_numbers(resolutions, "resolutions"),
+        budgets=_numbers(overview_budgets, "overview_budgets"),
+        limit=limit if limit is not None else default_limit(opened),
+        regions=_regions(regions),
+        counterfactual=counterfactual,
+        judge=judging.name if judging else None,
+        limits=limits.model_dump(mode="json"),
+        version=versions()["cof-agent"],
+    )
+    out = (
+        Path(out) if out is not None else default_directory(opened.name, name, wanted, settings.regions, counterfactual)
+    )
+    plan = Plan(opened, settings, scenes_only=driving is None)
+    saved = out / TRAJECTORIES if trajectories else None
+    driver = Driver(driving, own, settings.budgets, limits, regions=settings.regions, save=saved)
+    driver.agent(plan.first(), (224, 224))  # what cannot be asked at all is told before anything is written
+    with writing(out, settings, retry_failed=retry_failed) as directory, progress or contextlib.nullcontext():
+        asker = Judge(judging, out / JUDGMENTS) if judging else None
+        runner = Runner(plan, driver, directory, concurrency=concurrency, judge=asker, progress=progress, count=counts)
+        await runner.run()
+    from cof_agent.evaluation.report import write_report
+
+    return await asyncio.to_thread(write_report, out)
+
+
+def _checked(benchmark: Benchmark) -> Benchmark:
+    """A benchmark of somebody's own; what it yields is checked as it is asked."""
+    lacking = [name for name in ("name", "role") if not hasattr(benchmark, name)]
+    lacking += [] if isinstance(benchmark, Iterable) else ["__iter__"]
+    if lacking:
+        raise ConfigError(
+            f"{benchmark!r:.80} is no benchmark, for it has no {', no '.join(lacking)}: a benchmark is a spec such as "
+            f"'scenes' or 'jsonl:FILE', or an object with a name, a role ({' or '.join(Role)}) and an __iter__ that "
+            "yields BenchmarkQuestion"
+        )
+    return benchmark
+
+
+def _driving(policy: str | Policy | BaseChatModel, profile: Profile | None) -> tuple[Policy | None, Profile]:
+    """The policy, None for the observer, and the profile it is spoken to with."""
+    if policy == OBSERVER:
+        from cof_agent.scenes.reach import SCENE_PROFILE
+
+        return None, profile or SCENE_PROFILE
+    loaded = load_policy(policy, profile=profile) if isinstance(policy, str) else _named(policy)
+    return loaded, profile or loaded.profile
+
+
+def _named(policy: Policy | BaseChatModel) -> Policy:
+    """As a policy; a bare chat model under a name with its model's, lest one model's run pass for another's."""
+    made = as_policy(policy)
+    own = getattr(policy, "model_name", None) or getattr(policy, "model", None)
+    if made is policy or not isinstance(own, str):
+        return made
+    return Policy(made.model, made.profile, f"{made.name}:{own}")
+
+
+def _chosen(kind: type[Choice], value: str, name: str) -> Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ConfigError(f"{name} is one of {', '.join(kind)}, not {value!r}") from None
+
+
+def _regions(values: Sequence[str]) -> tuple[Region, ...]:
+    if isinstance(values, str):
+        raise ConfigError(f"regions is a list such as [{Region.BLANK.value!r}], not {values!r}")
+    return tuple(_chosen(Region, value, "region") for value in values)
+
+
+def _numbers(values: Sequence[int | str | None], name: str) -> tuple[int | str | None, ...]:
+    if isinstance(values, str | int):
+        raise ConfigError(f"{name} is a list such as [448, {NATIVE!r}], not {values!r}")
+    return tuple(None if value == NATIVE else value for value in values)
+
+
+def _in_its_own_loop(work: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Result]:
+    def run(*given: Given.args, **named: Given.kwargs) -> Result:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(work(*given, **named))
+        with ThreadPoolExecutor(1, "cof-evaluate") as thread:  # the loop of a notebook cannot run another inside
+            return thread.submit(lambda: asyncio.run(work(*given, **named))).result()
+
+    run.__name__, run.__qualname__, run.__doc__ = "evaluate", "evaluate", work.__doc__
+    run.__wrapped__ = work  # type: ignore[attr-defined]  # for help() and editors: the same parameters
+    return run
+
+
+evaluate = _in_its_own_loop(aevaluate)

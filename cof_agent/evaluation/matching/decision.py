@@ -1,0 +1,61 @@
+"""Whether an answer is right, and which rule decided it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cof_agent.evaluation.matching.letter import chosen_option, cleaned, letter_index, without_lead
+from cof_agent.evaluation.matching.options import LETTERS, read_options
+from cof_agent.evaluation.matching.quantity import parse_quantity, same_quantity, says_quantity
+from cof_agent.evaluation.matching.words import LONGEST, plain, same_text, says
+from cof_agent.evaluation.question import BenchmarkQuestion
+from cof_agent.evaluation.row import Rule, Verdict
+
+if TYPE_CHECKING:
+    from cof_agent.evaluation.judge import Judge
+
+
+async def decide(question: BenchmarkQuestion, answer: str | None, judge: Judge | None = None) -> Verdict:
+    """Whether `answer` is right. Rules first; where none is certain, `judge` if there is one, else it is wrong.
+
+    Raises PolicyError when the judge fails.
+    """
+    verdict = decide_by_rules(question, answer)
+    if verdict is not None:
+        return verdict
+    if judge is None:
+        return Verdict(correct=False, rule=Rule.UNMATCHED)
+    truth = question.answer
+    index = letter_index(truth, question.options) if question.options else None
+    if index is not None:
+        truth = f"({LETTERS[index]}) {question.options[index]}"
+    return Verdict(correct=await judge.means(question.text, truth, answer or ""), rule=Rule.JUDGE)
+
+
+def decide_by_rules(question: BenchmarkQuestion, answer: str | None) -> Verdict | None:
+    """What the rules say of `answer`; None when none is certain."""
+    if answer is None or not answer.strip():
+        return Verdict(correct=False, rule=Rule.UNANSWERED)
+    if len(answer) > LONGEST:
+        return None
+    asked, _ = read_options(question.text)
+    index = letter_index(question.answer, question.options) if question.options else None
+    if index is not None:
+        chosen = chosen_option(answer, question.options, asked)
+        return Verdict(correct=chosen.index == index, rule=chosen.rule) if chosen else None
+    return _open(answer, question.answer, asked)
+
+
+def _open(answer: str, truth: str, asked: str) -> Verdict | None:
+    text = cleaned(answer)
+    body = without_lead(text)
+    if any(same_text(form, truth) for form in (text, body)) or any(says(form, truth, asked) for form in (text, body)):
+        return Verdict(correct=True, rule=Rule.TEXT)
+    wanted = parse_quantity(truth)
+    if wanted is None:
+        return None
+    given = parse_quantity(body)
+    if given is not None:
+        same = same_quantity(wanted, given, plain(asked))
+        return None if same is None else Verdict(correct=same, rule=Rule.NUMBER)
+    return Verdict(correct=True, rule=Rule.NUMBER) if says_quantity(body, wanted, asked) else None

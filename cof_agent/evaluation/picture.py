@@ -1,0 +1,74 @@
+"""The picture that a question is asked about, at the resolution of a run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from cof_agent.decode_turns import Rank, decode_turns
+from cof_agent.errors import ConfigError
+from cof_agent.evaluation.question import Readable, Renderable
+from cof_agent.geometry import Box, Size
+from cof_agent.images import ImageLimits, ImageSource, SourceImage, ViewEncoding, encode_view, open_image
+
+_ENCODING = ViewEncoding(png_pixels=1024 * 1024)
+"""PNG up to 1024² pixels, above it JPEG of quality 95 with full chroma: what a reduction must not add is artefacts."""
+
+_GIVEN = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)
+"""Asked for first: whether a value has the methods of a protocol takes Python half a millisecond to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image ready to be asked about."""
+
+    source: bytes = field(repr=False)
+    """Encoded."""
+    size: Size
+    """Width and height in upright pixels."""
+
+
+def picture(
+    image: ImageSource | Renderable | Readable, resolution: int | None, *, limits: ImageLimits | None = None
+) -> Picture | None:
+    """`image` with its longer side `resolution` pixels, or None when it is smaller: it is never enlarged.
+
+    It is turned upright, decoded in full and reduced by Lanczos, its aspect kept to the nearest pixel. An image of
+    just that size stays as it is, and so does every image where `resolution` is None. A scene is rendered at it.
+
+    Safe on many threads at once; each takes four bytes for a pixel of the original while it runs. Raises ImageError
+    for an image that cannot be read, and ConfigError where a scene is asked for as it is.
+    """
+    if resolution is not None and resolution < 1:
+        raise ConfigError(f"a resolution of {resolution} pixels: it is the longer side, at least 1")
+    if not isinstance(image, _GIVEN) and isinstance(image, Renderable):
+        if resolution is None:
+            raise ConfigError("a scene has no resolution of its own: name some, such as 224,512,1024")
+        data, ref = encode_view(image.render(resolution), _ENCODING)
+        return Picture(data, ref.size)
+    if not isinstance(image, _GIVEN) and isinstance(image, Readable):
+        image = image.read()
+    source = open_image(image, limits=limits)
+    size = source.ref.size
+    if resolution is None or max(size) == resolution:
+        return Picture(source.data, size)
+    if max(size) < resolution:
+        return None
+    data, ref = encode_view(_shrunk(source, reduced(size, resolution)), _ENCODING)
+    return Picture(data, ref.size)
+
+
+def _shrunk(source: SourceImage, size: Size) -> Image.Image:
+    # Views shrink in two steps, which is faster and may differ by a few levels. What is measured must not.
+    whole = source.region(Box.whole(source.ref.size), source.ref.size)
+    need = 4 * size[0] * whole.height  # between the two passes of Lanczos
+    return decode_turns().run(Rank.SHOW, need, lambda: whole.resize(size, Image.Resampling.LANCZOS))
+
+
+def reduced(size: Size, long_side: int) -> Size:
+    """`size` (width, height) reduced so that the longer side is `long_side`; no side falls under 1 pixel."""
+    longest = max(size)
+    width, height = (max(1, (2 * side * long_side + longest) // (2 * longest)) for side in size)
+    return width, height

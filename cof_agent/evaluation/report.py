@@ -1,0 +1,83 @@
+"""The files of a report: `summary.json`, `plots/` and `report.html` beside a run's results."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cof_agent.errors import ConfigError
+from cof_agent.evaluation.comparison import Comparison
+from cof_agent.evaluation.page import comparison_page, run_page
+from cof_agent.evaluation.plots import plots_of
+from cof_agent.evaluation.results import read_run
+from cof_agent.evaluation.row import ResultRow
+from cof_agent.evaluation.settings import told
+from cof_agent.evaluation.summary import Summary
+from cof_agent.evaluation.tally import summarise
+
+PAGE = "report.html"
+PLOTS = "plots"
+WRONG = 20
+"""Wrong answers that a report shows."""
+
+
+def write_report(directory: str | Path) -> Summary:
+    """Make a run's report from what stands in its directory, finished or not; an older report is replaced.
+
+    Raises ConfigError when it is no run or cannot be written, MissingExtraError without matplotlib (after
+    `summary.json` is written).
+    """
+    run = read_run(directory)
+    summary = summarise(run.settings.to_json(), run.rows, malformed=run.malformed, skipped=_skipped(run.skipped))
+    directory = Path(directory)
+    _write(directory / "summary.json", summary.model_dump_json(indent=1) + "\n")
+    plots = plots_of({"": summary})
+    _write_plots(directory, plots)
+    _write(directory / PAGE, run_page(summary, plots, some_wrong(run.rows)))
+    return summary
+
+
+def write_comparison(comparison: Comparison, directory: str | Path) -> None:
+    """Write `comparison.json`, `plots/` and `report.html`; raises as `write_report`."""
+    directory = Path(directory)
+    _write(directory / "comparison.json", comparison.model_dump_json(indent=1) + "\n")
+    plots = plots_of({run.name: run.summary for run in comparison.runs})
+    _write_plots(directory, plots)
+    _write(directory / PAGE, comparison_page(comparison, plots))
+
+
+def some_wrong(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Wrong answers drawn by lot, the same in every report of the same rows; none that tampered regions asked for."""
+    wrong = sorted((row for row in rows if not row.correct and row.cell.region is None), key=lambda row: row.key)
+    drawn = random.Random("wrong answers").sample(wrong, min(WRONG, len(wrong)))
+    return sorted(drawn, key=lambda row: row.key)
+
+
+def _skipped(counts: Mapping[int | None, int]) -> dict[str, int]:
+    ordered = sorted(counts.items(), key=lambda item: item[0] or float("inf"))
+    return {told(resolution): count for resolution, count in ordered if count}
+
+
+def _write_plots(directory: Path, plots: Mapping[str, bytes]) -> None:
+    for name, data in plots.items():
+        _write(directory / PLOTS / name, data)
+    for old in (directory / PLOTS).glob("*.png"):
+        if old.name not in plots:
+            old.unlink()
+
+
+def _write(path: Path, data: str | bytes) -> None:
+    """Whole or not at all: a reader sees the old file or the new one."""
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}; choose another directory") from error

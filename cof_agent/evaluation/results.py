@@ -1,0 +1,224 @@
+"""A run on disk: `run.json`, `results.jsonl` and, where there are any, `skipped.jsonl` and `malformed.jsonl`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cof_agent.errors import ConfigError, TrajectoryError
+from cof_agent.evaluation.lines import Lines, corrupt, read_lines
+from cof_agent.evaluation.plan import Task
+from cof_agent.evaluation.question import MalformedRow
+from cof_agent.evaluation.row import ResultRow
+from cof_agent.evaluation.settings import RunSettings, differences, shown
+from cof_agent.state import Status
+from cof_agent.validation import validated
+
+if sys.platform != "win32":
+    import fcntl
+
+log = logging.getLogger(__name__)
+
+SETTINGS = "run.json"
+RESULTS = "results.jsonl"
+SKIPPED = "skipped.jsonl"
+MALFORMED = "malformed.jsonl"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run gave, so far or in the end."""
+
+    directory: Path
+    settings: RunSettings
+    rows: tuple[ResultRow, ...]
+    """In the order of the plan: by question, then by cell."""
+    malformed: int
+    """Rows of the benchmark that could not be asked."""
+    skipped: Mapping[int | None, int]
+    """By resolution: questions that were not asked there, because their image is smaller."""
+
+
+def read_run(directory: str | Path) -> Run:
+    """Read a run, finished or not; nothing is changed.
+
+    Raises ConfigError for a directory that holds no run, and TrajectoryError, naming file and line, for damage.
+    """
+    directory = Path(directory)
+    settings = validated(RunSettings, _stored_settings(directory), str(directory / SETTINGS))
+    order = {cell: place for place, cell in enumerate(settings.cells)}
+    rows = sorted(_rows(directory), key=lambda row: (row.number, order.get(row.cell, len(order)), row.key))
+    skipped = Counter(resolution for _, resolution in _skipped(directory))
+    return Run(directory, settings, tuple(rows), sum(1 for _ in read_lines(directory / MALFORMED)), dict(skipped))
+
+
+class RunDirectory:
+    """A run's directory while one process writes it; see :func:`writing`."""
+
+    def __init__(self, path: Path, files: contextlib.ExitStack) -> None:
+        self.path = path
+        self.rows = {row.key: row for row in _rows(path)}
+        """Those that were there when it was opened, by key."""
+        self._asked = set(self.rows)
+        self._skipped = set(_skipped(path))
+        self._files = files
+        self._results = files.enter_context(Lines(path / RESULTS))
+        (path / MALFORMED).unlink(missing_ok=True)  # the benchmark is read again, and may have been mended
+        self._others: dict[str, Lines] = {}
+
+    def has(self, task: Task) -> bool:
+        """Whether it is known how this ended. Raises ConfigError when something else was asked under the same id."""
+        if (row := self.rows.get(task.key)) is not None:
+            self._check_same(row, task)
+        return task.key in self._asked or (task.question.id, task.cell.resolution) in self._skipped
+
+    def add(self, row: ResultRow) -> None:
+        """Keep a row. Raises TrajectoryError when it cannot be written; a row of the same key is a mistake of ours."""
+        assert row.key not in self._asked, f"{row.key} was asked twice"
+        self._results.append(row.model_dump(mode="json"))
+        self._asked.add(row.key)
+
+    def skip(self, task: Task) -> None:
+        """Keep in mind that the image of this question is smaller than the resolution."""
+        if not self.has(task):
+            self._other(SKIPPED).append({"question": task.question.id, "resolution": task.cell.resolution})
+            self._skipped.add((task.question.id, task.cell.resolution))
+
+    def keep_malformed(self, row: MalformedRow) -> None:
+        """Keep what cannot be asked; those of an earlier reading of the benchmark are gone."""
+        self._other(MALFORMED).append(asdict(row))
+
+    def _check_same(self, row: ResultRow, task: Task) -> None:
+        question = task.question
+        asked = {"text": question.text, "truth": question.answer, "options": question.options}
+        for field, now in asked.items():
+            if (before := getattr(row, field)) != now:
+                raise ConfigError(
+                    f"the benchmark was changed since {self.path} was begun: the {field} of {question.id} was "
+                    f"{shown(before)} and is now {shown(now)}. Choose another directory with --out"
+                )
+
+    def _other(self, name: str) -> Lines:
+        if name not in self._others:
+            self._others[name] = self._files.enter_context(Lines(self.path / name))
+        return self._others[name]
+
+
+@contextlib.contextmanager
+def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = False) -> Iterator[RunDirectory]:
+    """Begin a run in a directory, or go on with the one that is there; with `retry_failed` without its failed rows.
+
+    Raises ConfigError when it was made with other settings (naming them), another process writes to it, or it cannot
+    be made; TrajectoryError, naming file and line, for a line that is damaged.
+    """
+    path = Path(path)
+    with contextlib.ExitStack() as files:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            files.enter_context(_lock(path))
+            _settle(path, settings)
+            if retry_failed:
+                _drop_failed(path)
+        except OSError as error:
+            raise ConfigError(
+                f"a run cannot be kept in {path} ({error.strerror or error}): choose another directory with --out"
+            ) from error
+        yield RunDirectory(path, files)
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Nobody else writes there meanwhile. The system frees the lock of a process that dies, however it dies."""
+    if sys.platform == "win32":
+        log.warning("this system has no file locks: see that no other process writes to %s", path)
+        yield
+        return
+    with (path / LOCK).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another process writes to {path}: wait for it, or choose another directory with --out"
+            ) from error
+        except OSError as error:  # some network file systems have none
+            log.warning("%s cannot be locked (%s): see that no other process writes there", path, error.strerror)
+        yield
+
+
+def _settle(path: Path, settings: RunSettings) -> None:
+    """Write the settings, or see that they are those which are there."""
+    now = settings.to_json()
+    if (path / SETTINGS).exists():
+        if found := list(differences(_stored_settings(path), now)):
+            raise ConfigError(
+                f"{path} holds a run with other settings: {'; '.join(found)}. "
+                "Choose another directory with --out, or the same settings to go on with that run"
+            )
+        return
+    if (path / RESULTS).exists():
+        raise ConfigError(
+            f"{path} has {RESULTS} but no {SETTINGS}, so nobody knows what was asked: choose another directory (--out)"
+        )
+    part = path / f"{SETTINGS}.part"
+    part.write_text(json.dumps(now, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path / SETTINGS)
+
+
+def _drop_failed(path: Path) -> None:
+    kept = [row for row in _rows(path) if row.status is not Status.FAILED]
+    part = path / f"{RESULTS}.part"
+    part.unlink(missing_ok=True)
+    with Lines(part) as lines:
+        for row in kept:
+            lines.append(row.model_dump(mode="json"))
+    os.replace(part, path / RESULTS)
+
+
+def _stored_settings(directory: Path) -> dict[str, Any]:
+    path = directory / SETTINGS
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{directory} holds no run: there is no {SETTINGS}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error}): choose another directory") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path} is damaged (not a JSON object): choose another directory")
+    return value
+
+
+def _rows(directory: Path) -> Iterator[ResultRow]:
+    path = directory / RESULTS
+    seen: set[str] = set()
+    for number, value in read_lines(path):
+        try:
+            row = ResultRow.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the whole"
+            raise corrupt(path, number, f"{where}: {first['msg']}") from error
+        if row.key in seen:
+            raise corrupt(path, number, f"a second row of {row.key!r}")
+        seen.add(row.key)
+        yield row
+
+
+def _skipped(directory: Path) -> set[tuple[str, int | None]]:
+    path = directory / SKIPPED
+    try:
+        return {(value["question"], value["resolution"]) for _, value in read_lines(path)}
+    except (KeyError, TypeError) as error:
+        raise TrajectoryError(f"{path} is damaged ({error}): delete it, and its images are looked at again") from error

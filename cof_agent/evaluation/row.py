@@ -1,0 +1,108 @@
+"""One row of a run: what one question gave under one setting."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cof_agent.evaluation.regions import Region
+from cof_agent.state import Status, StopReason
+from cof_agent.trajectory import UsageRecord
+
+
+class Rule(StrEnum):
+    """Which rule decided whether an answer is right. They are tried in this order."""
+
+    LETTER = "letter"
+    """The letter of an option."""
+    TEXT = "text"
+    """The same text, apart from case, articles, punctuation and spaces."""
+    NUMBER = "number"
+    """The same number in the same unit, or another number."""
+    JUDGE = "judge"
+    """A judge model."""
+    UNMATCHED = "unmatched"
+    """No rule found the answer to be right, and no judge was asked."""
+    UNANSWERED = "unanswered"
+    """There was no answer."""
+
+
+class Verdict(BaseModel):
+    """Whether an answer is right, and how that was decided."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    correct: bool
+    rule: Rule
+
+
+class Cell(BaseModel):
+    """One setting of a run. Rows of different settings are never averaged together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resolution: int | None = None
+    """Long side in pixels that the source was reduced to; None: the source as it is."""
+    budget: int | None = None
+    """Side of the square whose area, in pixels, the overview may have; None: the policy's own."""
+    counterfactual: bool = False
+    """Whether the image was changed so that another answer is right."""
+    region: Region | None = None
+    """What its regions showed instead of the place that was asked for; None: that place."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether the question was asked as it is: its image unchanged, and its regions, too."""
+        return not self.counterfactual and self.region is None
+
+
+class ResultRow(BaseModel):
+    """What is kept of one question under one setting: a line of `results.jsonl`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    schema_version: int = Field(default=1, alias="schema")
+    key: str
+    """Unique within a run: question and cell."""
+    number: int = Field(default=0, ge=0)
+    """Position of the question in its benchmark, from 0: results are read in this order."""
+    question: str
+    """The question's id."""
+    category: str
+    cell: Cell
+    text: str
+    truth: str
+    options: tuple[str, ...] = ()
+    chance: float | None = None
+    source: tuple[int, int] | None = None
+    """Width and height, in pixels, of the image that was asked about; None when it could not be opened."""
+    answer: str | None
+    status: Status
+    stop_reason: StopReason
+    message: str | None
+    correct: bool
+    rule: Rule
+    evidence: tuple[tuple[int, int, int, int], ...] = ()
+    """Boxes of the evidence, in pixels of `source`."""
+    contains_truth: bool | None = None
+    """Whether the evidence holds a known truth box whole; None where no truth box is known or no evidence is given."""
+    iou: float | None = None
+    """Best intersection over union of an evidence box and a truth box, 0.0 to 1.0; None as above."""
+    zooms: tuple[tuple[int, int, int, int], ...] = ()
+    """The regions that were shown, in pixels of `source`, in order."""
+    ideal_zooms: int | None = None
+    """Of a scene: the zooms that its ideal observer needs."""
+    reachable: bool | None = None
+    """Of a scene: whether its ideal observer can tell at all."""
+    usage: UsageRecord | None
+    """None when the image could not be opened."""
+
+    @property
+    def lasting(self) -> dict[str, Any]:
+        """Everything but times: what a repeated run gives again."""
+        value = self.model_dump(mode="json")
+        if value["usage"]:
+            value["usage"].pop("seconds")
+        return value

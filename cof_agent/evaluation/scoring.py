@@ -1,0 +1,106 @@
+"""From what happened to one question to the row that is kept of it."""
+
+from __future__ import annotations
+
+import logging
+
+from cof_agent.errors import CofError
+from cof_agent.evaluation.judge import Judge
+from cof_agent.evaluation.matching import decide
+from cof_agent.evaluation.overlap import overlap
+from cof_agent.evaluation.plan import Task
+from cof_agent.evaluation.row import ResultRow, Rule, Verdict
+from cof_agent.geometry import CoordinateSpace, Size
+from cof_agent.profile import Profile
+from cof_agent.result import FailedQuestion, FocusResult
+from cof_agent.state import Status, StopReason
+
+log = logging.getLogger(__name__)
+
+
+async def scored(task: Task, size: Size, result: FocusResult, profile: Profile, judge: Judge | None) -> ResultRow:
+    """The row of a question that was asked about an image of `size` pixels.
+
+    A judge that fails makes the row a failed one, which keeps the answer that was to be judged.
+    """
+    status, stop_reason, message = result.status, result.stop_reason, result.message or result.save_error
+    try:
+        verdict = await decide(task.question, result.answer, judge)
+    except Exception as error:  # a judge is foreign code: its failure is recorded, and stops no other question
+        _note(task, error)
+        status, stop_reason = Status.FAILED, StopReason.ERROR
+        message = f"the answer could not be judged: {_words(error)}"
+        verdict = Verdict(correct=False, rule=Rule.UNMATCHED)
+    evidence = tuple(dict.fromkeys(item.box for item in result.evidence))
+    contains, iou = None, None
+    if task.question.boxes and result.answer is not None:
+        contains, iou = overlap(evidence, task.question.boxes, size)
+    zooms = _ideal_zooms(task, size, profile)
+    return _row(task, size).model_copy(
+        update={
+            "answer": result.answer,
+            "status": status,
+            "stop_reason": stop_reason,
+            "message": message,
+            "correct": verdict.correct,
+            "rule": verdict.rule,
+            "evidence": evidence,
+            "contains_truth": contains,
+            "iou": iou,
+            "zooms": tuple((view.box.x1, view.box.y1, view.box.x2, view.box.y2) for view in result.trajectory.zooms),
+            "ideal_zooms": zooms,
+            "reachable": None if task.question.scene is None else zooms is not None,
+            "usage": result.usage,
+        }
+    )
+
+
+def failed(task: Task, size: Size | None, error: Exception, policy: str) -> ResultRow:
+    """The row of a question that could not be asked to its end; `size` is None if its image could not be opened."""
+    _note(task, error)
+    known = FailedQuestion(None, task.question.text, error, policy)
+    return _row(task, size).model_copy(update={"stop_reason": known.stop_reason, "message": _words(error)})
+
+
+def _row(task: Task, size: Size | None) -> ResultRow:
+    """A row of which nothing is known yet but the question."""
+    question = task.question
+    return ResultRow(
+        key=task.key,
+        number=task.number,
+        question=question.id,
+        category=question.category,
+        cell=task.cell,
+        text=question.text,
+        truth=question.answer,
+        options=question.options,
+        chance=question.chance,
+        source=size,
+        answer=None,
+        status=Status.FAILED,
+        stop_reason=StopReason.ERROR,
+        message=None,
+        correct=False,
+        rule=Rule.UNANSWERED,
+        usage=None,
+    )
+
+
+def _ideal_zooms(task: Task, size: Size, profile: Profile) -> int | None:
+    if task.question.scene is None:
+        return None
+    from cof_agent.scenes.reach import ideal_zooms
+
+    # What can be seen does not depend on how a policy writes where it looks.
+    return ideal_zooms(
+        task.question.scene, size, profile.model_copy(update={"coordinates": CoordinateSpace.VIEW_PIXELS})
+    )
+
+
+def _note(task: Task, error: Exception) -> None:
+    if not isinstance(error, CofError):
+        log.error("%s failed", task.key, exc_info=error)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, CofError) else f"{type(error).__name__}: {error}"
