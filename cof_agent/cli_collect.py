@@ -1,0 +1,163 @@
+"""The command `collect`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cof_agent.cli_evaluation import (
+    BenchmarkArgument,
+    BudgetsOption,
+    ConcurrencyOption,
+    DrivenOption,
+    JsonOption,
+    JudgeOption,
+    ResolutionsOption,
+    RetryOption,
+)
+from cof_agent.cli_options import (
+    EXIT_CODES,
+    DialectOption,
+    OptionOption,
+    ProfileOption,
+    SecondsOption,
+    UrlOption,
+    ZoomsOption,
+    failures,
+    named_policy,
+    stop,
+)
+from cof_agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cof_agent.collecting import CollectionReport
+    from cof_agent.policies import Policy
+    from cof_agent.profile import Profile
+
+RESOLUTIONS = "336,672,1344"
+
+CountOption = Annotated[int, typer.Option(min=1, help="Rows to keep.")]
+OutOption = Annotated[Path, typer.Option(help="A new directory, or one that an earlier `collect` left.")]
+TriedOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Questions to try at most. Default: 4 for each row.")
+]
+TestOption = Annotated[
+    bool, typer.Option("--allow-test", help="Collect from a test set as well. Every row will say that it is from one.")
+]
+
+
+def collect_command(
+    benchmark: BenchmarkArgument,
+    policy: DrivenOption,
+    count: CountOption,
+    out: OutOption,
+    resolutions: ResolutionsOption = RESOLUTIONS,
+    overview_budgets: BudgetsOption = "native",
+    concurrency: ConcurrencyOption = 8,
+    limit: TriedOption = None,
+    allow_test: TestOption = False,
+    judge: JudgeOption = None,
+    retry_failed: RetryOption = False,
+    profile: ProfileOption = None,
+    dialect: DialectOption = None,
+    base_url: UrlOption = None,
+    option: OptionOption = None,
+    max_zooms: ZoomsOption = None,
+    max_seconds: SecondsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Collect training data: let a policy search pictures, and keep the runs that are right.
+
+    Kept are right answers in the right format, mixed evenly over answers at first look, after one zoom and after
+    several, over categories and over resolutions. After an interruption the same command goes on where it was.
+    Exit code 0 done, 1 failed or nothing kept, 2 usage, 130 interrupted.
+    """
+    from cof_agent.evaluation.settings import numbers
+
+    with failures(f"what was tried is in {out / 'tried'}; the same command goes on with it"):
+        from cof_agent.collecting.front import collect
+        from cof_agent.config import FocusConfig
+        from cof_agent.evaluation.progress import RunProgress
+
+        limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
+        driving, own = _driving(policy, profile, dialect, base_url, option)
+        report = collect(
+            benchmark,
+            driving,
+            count=count,
+            out=out,
+            resolutions=numbers(resolutions, "--resolutions"),
+            overview_budgets=numbers(overview_budgets, "--overview-budgets"),
+            limit=limit,
+            concurrency=concurrency,
+            allow_test=allow_test,
+            judge=judge,
+            retry_failed=retry_failed,
+            config=FocusConfig.parse({name: value for name, value in limits.items() if value is not None}),
+            profile=own,
+            options=option or (),
+            progress=RunProgress,
+        )
+        typer.echo(json.dumps(report.model_dump(mode="json")) if as_json else "\n".join(_table(report)))
+        typer.echo("\n".join(_last_words(report, out)), err=True)
+    if not report.kept:
+        raise stop(f"nothing was kept of {report.tried} runs", EXIT_CODES["failed"])
+
+
+def _driving(
+    spec: str, profile: Path | None, dialect: str | None, base_url: str | None, options: list[str] | None
+) -> tuple[Policy | str, Profile | None]:
+    """The policy, and the profile of the observer, which has none of its own."""
+    from cof_agent.dialects import load_profile
+
+    if spec != "observer":
+        return named_policy(spec, profile, dialect, base_url, options), None
+    if dialect or base_url or options:
+        raise ConfigError("observer takes a --profile, but no --dialect, --base-url and --option")
+    return spec, load_profile(profile) if profile else None
+
+
+def _table(report: CollectionReport) -> Iterator[str]:
+    """What was kept, by way of looking and category, and why the rest was not."""
+    from cof_agent.evaluation.settings import told
+
+    yield f"kept {report.kept} of {report.tried} runs ({report.questions} questions)"
+    cells = list(dict.fromkeys((share.resolution, share.budget) for share in report.balance))
+    several = len({budget for _, budget in cells}) > 1
+    heads = [f"{told(resolution)}/{told(budget)}" if several else told(resolution) for resolution, budget in cells]
+    kept: dict[tuple[str, str], dict[Any, int]] = {}
+    for share in report.balance:
+        kept.setdefault((share.kind, share.category), {})[share.resolution, share.budget] = share.kept
+    table = [["looked", "category", *heads, "all"]]
+    for (kind, category), row in kept.items():
+        table.append([kind, category, *(str(row.get(cell, 0)) for cell in cells), str(sum(row.values()))])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table if kept else []:
+        words = [
+            word.ljust(width) if at < 2 else word.rjust(width)
+            for at, (word, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        yield "  ".join(words).rstrip()
+    reasons = [f"{reason.value.replace('_', ' ')} {number}" for reason, number in report.dropped.items() if number]
+    if reasons:
+        yield f"not kept: {', '.join(reasons)}"
+
+
+def _last_words(report: CollectionReport, out: Path) -> Iterator[str]:
+    """Where to look, and what to do about what went wrong."""
+    from cof_agent.collecting.tried import Reason
+
+    yield f"the training data are in {out}; all that was tried is in {out / 'tried'}"
+    if report.kept < report.count:
+        more = f"raise --limit ({report.limit})" if report.questions >= report.limit else "the benchmark has no more"
+        yield f"{report.count - report.kept} rows fewer than asked for: {more}, or add --resolutions"
+    if (failed := report.dropped[Reason.FAILED]) > 0:
+        yield f"failed runs: {failed}. {out / 'tried' / 'results.jsonl'} says why, --retry-failed asks again"
+    if report.dropped[Reason.FORMAT] > report.kept:
+        yield "most right answers lacked <think> or <answer>: --dialect cof tells the policy how to write"
+    if report.malformed:
+        yield f"rows that could not be asked: {report.malformed}. They are in {out / 'tried' / 'malformed.jsonl'}"

@@ -1,0 +1,88 @@
+"""A run that may become training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from cof_agent.evaluation.row import ResultRow
+from cof_agent.geometry import Corners
+from cof_agent.trajectory import Trajectory
+
+SAME_REGION = 0.5
+"""Two regions are the same move from this intersection over union on, measured in fractions of the image's sides."""
+
+
+class Looks(StrEnum):
+    """How often a policy looked closer before it answered."""
+
+    DIRECT = "direct"
+    """It answered from the first look."""
+    ONE = "one"
+    """It was shown one region."""
+    SEVERAL = "several"
+    """It was shown several."""
+
+
+Move: TypeAlias = tuple[str, Corners]
+"""A region that was shown: with which kind of view, and where, in fractions of the image's width and height."""
+
+Stratum: TypeAlias = tuple[Looks, str, int | None, int | None]
+"""What is balanced, the most important first: looks, category, resolution, overview budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A run whose answer and format are right."""
+
+    row: ResultRow
+    offset: int
+    """Where its line begins in the file of all trajectories, in bytes."""
+    moves: tuple[Move, ...]
+    refused: int
+    """Turns and calls that were refused on the way."""
+
+    @classmethod
+    def of(cls, row: ResultRow, offset: int, trajectory: Trajectory) -> Candidate:
+        width, height = trajectory.image.width, trajectory.image.height
+        moves = tuple(
+            (view.kind, (view.box.x1 / width, view.box.y1 / height, view.box.x2 / width, view.box.y2 / height))
+            for view in trajectory.zooms
+        )
+        return cls(row, offset, moves, trajectory.usage.refused)
+
+    @property
+    def looks(self) -> Looks:
+        return (Looks.DIRECT, Looks.ONE)[len(self.moves)] if len(self.moves) < 2 else Looks.SEVERAL
+
+    @property
+    def stratum(self) -> Stratum:
+        return self.looks, self.row.category, self.row.cell.resolution, self.row.cell.budget
+
+    def repeats(self, other: Candidate) -> bool:
+        """Whether it shows nothing that `other` does not: the same question, and the same moves in the same order.
+
+        The resolutions and first looks may differ. Moves are the same where the tools are and the regions overlap by
+        at least `SAME_REGION`; two runs that answered at first look have the same moves.
+        """
+        return (
+            self.row.question == other.row.question
+            and len(self.moves) == len(other.moves)
+            and all(
+                kind == other_kind and _overlap(box, other_box) >= SAME_REGION
+                for (kind, box), (other_kind, other_box) in zip(self.moves, other.moves, strict=True)
+            )
+        )
+
+
+def _overlap(one: Corners, other: Corners) -> float:
+    """Intersection over union."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared / (_area(one) + _area(other) - shared)
+
+
+def _area(box: Corners) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])

@@ -1,0 +1,178 @@
+"""Collect training data, from Python."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from langchain_core.language_models import BaseChatModel
+
+from cof_agent.collecting.candidate import Looks
+from cof_agent.collecting.collected import (
+    TRIED,
+    CollectedRow,
+    CollectionReport,
+    Share,
+    check_directory,
+    write_collected,
+)
+from cof_agent.collecting.first_questions import FirstQuestions
+from cof_agent.collecting.selection import Selection, select
+from cof_agent.collecting.tried import Reason, Tried, read_tried
+from cof_agent.config import FocusConfig
+from cof_agent.errors import ConfigError
+from cof_agent.evaluation.benchmarks import open_benchmark
+from cof_agent.evaluation.driver import OBSERVER
+from cof_agent.evaluation.front import TRAJECTORIES, evaluate
+from cof_agent.evaluation.progress import RunProgress
+from cof_agent.evaluation.question import Benchmark, Role
+from cof_agent.policies import Policy, load_policy
+from cof_agent.profile import Profile
+from cof_agent.trajectory_file import LINES
+
+DEFAULT_RESOLUTIONS: tuple[int, ...] = (336, 672, 1344)
+"""Long sides in pixels."""
+QUESTIONS_A_ROW = 4
+"""Questions that are tried for each row that is wanted, at most, where nobody says otherwise."""
+
+
+def collect(
+    benchmark: str | Benchmark,
+    policy: str | Policy | BaseChatModel,
+    *,
+    count: int,
+    out: str | Path,
+    resolutions: Sequence[int | str | None] = DEFAULT_RESOLUTIONS,
+    overview_budgets: Sequence[int | str | None] = (None,),
+    limit: int | None = None,
+    concurrency: int = 8,
+    allow_test: bool = False,
+    judge: str | Policy | BaseChatModel | None = None,
+    retry_failed: bool = False,
+    config: FocusConfig | None = None,
+    profile: Profile | None = None,
+    options: Sequence[str] = (),
+    progress: Callable[[], RunProgress] | None = None,
+) -> CollectionReport:
+    """Let a policy answer the questions of a benchmark, and keep `count` good runs as training data in `out`.
+
+    The policy is asked by an evaluation, kept in `out/tried`: see `aevaluate` for the parameters it shares. More and
+    more of the first questions are asked, each under every setting, until there are `count` rows and a third of
+    them for each of `Looks`, or the benchmark ends, or `limit` questions (default: 4 for each row) were asked. Kept
+    are runs with the right answer in the right format that were no luck (see `Reason`), mixed by the rule of `select`.
+
+    The same call again goes on where it was cut off, and ends with the same collection; with another `count` or
+    `limit` it uses what was asked before. Raises ConfigError for a test set without `allow_test`, for a directory with
+    anything else in it, and what an evaluation raises.
+    """
+    for name, value in (("count", count), ("limit", limit)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be at least 1, not {value}")
+    opened = open_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
+    is_test = opened.role is Role.TEST
+    if is_test and not allow_test:
+        raise ConfigError(
+            f"{opened.name} counts as a test set, and training on one makes its figures worthless: collect from "
+            "scenes:train or another training set, or add --allow-test, which every row will tell"
+        )
+    out = Path(out)
+    check_directory(out)
+    if isinstance(policy, str) and policy != OBSERVER:  # once, and not again for each round
+        policy = load_policy(policy, profile=profile)
+    judge = load_policy(judge) if isinstance(judge, str) else judge
+    most = limit if limit is not None else QUESTIONS_A_ROW * count
+    asked = min(most, math.ceil(count / max(1, len(resolutions) * len(overview_budgets))))
+    while True:
+        questions = FirstQuestions(opened, asked)
+        evaluate(
+            questions,
+            policy,
+            resolutions=resolutions,
+            overview_budgets=overview_budgets,
+            concurrency=concurrency,
+            judge=judge,
+            trajectories=True,
+            retry_failed=retry_failed,
+            out=out / TRIED,
+            config=config,
+            profile=profile,
+            options=options,
+            progress=progress() if progress else None,
+        )
+        retry_failed = False
+        tried = read_tried(out / TRIED, out / TRIED / TRAJECTORIES / LINES, questions.ids)
+        selection = select(tried.candidates, count, tried.settings.cells)
+        hopeless = tried.runs > 0 and tried.dropped[Reason.FAILED] == tried.runs
+        if selection.suffices(count) or hopeless or questions.ended or asked >= most:
+            break
+        asked = min(most, 2 * asked)
+    report = _report(tried, selection, count, most, is_test)
+    rows = _rows(tried, selection, is_test)
+    write_collected(out, out / TRIED / TRAJECTORIES, selection.kept, rows, report)
+    return report
+
+
+def _rows(tried: Tried, selection: Selection, is_test: bool) -> list[CollectedRow]:
+    settings = tried.settings
+    return [
+        CollectedRow(
+            id=candidate.row.key,
+            question=candidate.row.question,
+            category=candidate.row.category,
+            cell=candidate.row.cell,
+            kind=candidate.looks,
+            zooms=len(candidate.moves),
+            refused=candidate.refused,
+            truth=candidate.row.truth,
+            options=candidate.row.options,
+            role=settings.role,
+            allow_test=is_test,
+            policy=settings.policy,
+            benchmark=settings.benchmark,
+            profile_digest=settings.profile_digest,
+            position=position,
+        )
+        for position, candidate in enumerate(selection.kept)
+    ]
+
+
+def _report(tried: Tried, selection: Selection, count: int, limit: int, is_test: bool) -> CollectionReport:
+    dropped = tried.dropped + Counter(
+        {Reason.NEAR_DUPLICATE: selection.near_duplicates, Reason.SURPLUS: selection.surplus}
+    )
+    found = Counter(candidate.stratum for candidate in tried.candidates)
+    kept = Counter(candidate.stratum for candidate in selection.kept)
+    looks = Counter(candidate.looks for candidate in selection.kept)
+    strata = [
+        (kind, category, cell.resolution, cell.budget)
+        for kind in Looks
+        for category in sorted({stratum[1] for stratum in found})
+        for cell in tried.settings.cells
+    ]
+    return CollectionReport(
+        settings=tried.settings,
+        count=count,
+        limit=limit,
+        allow_test=is_test,
+        questions=tried.questions,
+        tried=tried.runs,
+        kept=len(selection.kept),
+        dropped={reason: dropped[reason] for reason in Reason},
+        malformed=tried.malformed,
+        skipped=tried.skipped,
+        kinds={kind: looks[kind] for kind in Looks},
+        balance=tuple(
+            Share(
+                kind=stratum[0],
+                category=stratum[1],
+                resolution=stratum[2],
+                budget=stratum[3],
+                found=found[stratum],
+                kept=kept[stratum],
+            )
+            for stratum in strata
+            if found[stratum]
+        ),
+    )

@@ -1,0 +1,179 @@
+"""A directory of trajectories, with what lies around it: rows of a collection, the evaluation that made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeAlias
+
+from cof_agent.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
+from cof_agent.dialects import default_profile
+from cof_agent.errors import ConfigError, TrajectoryError
+from cof_agent.evaluation.front import TRAJECTORIES
+from cof_agent.evaluation.modes import with_budget
+from cof_agent.evaluation.question import Role
+from cof_agent.evaluation.results import SETTINGS, Run, read_run
+from cof_agent.evaluation.row import ResultRow
+from cof_agent.evaluation.settings import RunSettings
+from cof_agent.exports.conversation import Facts
+from cof_agent.profile import Profile
+from cof_agent.scenes.reach import SCENE_PROFILE
+from cof_agent.trajectory import Trajectory
+from cof_agent.trajectory_file import IMAGES, LINES, read_trajectories
+from cof_agent.validation import validated
+
+_Fingerprint: TypeAlias = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A trajectory and what is known about its question."""
+
+    number: int
+    """Position in the file, from 0."""
+    trajectory: Trajectory
+    facts: Facts
+    truth: str | None
+    """The right answer: a letter where there are options."""
+    options: tuple[str, ...]
+
+
+class Collected:
+    """A collected directory, an evaluation's directory, or any directory of trajectories.
+
+    Raises TrajectoryError, naming file and line, for what is damaged, and ConfigError where there are none, where a
+    collection is unfinished, where its regions were changed to test the policy, or where they are of a test set and
+    neither whoever collected them nor `allow_test` said that this is meant.
+    """
+
+    def __init__(self, directory: str | Path, *, profile: Profile | None = None, allow_test: bool = False) -> None:
+        self.directory = _with_trajectories(Path(directory))
+        self._given = profile
+        self._rows: dict[int, CollectedRow] = {}
+        self._results: dict[_Fingerprint, ResultRow] = {}
+        self._settings: RunSettings | None = None
+        if (self.directory / ROWS).exists() or (self.directory / TRIED).exists():
+            self._settings = _report(self.directory).settings
+            self._rows = {row.position: row for row in read_rows(self.directory)}
+        elif run := _run_of(self.directory):
+            self._settings = run.settings
+            self._results = {_fingerprint_of_row(row): row for row in run.rows if row.usage}
+        allowed = allow_test or any(row.allow_test for row in self._rows.values())
+        if self._settings and self._settings.role is Role.TEST and not allowed:
+            raise ConfigError(
+                f"{self.directory} has trajectories of a test set: after training on them its figures say nothing. "
+                "If you mean it, add --allow-test"
+            )
+        if self._settings and self._settings.regions:
+            raise ConfigError(
+                f"some regions in {self.directory} do not show what they should "
+                f"(--region {','.join(self._settings.regions)}): export runs made without it"
+            )
+
+    def where(self, example: Example) -> str:
+        """Where an example stands, for people."""
+        return f"{self.directory / LINES} trajectory {example.number + 1}"
+
+    @property
+    def images(self) -> Mapping[str, Path]:
+        """The image files by the hash in their names; none where there is no folder of images."""
+        try:
+            return {file.stem: file for file in (self.directory / IMAGES).iterdir() if not file.name.startswith(".")}
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise TrajectoryError(
+                f"{self.directory / IMAGES} cannot be read ({error.strerror or error}): check its permissions"
+            ) from error
+
+    def __iter__(self) -> Iterator[Example]:
+        for number, trajectory in enumerate(read_trajectories(self.directory)):
+            row = self._rows.get(number)
+            known = row or self._results.get((trajectory.question, trajectory.usage.model_dump_json()))
+            facts = Facts(
+                id=row.id if row else _id(trajectory),
+                question=trajectory.question,
+                answer=trajectory.answer,
+                category=known.category if known else None,
+                kind=_kind(trajectory),
+                dialect=trajectory.dialect,
+                policy=trajectory.policy,
+                benchmark=self._settings.benchmark if self._settings else None,
+                role=self._settings.role.value if self._settings else None,
+            )
+            yield Example(number, trajectory, facts, known.truth if known else None, known.options if known else ())
+
+    def profile(self, trajectory: Trajectory) -> Profile:
+        """How the policy was spoken to: the profile given, the run's own, or that of the trajectory's dialect.
+
+        One that showed the overview at the size recorded is preferred. Raises ConfigError when none has the dialect,
+        tools and prompts of the trajectory.
+        """
+        known = [profile for profile in self._profiles(trajectory) if _speaks(profile, trajectory)]
+        if not known:
+            whose = "The profile given has others" if self._given else "Name the profile with --profile"
+            raise ConfigError(
+                f"a trajectory of {trajectory.policy} was made with dialect {trajectory.dialect}, tools "
+                f"{', '.join(trajectory.tools) or 'none'} and prompts {trajectory.prompts}. {whose}"
+            )
+        return next((profile for profile in known if shows(profile, trajectory)), known[0])
+
+    def _profiles(self, trajectory: Trajectory) -> list[Profile]:
+        settings = self._settings
+        if self._given:
+            own = self._given
+        elif settings:
+            own = Profile.parse(settings.profile, f"the profile of {self.directory}")
+        else:
+            return [default_profile(trajectory.dialect), SCENE_PROFILE]
+        return [own, *(with_budget(own, budget) for budget in (settings.budgets if settings else ()))]
+
+
+def shows(profile: Profile, trajectory: Trajectory) -> bool:
+    """Whether a profile shows the overview at the size that the policy saw."""
+    return profile.overview.fit(trajectory.image.ref.size) == trajectory.views[0].shown
+
+
+def _with_trajectories(directory: Path) -> Path:
+    for place in (directory, directory / TRAJECTORIES):
+        if (place / LINES).is_file():
+            return place
+    raise ConfigError(f"{directory} has no {LINES}: name a directory that `collect` or --save has written")
+
+
+def _report(directory: Path) -> CollectionReport:
+    path = directory / REPORT
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{directory} is an unfinished collection: run the same `collect` again ({error})") from error
+    return validated(CollectionReport, value, str(path))
+
+
+def _run_of(directory: Path) -> Run | None:
+    """The evaluation that saved them, if one did."""
+    place = directory.parent if directory.name == TRAJECTORIES else directory
+    return read_run(place) if (place / SETTINGS).is_file() else None
+
+
+def _fingerprint_of_row(row: ResultRow) -> _Fingerprint:
+    """What a result has in common with its trajectory: with the seconds, no two runs of a question cost the same."""
+    return row.text.strip(), row.usage.model_dump_json() if row.usage else ""
+
+
+def _speaks(profile: Profile, trajectory: Trajectory) -> bool:
+    spoken = profile.dialect, profile.tools, profile.prompts.digest
+    return spoken == (trajectory.dialect, trajectory.tools, trajectory.prompts)
+
+
+def _kind(trajectory: Trajectory) -> str:
+    count = len(trajectory.zooms)
+    return ("direct", "one")[count] if count < 2 else "several"
+
+
+def _id(trajectory: Trajectory) -> str:
+    """First 16 hex digits of the SHA-256 of its JSON."""
+    return sha256(json.dumps(trajectory.to_json(), sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()[:16]

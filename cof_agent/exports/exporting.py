@@ -1,0 +1,168 @@
+"""From trajectories, or from the rows of others, to training files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from cof_agent.errors import ConfigError, ImageError, TrajectoryError
+from cof_agent.exports.collected import Collected
+from cof_agent.exports.conversation import Conversation, Malformed, disorder
+from cof_agent.exports.files import LineFile, TableFile, fresh_directory
+from cof_agent.exports.prompts import Prompt, prompts
+from cof_agent.exports.replay import sent
+from cof_agent.exports.sharegpt import ShareGptFile, read_sharegpt
+from cof_agent.exports.trl import CONVERSATIONS, PROMPTS, import_trl, row_of
+from cof_agent.profile import Profile
+from cof_agent.state import Status
+
+_Item = TypeVar("_Item", Conversation, Prompt)
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class Target(StrEnum):
+    """What is written."""
+
+    TRL = "trl"
+    """Conversations for TRL's SFTTrainer."""
+    TRL_GRPO = "trl-grpo"
+    """Prompts with their right answers for TRL's GRPOTrainer."""
+    SHAREGPT = "sharegpt"
+    """Conversations for LLaMA-Factory."""
+
+
+class Origin(StrEnum):
+    """What is read."""
+
+    TRAJECTORIES = "trajectories"
+    TRL = "trl"
+    SHAREGPT = "sharegpt"
+
+
+class Form(StrEnum):
+    """How rows for TRL are kept."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What an export gave."""
+
+    directory: Path
+    rows: int
+    left_out: tuple[Malformed, ...]
+
+
+def export(
+    source: str | Path,
+    out: str | Path,
+    *,
+    to: str = "trl",
+    origin: str = "trajectories",
+    form: str = "jsonl",
+    profile: Profile | None = None,
+    images: str | Path | None = None,
+    allow_test: bool = False,
+) -> Export:
+    """Write training files to the directory `out`, which must be new or empty.
+
+    `source` is a directory of trajectories (`origin` "trajectories": a collected one, an evaluation's or any other), a
+    file in the ShareGPT layout ("sharegpt", whose image paths may count from a folder `images`) or an export to trl
+    ("trl"). `to` is "trl", "trl-grpo" (from trajectories only) or "sharegpt"; `form` "jsonl" or "parquet", for trl.
+    `profile` says how the policy was spoken to, where neither the run beside the trajectories nor their dialect does.
+    The same source gives the same files. `out` appears when all is written, and not at all if this raises.
+
+    A row that cannot be used is left out, with a reason. Raises ConfigError for what cannot be asked for, a test set
+    without `allow_test`, and an unknown profile; TrajectoryError when nothing is left or a file is damaged;
+    MissingExtraError for parquet without pyarrow.
+    """
+    target, source_kind, kept_as = _chosen(Target, to), _chosen(Origin, origin), _chosen(Form, form)
+    if target is Target.SHAREGPT and kept_as is Form.PARQUET:
+        raise ConfigError("the layout sharegpt is JSON: leave --format parquet out")
+    if target is Target.TRL_GRPO and source_kind is not Origin.TRAJECTORIES:
+        raise ConfigError(f"prompts with right answers are made from trajectories, not from {source_kind}")
+    if profile is not None and source_kind is not Origin.TRAJECTORIES:
+        raise ConfigError(f"a profile says how trajectories were spoken; rows of {source_kind} are taken as they are")
+    if images is not None and source_kind is not Origin.SHAREGPT:
+        raise ConfigError(f"a folder of images belongs to rows of sharegpt, not to {source_kind}")
+    collected = None
+    if source_kind is Origin.TRAJECTORIES:
+        collected = Collected(source, profile=profile, allow_test=allow_test)
+    with fresh_directory(out) as directory:
+        if collected is not None and target is Target.TRL_GRPO:
+            rows, left_out = _write_prompts(directory, prompts(collected), kept_as)
+        else:
+            if collected is not None:
+                found: Iterable[Conversation | Malformed] = conversations(collected)
+            elif source_kind is Origin.SHAREGPT:
+                found = read_sharegpt(source, images)
+            else:
+                found = import_trl(source)
+            rows, left_out = _write_conversations(directory, found, target, kept_as)
+        if not rows:
+            why = f"; the first: {left_out[0].where}: {left_out[0].why}" if left_out else ""
+            raise TrajectoryError(f"{source} has nothing to export: {len(left_out)} rows cannot be used{why}")
+    return Export(Path(out), rows, tuple(left_out))
+
+
+def conversations(collected: Collected) -> Iterator[Conversation | Malformed]:
+    """The trajectories that ended with an answer, or with a reason why the image cannot tell, as they were spoken."""
+    images = collected.images
+    for example in collected:
+        trajectory = example.trajectory
+        try:
+            if trajectory.status not in (Status.ANSWERED, Status.DECLINED):
+                raise TrajectoryError(f"it ended without an answer ({trajectory.stop_reason})")
+            messages = sent(trajectory, collected.profile(trajectory), images)
+            if why := disorder(messages):
+                raise TrajectoryError(why)
+            yield Conversation(messages, example.facts)
+        except TrajectoryError as error:
+            yield Malformed(collected.where(example), str(error))
+
+
+def _write_conversations(
+    directory: Path, found: Iterable[Conversation | Malformed], target: Target, form: Form
+) -> tuple[int, list[Malformed]]:
+    if target is Target.SHAREGPT:
+        with ShareGptFile(directory) as sharegpt:
+            return _written(found, sharegpt.add)
+    jsonl = form is Form.JSONL
+    rows = LineFile(directory) if jsonl else TableFile(directory, CONVERSATIONS, ["images"])
+    with rows:
+        return _written(found, lambda item: rows.add(row_of(item), {"images": item.images}))
+
+
+def _write_prompts(directory: Path, found: Iterable[Prompt | Malformed], form: Form) -> tuple[int, list[Malformed]]:
+    jsonl = form is Form.JSONL
+    rows = LineFile(directory) if jsonl else TableFile(directory, PROMPTS, ["images"], ["original"])
+    with rows:
+        return _written(found, lambda item: rows.add(item.row, {"images": item.images, "original": item.original}))
+
+
+def _written(found: Iterable[_Item | Malformed], add: Callable[[_Item], None]) -> tuple[int, list[Malformed]]:
+    """How many were added, and what was left out: also those whose images turn out to be unreadable."""
+    rows = 0
+    left_out: list[Malformed] = []
+    for item in found:
+        if isinstance(item, Malformed):
+            left_out.append(item)
+            continue
+        try:
+            add(item)
+            rows += 1
+        except (ImageError, TrajectoryError) as error:
+            left_out.append(Malformed(item.facts.id, str(error)))
+    return rows, left_out
+
+
+def _chosen(choices: type[_Choice], value: str) -> _Choice:
+    try:
+        return choices(value)
+    except ValueError:
+        raise ConfigError(f"there is no {value!r} here: choose one of {', '.join(choices)}") from None

@@ -1,0 +1,80 @@
+"""Questions as a policy is first asked them, for reinforcement learning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cof_agent.errors import TrajectoryError
+from cof_agent.exports.collected import Collected, Example, shows
+from cof_agent.exports.conversation import Facts, Malformed, Message, Picture
+from cof_agent.exports.replay import opening
+from cof_agent.exports.trl import blocks_of
+from cof_agent.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question as a policy is first asked it, with all that it takes to play and to score it."""
+
+    messages: tuple[Message, ...]
+    original: Picture
+    """The image as it came, from which regions are cut."""
+    facts: Facts
+    """Its answer is the right one."""
+    options: tuple[str, ...]
+    profile: Profile
+    config: dict[str, Any]
+    """Limits of the question: `FocusConfig` as JSON."""
+
+    @property
+    def images(self) -> tuple[Picture, ...]:
+        """The first look."""
+        return tuple(picture for message in self.messages for picture in message.images)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Everything but the images."""
+        return {
+            **asdict(self.facts),
+            "prompt": blocks_of(self.messages),
+            "options": list(self.options),
+            "profile": self.profile.model_dump_json(),
+            "config": json.dumps(self.config),
+        }
+
+
+def prompts(collected: Collected) -> Iterator[Prompt | Malformed]:
+    """The questions of the trajectories, however they ended; each first look with its question once."""
+    images = collected.images
+    seen = set()
+    for example in collected:
+        trajectory = example.trajectory
+        try:
+            profile = collected.profile(trajectory)
+            prompt = _prompt(example, profile, opening(trajectory, profile, images), images)
+            key = (prompt.messages[-1].text, trajectory.image.sha256, trajectory.views[0].image.sha256)
+            if key not in seen:
+                seen.add(key)
+                yield prompt
+        except TrajectoryError as error:
+            yield Malformed(collected.where(example), str(error))
+
+
+def _prompt(example: Example, profile: Profile, messages: tuple[Message, ...], images: Mapping[str, Path]) -> Prompt:
+    trajectory = example.trajectory
+    if example.truth is None:
+        raise TrajectoryError("its right answer is known neither from rows.jsonl nor from the results of an evaluation")
+    if not shows(profile, trajectory):
+        raise TrajectoryError(
+            f"the profile shows the image at {profile.overview.fit(trajectory.image.ref.size)} pixels, and the policy "
+            f"saw it at {trajectory.views[0].shown}: name the right one with --profile"
+        )
+    original = images.get(trajectory.image.sha256)
+    if original is None:
+        raise TrajectoryError(f"{trajectory.image.ref.url} is not among the images beside it")
+    facts = replace(example.facts, answer=example.truth)
+    return Prompt(messages, Picture(original, original.suffix), facts, example.options, profile, trajectory.config)

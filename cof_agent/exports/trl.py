@@ -1,0 +1,135 @@
+"""Rows for TRL 1.16: conversations for its SFTTrainer, prompts for its GRPOTrainer; and conversations from such rows.
+
+Every message's content is a list of blocks, `{"type": "text", "text": …}` or the bare placeholder `{"type": "image"}`,
+and the images stand in their own column in the order of the placeholders: what `trl.data_utils`
+`prepare_multimodal_messages` fills in. The column's strings never decide where an image goes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cof_agent.errors import ConfigError, MissingExtraError, TrajectoryError
+from cof_agent.exports.conversation import Conversation, Facts, Message, Part, Picture, disorder
+from cof_agent.exports.files import ROWS, TABLE
+
+_TEXT = {"dtype": "string", "_type": "Value"}
+_MESSAGES = {
+    "feature": {"role": _TEXT, "content": {"feature": {"type": _TEXT, "text": _TEXT}, "_type": "List"}},
+    "_type": "List",
+}
+_FACTS = {field.name: _TEXT for field in fields(Facts)}
+
+CONVERSATIONS: dict[str, Any] = {**_FACTS, "messages": _MESSAGES}
+"""Columns of a row to imitate, as `datasets` writes them; `images` comes beside them."""
+
+PROMPTS: dict[str, Any] = {
+    **_FACTS,
+    "prompt": _MESSAGES,
+    "options": {"feature": _TEXT, "_type": "List"},
+    "profile": _TEXT,
+    "config": _TEXT,
+}
+"""Columns of a prompt; `images` and `original` come beside them."""
+
+
+def row_of(conversation: Conversation) -> dict[str, Any]:
+    """Everything of a row but its images."""
+    return {**asdict(conversation.facts), "messages": blocks_of(conversation.messages)}
+
+
+def blocks_of(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages as TRL takes them."""
+    return [{"role": message.role, "content": [_block(part) for part in message.parts]} for message in messages]
+
+
+def import_trl(path: str | Path) -> Iterator[Conversation]:
+    """The conversations of an export for SFT: its directory, its `metadata.jsonl` or a parquet file.
+
+    Raises ConfigError when there is no such export, TrajectoryError, naming file and line (of parquet: row), for a row
+    that is no conversation or whose images do not match its placeholders, and MissingExtraError without pyarrow.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = next((path / name for name in (ROWS, TABLE) if (path / name).is_file()), path)
+    if not path.is_file():
+        raise ConfigError(f"{path} has neither {ROWS} nor {TABLE}: name what `export --to trl` has written")
+    for where, row in _table(path) if path.suffix == ".parquet" else _lines(path):
+        try:
+            yield _conversation(row, path.parent)
+        except (KeyError, TypeError, ValueError) as error:
+            raise TrajectoryError(f"{where} is no conversation: {error}") from error
+
+
+def _block(part: Part) -> dict[str, str]:
+    return {"type": "text", "text": part} if isinstance(part, str) else {"type": "image"}
+
+
+def _lines(path: Path) -> Iterator[tuple[str, Any]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield f"{path} line {number}", json.loads(line)
+            except ValueError as error:
+                raise TrajectoryError(f"{path} line {number} is not JSON ({error}): export it again") from error
+
+
+def _table(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise MissingExtraError.for_extra("eval", f"reading {path.name}") from error
+    try:
+        file = parquet.ParquetFile(path)
+    except (OSError, arrow.ArrowException) as error:
+        raise TrajectoryError(f"{path} cannot be read as parquet ({error}): export it again") from error
+    with file:
+        number = 0
+        for batch in file.iter_batches(batch_size=8):
+            for row in batch.to_pylist():
+                number += 1
+                yield f"{path} row {number}", row
+
+
+def _conversation(row: Any, directory: Path) -> Conversation:
+    if not isinstance(row, dict) or "messages" not in row:
+        raise ValueError("it has no messages (prompts for reinforcement learning are not imported)")
+    held = row["images"] if "images" in row else row["images_file_names"]
+    pictures = iter([_picture(image, directory) for image in held])
+    messages = tuple(_message(message, pictures) for message in row["messages"])
+    if next(pictures, None):
+        raise ValueError(f"its {len(held)} images are more than its placeholders")
+    if why := disorder(messages):
+        raise ValueError(why)
+    return Conversation(messages, Facts(**{name: row.get(name) for name in _FACTS if name != "id"}, id=str(row["id"])))
+
+
+def _message(message: Any, pictures: Iterator[Picture]) -> Message:
+    return Message(message["role"], tuple(_part(block, pictures) for block in message["content"]))
+
+
+def _part(block: Any, pictures: Iterator[Picture]) -> Part:
+    if block["type"] == "text":
+        if not isinstance(block["text"], str):
+            raise ValueError(f"a block of text without text: {block!r:.80}")
+        return block["text"]
+    if block["type"] != "image":
+        raise ValueError(f"a block of type {block['type']!r}: there are text and image")
+    picture = next(pictures, None)
+    if picture is None:
+        raise ValueError("it has more placeholders than images")
+    return picture
+
+
+def _picture(image: Any, directory: Path) -> Picture:
+    if isinstance(image, dict):
+        return Picture(image["bytes"], PurePosixPath(image["path"]).suffix)
+    path = PurePosixPath(image)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"the image {image!r} is outside of its directory")
+    return Picture(directory / path, path.suffix)

@@ -1,0 +1,92 @@
+"""`cof-agent collect` as a shell sees it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cof_agent import read_trajectories
+from cof_agent.cli_collect import collect_command
+from cof_agent.collecting import collect, read_rows
+from cof_agent.evaluation import read_run
+from tests.collecting.told import lasting
+from tests.interrupted_evaluation import interrupt
+
+app = typer.Typer()
+app.command()(collect_command)
+
+START = """
+import typer
+import cof_agent.evaluation.report, cof_agent.evaluation.results
+from cof_agent.cli_collect import collect_command
+cof_agent.evaluation.report.write_report = cof_agent.evaluation.results.read_run  # plots take longer than all else
+typer.run(collect_command)
+"""
+ASKED = ["scenes:train", "--policy", "observer", "--resolutions", "224,672"]
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cof_agent.evaluation.report.write_report", read_run)
+
+
+@pytest.mark.usefixtures("no_report")
+def test_killed_while_it_collects_it_ends_with_the_same_data(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", START, *ASKED, "--count", "16", "--limit", "8", "--out", str(tmp_path / "killed")]
+    interrupt(words, tmp_path / "killed" / "tried", 16, kills=1)
+    report = collect("scenes:train", "observer", count=16, limit=8, resolutions=(224, 672), out=tmp_path / "quiet")
+    assert report.kept > 3
+    assert lasting(tmp_path / "killed") == lasting(tmp_path / "quiet")
+
+
+@pytest.mark.usefixtures("no_report")
+def test_what_is_told_where(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, [*ASKED, "--count", "6", "--limit", "6", "--out", str(out)])
+    assert done.exit_code == 0, done.stderr
+    rows = list(read_rows(out))
+    assert done.stdout.startswith(f"kept {len(rows)} of 12 runs (6 questions)\n")
+    assert "looked" in done.stdout
+    assert f"the training data are in {out}" in done.stderr
+    told = CliRunner().invoke(app, [*ASKED, "--count", "6", "--limit", "6", "--out", str(out), "--json"])
+    assert json.loads(told.stdout) == json.loads((out / "report.json").read_text())
+    assert len(list(read_trajectories(out))) == len(rows) == json.loads(told.stdout)["kept"]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_policy_that_writes_no_tags_is_told_how(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (112, 84), "red").save(tmp_path / "red.png")
+    (tmp_path / "asked.jsonl").write_text('{"image": "red.png", "question": "Which colour?", "answer": "red"}\n')
+    (tmp_path / "script.json").write_text(json.dumps(["<answer>red</answer>"]))
+    words = [
+        f"jsonl:{tmp_path / 'asked.jsonl'}", "--policy", f"script:{tmp_path / 'script.json'}", "--count", "1",
+        "--out", str(tmp_path / "out"), "--resolutions", "native",
+    ]  # fmt: skip
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 2
+    assert "--allow-test" in refused.stderr
+    done = CliRunner().invoke(app, [*words, "--allow-test"])
+    assert done.exit_code == 1
+    assert "not kept: format 1" in done.stdout
+    assert "1 rows fewer than asked for: the benchmark has no more" in done.stderr
+    assert "most right answers lacked <think> or <answer>: --dialect cof" in done.stderr
+    assert "nothing was kept of 1 runs" in done.stderr
+
+
+def test_usage_errors_have_their_own_code(tmp_path: Path) -> None:
+    for words in (
+        ["scenes", "--policy", "observer", "--count", "3"],
+        ["scenes:train", "--policy", "observer", "--count", "3", "--dialect", "qwen3"],
+        ["scenes:train", "--policy", "observer", "--count", "3", "--resolutions", "small"],
+        ["scenes:train", "--policy", "observer", "--count", "0"],
+    ):
+        done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")])
+        assert done.exit_code == 2, done.output
+    assert not (tmp_path / "out").exists()
