@@ -1,0 +1,253 @@
+"""Questions played one call a step.
+
+What differs from a run of the graph is said in `cof_agent.environment`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeAlias
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from PIL import Image
+
+from cof_agent.config import FocusConfig
+from cof_agent.dialects import Turn, get_dialect
+from cof_agent.dialects.turn import Call
+from cof_agent.environment.speech import TURN_END
+from cof_agent.errors import ConfigError, ImageError
+from cof_agent.images import ImageLimits, SourceImage, open_image
+from cof_agent.profile import Profile
+from cof_agent.state import no_usage, spent
+from cof_agent.step import NO_MORE, Progress, take
+from cof_agent.store import MemoryStore
+from cof_agent.tools import ZOOM, Sight, refusal
+from cof_agent.transcript import as_message, calls_of, view_of
+from cof_agent.views import RegionPixels, View, cut_region, show_overview
+
+Blocks: TypeAlias = list[dict[str, Any]]
+"""Content of a message: `{"type": "image", "image": PIL image}` and `{"type": "text", "text": …}`."""
+
+_SPECIAL = re.compile(r"<\|(?=\w+\|>)")
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What happened in an environment since it was reset."""
+
+    views: tuple[View, ...]
+    """The overview, then each region in the order in which they were shown."""
+    refused: int
+    """Calls that the policy could have mended."""
+    visual_tokens: int
+    """Of all views."""
+    limit: str | None
+    """The limit that was reached, as a stop reason's value such as `zoom_limit`."""
+    config: FocusConfig
+
+    @property
+    def zooms(self) -> int:
+        """Regions that were shown."""
+        return len(self.views) - 1
+
+    @property
+    def looked_enough(self) -> bool:
+        """Whether as many regions were shown as `min_zooms` asks for."""
+        return self.zooms >= self.config.min_zooms
+
+
+def _any_arguments(tool: Callable[..., Blocks]) -> Callable[..., Blocks]:
+    """The tool, taking whatever a policy writes: what does not fit its signature is refused in the loop's words."""
+    signature = inspect.signature(tool)
+
+    @wraps(tool)
+    def called(self: ZoomEnvironment, /, **arguments: Any) -> Blocks:
+        try:
+            signature.bind(self, **arguments)
+        except TypeError:
+            return self._call(tool.__name__, arguments)
+        return tool(self, **arguments)
+
+    return called
+
+
+class ZoomEnvironment:
+    """Plays questions one after the other; see the module. Its public methods are `reset` and the policy's tools.
+
+    `limits` are what the original images may be; `region_pixels` replaces what regions show, as for `build_graph`.
+    """
+
+    def __init__(self, *, limits: ImageLimits | None = None, region_pixels: RegionPixels | None = None) -> None:
+        self._limits, self._region_pixels = limits, region_pixels or cut_region
+        self._error: Exception | None = None
+        self._source: SourceImage | None = None
+
+    def reset(self, **row: Any) -> None:
+        """Take up the question of a row that `export --to trl-grpo` has written.
+
+        Used are `original` (a path, bytes, a PIL image, or what `datasets` gives with `Image(decode=False)`, which is
+        the quickest), `profile` and `config` (as values or JSON) and `images`, where it is there to be checked.
+        Raises ConfigError or ImageError for a row that cannot be played as the loop would, and what was recorded
+        before if nobody has raised it.
+        """
+        raise_recorded([self])
+        self._source = None
+        missing = [name for name in ("original", "profile", "config") if row.get(name) is None]
+        if missing:
+            raise ConfigError(
+                f"the row {row.get('id')!r} has no {' and no '.join(missing)}: use rows of `export --to trl-grpo`"
+            )
+        where = f"row {row.get('id')!r}"
+        self._profile = _playable(Profile.parse(_value(row["profile"]), f"the profile of {where}"), where)
+        self._config = FocusConfig.parse(_value(row["config"]))
+        if self._config.max_conversation_tokens < self._config.max_visual_tokens:
+            raise ConfigError(
+                f"max_conversation_tokens ({self._config.max_conversation_tokens}) of {where} is less than "
+                f"max_visual_tokens ({self._config.max_visual_tokens}): the trainer cannot take regions out of a "
+                "conversation again. Lower max_visual_tokens"
+            )
+        source = open_image(_original(row["original"]), limits=self._limits)
+        shown = self._profile.overview.fit(source.ref.size)
+        for image in (row.get("images") or [])[:1]:
+            if isinstance(image, Image.Image) and image.size != shown:
+                raise ConfigError(
+                    f"{where} shows the image at {image.size} pixels, and its profile at {shown}: export again"
+                )
+        self._store = MemoryStore()
+        tokens = self._profile.overview.tokens(shown)
+        self._views = [show_overview(source, shown, tokens, self._store, self._profile.encoding)]
+        self._progress = Progress(spent(no_usage(), visual_tokens=tokens))
+        self._source = source
+
+    @_any_arguments
+    def image_zoom_in_tool(self, bbox_2d: list[float], label: str | None = None) -> Blocks:
+        """
+        Look closer at a region of the first image. It comes back enlarged, in full detail, with some margin.
+
+        Args:
+            bbox_2d: [x1, y1, x2, y2] of the region: left, top, right, bottom
+            label: what you expect to see there
+
+        Returns:
+            The region and what to do next, or why the call was refused.
+        """
+        return self._call(ZOOM, {"bbox_2d": bbox_2d, "label": label})
+
+    @property
+    def episode(self) -> Episode:
+        """What has happened so far. Raises ConfigError before the first reset."""
+        self._opened()
+        usage = self._progress.usage
+        return Episode(
+            tuple(self._views), usage["refused"], usage["visual_tokens"], self._progress.closing, self._config
+        )
+
+    @property
+    def error(self) -> Exception | None:
+        """What went wrong inside of a tool and is no matter of the policy's; see :func:`raise_recorded`."""
+        return self._error
+
+    def _call(self, name: str, arguments: dict[str, Any]) -> Blocks:
+        source = self._opened()
+        if self._error is None:
+            try:
+                return self._observe(self._take(source, name, arguments))
+            except Exception as error:  # the trainer would show it to the policy; raise_recorded raises it instead
+                self._error = error
+        return self._render(refusal(None, name, NO_MORE), [], closing=True)
+
+    def _take(self, source: SourceImage, name: str, arguments: dict[str, Any]) -> ToolMessage:
+        def sight(tokens_left: int) -> Sight:
+            return Sight(source, self._views, self._store, self._profile, tokens_left, self._region_pixels)
+
+        (asked,) = calls_of(as_message(AIMessage(""), Turn(calls=(Call(name, arguments),)), []))
+        message, self._progress = take(asked, self._progress, self._config, sight)
+        return message
+
+    def _observe(self, message: ToolMessage) -> Blocks:
+        view = view_of(message)
+        pictures = [_decoded(self._store.get(view.image))] if view else []
+        blocks = self._render(message, pictures, closing=self._progress.closing is not None)
+        if view:
+            self._views.append(view)
+        return blocks
+
+    def _render(self, message: ToolMessage, pictures: list[Image.Image], *, closing: bool) -> Blocks:
+        """The observation as the dialect writes it; what stands only behind the last of a turn is marked as that."""
+        last_words = [HumanMessage(self._profile.prompts.closing)] if closing else []
+        own = len(self._dialect_blocks(message, message)) - len(self._dialect_blocks(message))
+        waiting = iter(pictures)
+        blocks: Blocks = []
+        for position, block in enumerate(self._dialect_blocks(message, *last_words)):
+            if block["type"] == "image":
+                blocks.append({"type": "image", "image": next(waiting)})
+            else:
+                text = {"type": "text", "text": _SPECIAL.sub("< |", block["text"])}
+                blocks.append(text | {TURN_END: True} if position >= own else text)
+        return blocks
+
+    def _dialect_blocks(self, *messages: AnyMessage) -> list[Any]:
+        (*_, turn) = get_dialect(self._profile.dialect).render([AIMessage(""), *messages], self._profile, tools=True)
+        return list(turn.content)
+
+    def _opened(self) -> SourceImage:
+        if self._source is None:
+            raise ConfigError("the environment has no question yet: reset it with a row")
+        return self._source
+
+
+def raise_recorded(environments: Iterable[ZoomEnvironment]) -> None:
+    """Raise what went wrong inside of a tool, with its own traceback. A reward function calls it before all else.
+
+    Of several errors it is the first, with a note on how many there are.
+    """
+    every = list(environments)
+    errors = [environment.error for environment in every if environment.error is not None]
+    for environment in every:
+        environment._error = None
+    if errors:
+        errors[0].add_note(f"raised inside a tool, in {len(errors)} of {len(every)} environments of the batch")
+        raise errors[0]
+
+
+def _playable(profile: Profile, where: str) -> Profile:
+    """The profile. Raises ConfigError when the trainer's loop cannot play as it says."""
+    if profile.dialect != "cof":
+        raise ConfigError(f"{where} is in dialect {profile.dialect!r}: environments speak `cof`; collect with it")
+    if profile.tools != (ZOOM,):
+        raise ConfigError(f"{where} offers {list(profile.tools)}: environments have {ZOOM} alone; collect with that")
+    if profile.stop_after_call:
+        raise ConfigError(f"{where} has stop_after_call, but the trainer runs all calls of a turn: collect without it")
+    return profile
+
+
+def _value(column: Any) -> Any:
+    """A column's value, whether or not it is JSON. Raises ConfigError for text that is none."""
+    if isinstance(column, Profile):
+        return column.model_dump()
+    if not isinstance(column, str):
+        return column
+    try:
+        return json.loads(column)
+    except ValueError as error:
+        raise ConfigError(f"{column[:40]!r} in a row is not JSON ({error}): export again") from error
+
+
+def _original(column: Any) -> Any:
+    if not isinstance(column, Mapping):
+        return column
+    given = column.get("bytes") or column.get("path")
+    if not given:
+        raise ImageError(f"an original image with neither bytes nor a path, only {sorted(column)}: export again")
+    return given
+
+
+def _decoded(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB")
