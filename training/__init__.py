@@ -1,0 +1,1 @@
+"""Training of policies, beside the package: nothing in `cof_agent` imports this."""

@@ -1,0 +1,135 @@
+"""Saves of a run: made in time, known to be whole, and of the same configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from cof_agent.errors import ConfigError
+from training.settings import SftSettings
+
+RECORD = "training.json"
+"""In the output directory: settings and data of the run."""
+CACHE = "rows"
+"""In the output directory: what `datasets` makes of the rows."""
+WHOLE = "whole.json"
+"""In a save, written last: its files and their sizes in bytes."""
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+class TimelySaves(TrainerCallback):
+    """Saves when the last save is `minutes` old, and marks every save that is whole. `clock` gives seconds."""
+
+    def __init__(self, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock = 60 * minutes, clock
+        self._last = clock()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        due = self._clock() - self._last >= self._seconds
+        if args.world_size > 1:  # all processes save, or none
+            from accelerate.utils import broadcast_object_list
+
+            due = broadcast_object_list([due])[0]
+        control.should_save = control.should_save or due
+        return control
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._last = self._clock()
+        if state.is_world_process_zero:
+            mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+def mark_whole(save: Path) -> None:
+    """Write down what a finished save holds. States of other processes' random numbers may still be on their way."""
+    sizes = {
+        str(file.relative_to(save)): file.stat().st_size
+        for file in sorted(save.rglob("*"))
+        if file.is_file() and file.name != WHOLE and not file.name.startswith("rng_state_")
+    }
+    write_json(save / WHOLE, sizes)
+
+
+def last_save(output: Path, *, clean: bool = False) -> Path | None:
+    """The newest whole save. With `clean`, torn ones are removed."""
+    found = [(int(match[1]), path) for path in output.glob("checkpoint-*") if (match := _NAME.fullmatch(path.name))]
+    whole = [path for _, path in sorted(found) if _is_whole(path)]
+    if clean:
+        for _, path in found:
+            if path not in whole:
+                shutil.rmtree(path, ignore_errors=True)
+    return whole[-1] if whole else None
+
+
+def _is_whole(save: Path) -> bool:
+    try:
+        sizes = json.loads((save / WHOLE).read_text(encoding="utf-8"))
+        return bool(sizes) and all((save / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def check_same_run(output: Path, settings: SftSettings) -> None:
+    """See that what `output` holds, if anything, is of this configuration.
+
+    Raises ConfigError that names what differs, or when the directory holds something else.
+    """
+    now = _record(settings)
+    path = output / RECORD
+    if not path.exists():
+        if output.exists() and (not output.is_dir() or any(map(_foreign, output.iterdir()))):
+            raise ConfigError(f"{output} exists and holds no run of this kind: name a new directory as output")
+        return
+    try:
+        then = json.loads(path.read_text(encoding="utf-8"))
+        names = sorted({*then, *now})
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}): name a new directory as output") from error
+    different = [
+        f"{name} was {then.get(name)!r:.80}, is {now.get(name)!r:.80}"
+        for name in names
+        if then.get(name) != now.get(name)
+    ]
+    if different:
+        raise ConfigError(
+            f"{output} holds a run of another configuration: {'; '.join(different)}. Take that configuration to go on "
+            "with it, or name a new directory as output"
+        )
+
+
+def _foreign(path: Path) -> bool:
+    """Whether it is nothing that a run leaves before its record."""
+    return path.name != CACHE and not path.name.startswith(".")
+
+
+def record_run(output: Path, settings: SftSettings) -> None:
+    """Write down settings and data, for :func:`check_same_run`."""
+    output.mkdir(parents=True, exist_ok=True)
+    if not (output / RECORD).exists():
+        write_json(output / RECORD, _record(settings))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write it whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _record(settings: SftSettings) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for file in sorted(path for kind in ("*.jsonl", "*.parquet") for path in Path(settings.data).glob(kind)):
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return {**settings.model_dump(mode="json", exclude={"output"}), "rows (SHA-256)": digest.hexdigest()}

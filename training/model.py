@@ -1,0 +1,121 @@
+"""The model that is trained: which weights move, and what is left at the end."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from transformers import AutoModelForImageTextToText
+
+from cof_agent.errors import ConfigError
+from cof_agent.policies.qwen.processor import SMALL_FILES, load_processor, local_directory
+from cof_agent.policies.qwen.quiet import quietly
+from cof_agent.profile import Profile
+from training.checkpoints import write_json
+from training.settings import SftSettings
+
+FINAL, ADAPTER = "final", "adapter"
+_VISION = "model.visual."
+_PROJECTOR = re.compile(r"model\.visual\.(merger|deepstack_merger_list\.\d+)")
+
+
+def open_model(settings: SftSettings) -> Any:
+    """The checkpoint, with gradients only where something is learnt. Adapters are not in it yet."""
+    folder = local_directory(settings.model, revision=settings.revision, patterns=(*SMALL_FILES, "*.safetensors"))
+    with quietly():
+        try:
+            model: Any = AutoModelForImageTextToText.from_pretrained(
+                folder, dtype=getattr(torch, settings.dtype), use_safetensors=True, trust_remote_code=False
+            )
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"the model in {folder} cannot be read ({str(error).splitlines()[0]})") from error
+    model.config.name_or_path = settings.model  # adapters name their base
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(_learns(name, settings))
+    return model
+
+
+def adapters(model: Any, settings: SftSettings) -> LoraConfig | None:
+    """Where adapters go: every linear layer of the parts that learn. The projector learns as a whole."""
+    if settings.lora is None:
+        return None
+    linear = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+        and not name.endswith("lm_head")
+        and _learns(f"{name}.weight", settings)
+        and not _PROJECTOR.match(name)
+    ]
+    whole = [name for name, _ in model.named_modules() if _PROJECTOR.fullmatch(name)]
+    return LoraConfig(
+        r=settings.lora.rank,
+        lora_alpha=settings.lora.alpha,
+        lora_dropout=settings.lora.dropout,
+        target_modules=linear,
+        modules_to_save=whole if settings.train_projector else None,
+        task_type="CAUSAL_LM",
+    )
+
+
+def take_weights(model: Any, save: Path) -> None:
+    """Put the weights of a save into the model, all of them."""
+    with quietly():
+        saved: Any = AutoModelForImageTextToText.from_pretrained(save, dtype=torch.float32, use_safetensors=True)
+    model.load_state_dict(saved.state_dict())
+
+
+def keep_learnt_in_full(model: Any) -> int:
+    """Weights that learn become float32: small steps would be lost in fewer bits. Returns how many numbers they are."""
+    count = 0
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+            count += weight.numel()
+    return count
+
+
+def write_final(model: Any, settings: SftSettings, profile: Profile) -> Path:
+    """Write the trained model to OUTPUT/final, with its profile, and what was added by LoRA to OUTPUT/adapter.
+
+    `model` is changed: adapters become part of its weights.
+    """
+    output = Path(settings.output)
+    base = local_directory(settings.model, revision=settings.revision)
+    if settings.lora is not None:
+        with _whole(output / ADAPTER) as folder:
+            model.save_pretrained(folder)
+            write_json(folder / "focus.json", profile.model_dump(mode="json"))
+        model = model.merge_and_unload()
+    with _whole(output / FINAL) as folder, quietly():
+        for config in (model.config, model.config.get_text_config()):
+            config.use_cache = True  # the trainer has put it off
+        model.to(getattr(torch, settings.dtype)).save_pretrained(folder)
+        load_processor(base).save_pretrained(folder)
+        if (base / "generation_config.json").is_file():
+            shutil.copyfile(base / "generation_config.json", folder / "generation_config.json")
+        write_json(folder / "focus.json", profile.model_dump(mode="json"))
+    return output / FINAL
+
+
+def _learns(name: str, settings: SftSettings) -> bool:
+    if _PROJECTOR.match(name):
+        return settings.train_projector
+    return settings.train_vision_tower or not name.startswith(_VISION)
+
+
+@contextmanager
+def _whole(directory: Path) -> Iterator[Path]:
+    """A directory to write in, which takes the place of `directory` at the end."""
+    part = directory.with_name(f".{directory.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
+    shutil.rmtree(directory, ignore_errors=True)
+    part.rename(directory)

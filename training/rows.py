@@ -1,0 +1,132 @@
+"""Rows to imitate: loaded, measured, and how the policy in them was spoken to."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+from PIL import Image
+
+from cof_agent.dialects import default_profile, load_profile, parse_profile
+from cof_agent.errors import ConfigError
+from cof_agent.profile import Profile
+from cof_agent.scenes.reach import SCENE_PROFILE
+from training.checkpoints import CACHE
+from training.settings import SftSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is learnt from."""
+
+    table: Any
+    """A `datasets.Dataset` with the columns `messages` and `images`."""
+    profile: Profile
+    too_long: int
+    """Rows that were left out for their length."""
+
+
+def load_rows(settings: SftSettings, processor: Any, base: Path, template: str | None, factor: int) -> Rows:
+    """The rows of `settings.data` that are short enough; `base` is the directory of the checkpoint's small files.
+
+    Raises ConfigError when there are none, an image is not of a size that the model sees as it is, or nothing says how
+    the policy was spoken to.
+    """
+    directory = Path(settings.data).expanduser()
+    if not any((directory / name).is_file() for name in ("metadata.jsonl", "train.parquet")):
+        raise ConfigError(
+            f"{directory} has no rows: write them with `cof-agent export KEPT --to trl --out {directory}`"
+        )
+    table = datasets.load_dataset(str(directory), split="train", cache_dir=str(Path(settings.output) / CACHE))
+    if missing := {"messages", "images"} - set(table.column_names):
+        raise ConfigError(f"the rows of {directory} have no {', '.join(sorted(missing))}: export them with --to trl")
+    profile = _profile(settings, table, base)
+    if profile.overview.factor != factor:
+        raise ConfigError(
+            f"the profile shows images in multiples of {profile.overview.factor} pixels, {settings.model} takes "
+            f"multiples of {factor}: set factor={factor} in its overview and regions and collect again"
+        )
+    undecoded = table.cast_column("images", datasets.List(datasets.Image(decode=False)))
+    kept = []
+    for number, row in enumerate(undecoded):
+        visual = 0
+        for position, image in enumerate(row["images"]):
+            width, height = size = _size(image)
+            if settings.fit_images:
+                width, height = profile.overview.fit(size)
+            elif width % factor or height % factor:
+                raise ConfigError(
+                    f"row {number + 1} of {directory} has an image of {width}x{height} pixels, which is not as a "
+                    f"policy saw it (multiples of {factor}): export trajectories, or set fit_images: true"
+                )
+            most = (profile.regions if position else profile.overview).max_pixels
+            if not settings.fit_images and width * height > most:
+                raise ConfigError(
+                    f"row {number + 1} of {directory} has an image of {width}x{height} pixels, and the profile shows "
+                    f"at most {most} pixels there: name the profile that the policy was asked with as profile"
+                )
+            visual += (width // factor) * (height // factor) - 1
+        text = processor.apply_chat_template(row["messages"], chat_template=template, tokenize=False)
+        if len(processor.tokenizer(text)["input_ids"]) + visual <= settings.max_tokens:
+            kept.append(number)
+    if not kept:
+        raise ConfigError(f"all {len(table)} rows are longer than max_tokens={settings.max_tokens}: raise it")
+    return Rows(table.select(kept), profile, len(table) - len(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class TurnsOnly:
+    """TRL's collator, whose labels stop with the end of a turn: some of its templates also mark the newline after."""
+
+    collate: Any
+    end: int
+    """Id of the token that ends a turn."""
+
+    def __call__(self, examples: list[dict[str, Any]]) -> Any:
+        batch = self.collate(examples)
+        labels = batch["labels"]
+        labels[:, 1:][labels[:, :-1] == self.end] = -100
+        return batch
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int]:
+    with Image.open(io.BytesIO(image["bytes"]) if image["bytes"] else image["path"]) as opened:
+        return opened.size
+
+
+def _profile(settings: SftSettings, table: Any, base: Path) -> Profile:
+    """The profile of the configuration; else, of those that may be meant, the one whose prompts open the rows."""
+    given = settings.profile
+    if isinstance(given, str):
+        return load_profile(Path(given).expanduser())
+    if given is not None:
+        return parse_profile(given, "profile in the configuration")
+    openings = {_opening(messages) for messages in table["messages"]}
+    for profile in _candidates(table, base):
+        task, direct = profile.prompts.task, profile.prompts.direct
+        if all(opening.startswith((task, direct)) for opening in openings):
+            return profile
+    raise ConfigError(
+        f"no known profile has the prompts of {settings.data}: name the one that the policy was asked with as profile"
+    )
+
+
+def _candidates(table: Any, base: Path) -> Sequence[Profile]:
+    columns = {name: set(table[name]) for name in ("dialect", "benchmark") if name in table.column_names}
+    dialects = columns.get("dialect", {None})
+    if len(dialects) > 1:
+        raise ConfigError(f"the rows speak several dialects ({', '.join(map(str, dialects))}): export them apart")
+    scenes = all(str(name).startswith("scenes:") for name in columns.get("benchmark", {None}))
+    found = [load_profile(base / "focus.json")] if (base / "focus.json").is_file() else []
+    found += [default_profile(name) for name in dialects if name]
+    found = [profile for profile in found if profile.dialect in dialects or dialects == {None}]
+    return [SCENE_PROFILE, *found] if scenes else found
+
+
+def _opening(messages: Any) -> str:
+    first = messages[0]["content"] if messages and messages[0]["role"] == "system" else []
+    return "".join(block["text"] or "" for block in first)
