@@ -23,6 +23,8 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_endpoint
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_local
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_scenes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_evaluation
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }

@@ -1,4 +1,4 @@
-"""The command line: `cof-agent ask`, `chat`, `doctor`. Heavy imports live inside the command that needs them."""
+"""The command line. Heavy imports live inside the command that needs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,29 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from cof_agent.errors import CofError, ConfigError, ImageError, TrajectoryError
+from cof_agent.cli_collect import collect_command
+from cof_agent.cli_evaluation import compare, evaluate_command
+from cof_agent.cli_export import export_command
+from cof_agent.cli_options import (
+    EXIT_CODES,
+    INTERRUPTED,
+    DialectOption,
+    ImageArgument,
+    OptionOption,
+    PolicyOption,
+    PrivateOption,
+    ProfileOption,
+    SaveOption,
+    SecondsOption,
+    ShowOption,
+    UrlOption,
+    ZoomsOption,
+    failures,
+    named_policy,
+    stop,
+)
+from cof_agent.cli_scenes import scenes
+from cof_agent.errors import ConfigError, ImageError, TrajectoryError
 
 if TYPE_CHECKING:
     from cof_agent.agent import ChainOfFocus, FocusResult
@@ -30,38 +52,6 @@ app = typer.Typer(
     help="Ask questions about an image: it looks, zooms where it must, and answers with the regions that prove it.",
 )
 
-EXIT_CODES = {"answered": 0, "declined": 3, "budget": 3, "failed": 1}
-USAGE = 2
-INTERRUPTED = 130
-
-ImageArgument = Annotated[str, typer.Argument(help="A path, or an http(s):, file: or data: URL.")]
-PolicyOption = Annotated[
-    str,
-    typer.Option(
-        "--policy",
-        "-p",
-        envvar="COF_POLICY",
-        help="reader, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, or script:FILE.",
-        show_default=True,
-    ),
-]
-ProfileOption = Annotated[Path | None, typer.Option(help="A profile (JSON) in place of the policy's own.")]
-DialectOption = Annotated[
-    str | None, typer.Option(help="How the policy writes, in place of what its name says; `doctor` lists them.")
-]
-UrlOption = Annotated[
-    str | None, typer.Option(help="Where the policy's server is, for example http://127.0.0.1:8000/v1.")
-]
-OptionOption = Annotated[
-    list[str] | None,
-    typer.Option("--option", "-o", metavar="NAME=VALUE", help="Of the policy: device, temperature, …. Repeatable."),
-]
-SaveOption = Annotated[Path | None, typer.Option(help="Append the trajectory and its images to this directory.")]
-ZoomsOption = Annotated[int | None, typer.Option(min=0, help="Regions it may look at; 0: first look only. Default: 6.")]
-SecondsOption = Annotated[float | None, typer.Option(min=0.001, help="Time limit of a question. Default: 300.")]
-PrivateOption = Annotated[bool, typer.Option("--allow-private-hosts", help="Let URLs lead to private addresses.")]
-ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view, where standard error is a colour terminal.")]
-
 
 def main() -> None:
     """Entry point of the command."""
@@ -69,12 +59,12 @@ def main() -> None:
     logging.getLogger("cof_agent").setLevel(logging.ERROR)  # what a policy failed with is in the result
     try:
         app()
-    except SystemExit as stop:
+    except SystemExit as leaving:
         abandoned = any(thread.name == "cof-policy-call" for thread in threading.enumerate())
-        if stop.code == INTERRUPTED or abandoned:  # an ordinary exit would wait for what still runs, or crash in it
+        if leaving.code == INTERRUPTED or abandoned:  # an ordinary exit would wait for what still runs, or crash in it
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(stop.code if isinstance(stop.code, int) else 1)
+            os._exit(leaving.code if isinstance(leaving.code, int) else 1)
         raise
 
 
@@ -95,8 +85,8 @@ def ask(
     show: ShowOption = False,
 ) -> None:
     """Answer one question about an image. Exit code 0 answered, 3 declined or out of budget, 1 failed, 2 usage."""
-    with _failures("nothing was answered"):
-        driver = _policy(policy, profile, dialect, base_url, option)
+    with failures("nothing was answered"):
+        driver = named_policy(policy, profile, dialect, base_url, option)
         agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts)
         try:
             result = _watch(agent, image, question, show=show)
@@ -112,7 +102,7 @@ def ask(
     else:
         _print_result(result)
     if result.save_error:
-        raise _stop(result.save_error, EXIT_CODES["failed"])
+        raise stop(result.save_error, EXIT_CODES["failed"])
     raise typer.Exit(EXIT_CODES[result.status.value])
 
 
@@ -137,10 +127,10 @@ def chat(
 
     Reads questions from standard input. Commands: /views, /save [DIR], /image PATH, /help, /quit.
     """
-    with _failures(f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"):
+    with failures(f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"):
         from cof_agent.chat import Chat
 
-        driver = _policy(policy, profile, dialect, base_url, option)
+        driver = named_policy(policy, profile, dialect, base_url, option)
         agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, threads=True)
         code = Chat(agent, image, lambda *args: _watch(agent, *args, show=show), _print_result).run(_lines(question))
     raise typer.Exit(code)
@@ -168,7 +158,7 @@ def doctor(
         return
     from cof_agent.checkup import check_policy
 
-    with _failures("nothing was changed"):
+    with failures("nothing was changed"):
         checks = check_policy(policy, base_url, os.environ.get("OPENAI_API_KEY"))
     if as_json:
         typer.echo(json.dumps({"policy": policy, "checks": [check.to_json() for check in checks]}))
@@ -181,49 +171,17 @@ def doctor(
 @app.command()
 def profile(dialect: Annotated[str, typer.Argument(help="A dialect; `doctor` lists them.")]) -> None:
     """Print the default profile of a dialect as JSON: change it and pass it as --profile."""
-    with _failures("nothing was changed"):
+    with failures("nothing was changed"):
         from cof_agent.dialects import default_profile
 
         typer.echo(default_profile(dialect).model_dump_json(indent=2))
 
 
-@contextlib.contextmanager
-def _failures(when_interrupted: str) -> Iterator[None]:
-    """Turn what goes wrong inside into one line on standard error and an exit code."""
-    try:
-        yield
-    except ConfigError as error:
-        raise _stop(error, USAGE) from error
-    except CofError as error:
-        raise _stop(error, EXIT_CODES["failed"]) from error
-    except KeyboardInterrupt as interrupt:
-        raise _stop(f"interrupted: {when_interrupted}", INTERRUPTED) from interrupt
-
-
-def _policy(
-    spec: str, profile: Path | None, dialect: str | None, base_url: str | None, options: list[str] | None
-) -> Policy:
-    from cof_agent.dialects import load_profile
-    from cof_agent.policies import load_policy
-
-    given = dict(map(_name_and_value, options or []))
-    for name in ("spec", "profile", "dialect"):
-        if name in given:
-            raise ConfigError(f"{name} is no option of a policy: use --policy, --profile or --dialect")
-    if base_url is not None:
-        given["base_url"] = base_url
-    return load_policy(spec, profile=load_profile(profile) if profile else None, dialect=dialect, **given)
-
-
-def _name_and_value(option: str) -> tuple[str, Any]:
-    """The two sides of NAME=VALUE; the value as JSON where it is JSON, else as text."""
-    name, equals, value = option.partition("=")
-    if not equals or not name.strip().isidentifier():
-        raise ConfigError(f"--option takes NAME=VALUE, such as temperature=0.7, not {option!r}")
-    try:
-        return name.strip(), json.loads(value)
-    except ValueError:
-        return name.strip(), value
+app.command("eval")(evaluate_command)
+app.command()(compare)
+app.command()(scenes)
+app.command("collect")(collect_command)
+app.command("export")(export_command)
 
 
 def _agent(
@@ -335,8 +293,3 @@ def _lines(questions: list[str] | None) -> Iterator[str]:
             yield input(prompt)
         except EOFError:
             return
-
-
-def _stop(why: object, code: int) -> typer.Exit:
-    typer.echo(f"cof-agent: {why}", err=True)
-    return typer.Exit(code)

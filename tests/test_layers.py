@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cof_agent"
 
 LAYERS = (
-    {"errors", "validation", "geometry"},
+    {"errors", "lazy_names", "validation", "geometry"},
     {
         "image_limits", "image_ref", "source_name", "pixels", "decode_turns", "fetch", "image_sources", "store",
         "images",
@@ -21,14 +21,19 @@ LAYERS = (
     {"profile", "views", "tools"},
     {
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
-        "ending", "typed", "dialects", "policies", "nodes", "graph",
+        "ending", "step", "typed", "dialects", "policies", "nodes", "graph",
     },
     {"trajectory", "trajectory_file", "result", "agent"},
+    {"scenes"},
+    {"evaluation"},
+    {"rewards", "environment", "collecting", "exports"},
     {
-        "cli", "chat", "doctor", "check", "checkpoint_check", "endpoint_check", "checkup", "pictures", "integrations",
+        "cli", "cli_options", "cli_evaluation", "cli_scenes", "cli_collect", "cli_export", "chat", "doctor", "check",
+        "checkpoint_check", "endpoint_check", "checkup", "pictures", "integrations",
     },
 )  # fmt: skip
-"""Bottom up: geometry, images, tools, graph, agent, and what people and other frameworks touch. Packages as one."""
+"""Bottom up: geometry, images, tools, graph, agent, scenes, evaluation, training data, and what people and
+other frameworks touch. Packages as one."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
