@@ -31,24 +31,30 @@ from tests.conversations import answer, photo, scripted, texts
 
 
 class Crowd(ScriptedModel):
-    """Answers with the question, counts who is there at once, and keeps the first `held` until others were served."""
+    """Answers with the question and counts who is there at once.
+
+    Nobody is let go before `gather` calls were there together, and a question `held` not before `others` were served.
+    """
 
     turns: list[str | AIMessage] = Field(default_factory=list)
-    held: int = 0
+    gather: int = 1
     others: int = 0
     _served: int = PrivateAttr(default=0)
     _here: int = PrivateAttr(default=0)
     _most: int = PrivateAttr(default=0)
     _free: asyncio.Event = PrivateAttr(default_factory=asyncio.Event)
+    _gathered: asyncio.Event = PrivateAttr(default_factory=asyncio.Event)
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         question = texts(messages)[-1]
         self._here += 1
         self._most = max(self._most, self._here)
+        if self._here == self.gather:
+            self._gathered.set()
+        await self._gathered.wait()
         if question.startswith("held"):
             await self._free.wait()
         else:
-            await asyncio.sleep(0)
             self._served += 1
             if self._served == self.others:
                 self._free.set()
@@ -64,10 +70,11 @@ def crowd(**settings: Any) -> tuple[ChainOfFocus, Crowd]:
 
 
 async def test_results_come_in_the_order_of_the_questions() -> None:
-    agent, model = crowd()
-    results = await agent.abatch([(photo(), f"question {number}?") for number in range(24)], concurrency=5)
+    agent, model = crowd(gather=5)
+    async with asyncio.timeout(60):
+        results = await agent.abatch([(photo(), f"question {number}?") for number in range(24)], concurrency=5)
     assert [result.answer for result in results] == [f"re question {number}?" for number in range(24)]
-    assert 1 < model._most <= 5
+    assert model._most == 5
 
 
 async def test_one_slow_question_delays_no_other() -> None:
