@@ -13,17 +13,15 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cof_agent.evaluation import ResultRow, read_run
+from tests.killing import PATIENCE, kill_when
 
 COMMAND = Path(sys.executable).with_name("cof-agent")
-PATIENCE = 180.0
-"""Seconds until a process must have written what is waited for."""
 
 
 @dataclass
@@ -65,27 +63,13 @@ def interrupt(words: Sequence[str], out: Path, total: int, kills: int, seed: int
         # So far on average that the kills are spread over the run, and never so far that none is left for the next.
         spare = total - rows - left
         wanted = rows + 1 + draw.randrange(max(1, min(spare, 2 * spare // (left + 1))))
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-            try:
-                _await_lines(process, out, wanted)
-            finally:
-                process.kill()
+        kill_when(words, lambda wanted=wanted: _lines(out) >= wanted)
         data = (out / "results.jsonl").read_bytes()
         happened.rows_at_kills.append(data.count(b"\n"))
         happened.torn += not data.endswith(b"\n")
     done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE + total)
     assert done.returncode == 0, done.stderr
     return happened
-
-
-def _await_lines(process: subprocess.Popen[str], out: Path, wanted: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while _lines(out) < wanted:
-        if process.poll() is not None:
-            said = process.stderr.read() if process.stderr else ""
-            raise AssertionError(f"it ended by itself with {process.returncode} before it could be killed: {said}")
-        assert time.monotonic() < deadline, f"there were no {wanted} rows within {PATIENCE} seconds"
-        time.sleep(0.0005)
 
 
 def _lines(out: Path) -> int:
