@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -63,12 +63,13 @@ class ChainOfFocus:
     ) -> None:
         self.store: ImageStore = store if store is not None else MemoryStore()
         self.limits = limits or ImageLimits()
+        self.config = FocusConfig.parse(config)
         self.save = save
         self._keeps_threads = checkpointer is not None
         self.policy = as_policy(load_policy(policy) if isinstance(policy, str) else policy)
         self.graph: FocusGraph = build_graph(
             self.policy,
-            config=config,
+            config=self.config,
             store=self.store,
             limits=self.limits,
             checkpointer=checkpointer,
@@ -141,7 +142,7 @@ class ChainOfFocus:
         config: FocusConfig | None = None,
         thread_id: str | None = None,
         schema: type[BaseModel] | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """:meth:`stream` for asyncio."""
         async for event in self._aevents(image, question, config, thread_id, schema):
             yield event
@@ -201,7 +202,7 @@ class ChainOfFocus:
         thread_id: str | None,
         schema: type[BaseModel] | None,
         threads: Executor | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         loop = asyncio.get_running_loop()
         begin = partial(self._start, image, question, thread_id, schema)
         given, settings, thread_id = await loop.run_in_executor(threads, begin)

@@ -64,6 +64,11 @@ class FocusResult:
         return self.trajectory.message
 
     @property
+    def reply(self) -> str:
+        """What to say to whoever asked: the answer, else why there is none."""
+        return self.answer if self.answer is not None else f"No answer ({self.status.value}): {self.message}"
+
+    @property
     def views(self) -> tuple[View, ...]:
         return self.trajectory.views
 
