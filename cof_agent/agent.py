@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -142,7 +142,7 @@ class ChainOfFocus:
         config: FocusConfig | None = None,
         thread_id: str | None = None,
         schema: type[BaseModel] | None = None,
-    ) -> AsyncGenerator[Event, None]:
+    ) -> AsyncIterator[Event]:
         """:meth:`stream` for asyncio."""
         async for event in self._aevents(image, question, config, thread_id, schema):
             yield event
@@ -202,7 +202,7 @@ class ChainOfFocus:
         thread_id: str | None,
         schema: type[BaseModel] | None,
         threads: Executor | None = None,
-    ) -> AsyncGenerator[Event, None]:
+    ) -> AsyncIterator[Event]:
         loop = asyncio.get_running_loop()
         begin = partial(self._start, image, question, thread_id, schema)
         given, settings, thread_id = await loop.run_in_executor(threads, begin)

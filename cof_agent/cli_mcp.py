@@ -60,6 +60,7 @@ def mcp_command(
     """
     with failures("the server has ended"):
         import asyncio
+        from concurrent.futures import ThreadPoolExecutor
 
         from cof_agent.agent import ChainOfFocus
         from cof_agent.config import FocusConfig
@@ -81,8 +82,8 @@ def mcp_command(
             keep_runs=keep_runs,
             earlier=_saved(save) if save else (),
         )
-        if listen is None:
-            asyncio.run(serve_stdio(server))
+        if listen is None:  # on a thread of its own: Ctrl-C then ends the wait for input at once
+            ThreadPoolExecutor(1).submit(asyncio.run, serve_stdio(server)).result()
         else:
             asyncio.run(serve_http(server, listen, lambda url: typer.echo(f"cof-agent: MCP at {url}", err=True)))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import aclosing
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeAlias
@@ -124,6 +124,7 @@ class _Desk:
     def __init__(self, agent: ChainOfFocus, limits: CallLimits, past: PastRuns) -> None:
         self.agent, self.limits, self.past = agent, limits, past
         self.turns = anyio.Semaphore(limits.concurrency)
+        self._asked: set[asyncio.Task[FocusResult]] = set()
         self.tools: dict[str, tuple[Callable[[Context, Any], Awaitable[CallToolResult]], type[BaseModel], str]] = {
             "look_closely": (self.look_closely, LookArguments, LOOK),
             "zoom": (self.zoom, ZoomArguments, _ZOOM),
@@ -157,14 +158,15 @@ class _Desk:
         )
 
     async def look_closely(self, context: Context, arguments: LookArguments) -> CallToolResult:
-        most, result = 1 + self.agent.config.max_zooms, None
-        async with aclosing(self.agent.astream(arguments.image, arguments.question)) as events:
-            async for event in events:
-                if isinstance(event, FocusResult):
-                    result = event
-                else:
-                    await context.session.report_progress(event.view.index + 1, most, event.view.describe())
-        assert result is not None, "a stream ends with its result"
+        asked = asyncio.create_task(self._ask(context, arguments))
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
+        try:
+            # A scope of anyio cancels what it holds again and again, which LangGraph's own tasks would outlive.
+            result = await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.cancel()
+            raise
         self.past.add(result)
         if result.save_error:
             log.error("an answered question could not be saved: %s", result.save_error)
@@ -176,6 +178,16 @@ class _Desk:
         for view in result.views[1:]:
             content += _shown(view, self.agent.store)
         return CallToolResult(content=content, structured_content=told, is_error=result.status is Status.FAILED)
+
+    async def _ask(self, context: Context, arguments: LookArguments) -> FocusResult:
+        most, result = 1 + self.agent.config.max_zooms, None
+        async for event in self.agent.astream(arguments.image, arguments.question):
+            if isinstance(event, FocusResult):
+                result = event
+            else:
+                await context.session.report_progress(event.view.index + 1, most, event.view.describe())
+        assert result is not None, "a stream ends with its result"
+        return result
 
     async def zoom(self, context: Context, arguments: ZoomArguments) -> CallToolResult:
         view = await anyio.to_thread.run_sync(self._region, arguments, abandon_on_cancel=True)

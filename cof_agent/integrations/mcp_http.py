@@ -20,6 +20,7 @@ try:
     from mcp.server.auth.provider import AccessToken
     from mcp.server.auth.settings import AuthSettings
     from mcp.server.transport_security import TransportSecuritySettings
+    from starlette.responses import PlainTextResponse
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 except ImportError as error:
     raise MissingExtraError.for_extra("mcp", "the MCP server") from error
@@ -33,8 +34,6 @@ _SESSIONS = 64
 """Of clients of the protocol before 2026-07-28; more are answered with status 503."""
 _IDLE_SECONDS = 600
 """Time without a request after which such a session ends."""
-_BODY_SECONDS = 30
-"""Time in which a request must have arrived whole."""
 _LEAVING_SECONDS = 3
 """Time that requests have to end when the server does."""
 
@@ -50,10 +49,12 @@ class HttpSettings:
     """What clients must send as `Authorization: Bearer …`; needed unless `host` is loopback."""
     max_request_bytes: int = 32 * 2**20
     """Largest request. An image in a `data:` URL takes 4/3 of its size."""
+    body_seconds: float = 30.0
+    """Time in which a request must have arrived whole."""
 
     def __post_init__(self) -> None:
-        if self.max_request_bytes < 1:
-            raise ConfigError(f"max_request_bytes is {self.max_request_bytes!r}: it must be at least 1")
+        if not (self.max_request_bytes >= 1 and self.body_seconds > 0):
+            raise ConfigError("max_request_bytes must be at least 1, and body_seconds above 0")
         if self.token is not None and (len(self.token) < _SHORTEST_TOKEN or not self.token.isascii()):
             raise ConfigError(f"the token is too easy to guess: it needs {_SHORTEST_TOKEN} ASCII characters or more")
         if self.token is None and not self.is_loopback:
@@ -93,7 +94,7 @@ async def serve_http(server: Server[Any], settings: HttpSettings, on_ready: Call
             token_verifier=_OneToken(settings.token) if settings.token else None,
         )
         config = uvicorn.Config(
-            _Punctual(app),
+            _Punctual(app, settings.body_seconds),
             log_level="warning",
             limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=_LEAVING_SECONDS,
@@ -107,8 +108,9 @@ def _listening(settings: HttpSettings) -> socket.socket:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family)
     except (OSError, OverflowError) as error:
+        why = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise ConfigError(
-            f"cannot listen on {settings.netloc}:{settings.port} ({error}): choose another --host or --port"
+            f"cannot listen on {settings.netloc}:{settings.port} ({why}): choose another --host or --port"
         ) from error
 
 
@@ -134,24 +136,27 @@ class _OneToken:
 
 
 class _Punctual:
-    """An app that gives up on a request whose body does not arrive in time."""
+    """An app that answers status 408 when the body of a request does not arrive in time."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app, self._seconds = app, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ends, whole = asyncio.get_running_loop().time() + _BODY_SECONDS, False
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
 
-        async def in_time() -> Message:
-            nonlocal whole
-            if whole:
-                return await receive()
-            try:
-                async with asyncio.timeout_at(ends):
-                    message = await receive()
-            except TimeoutError:
-                return {"type": "http.disconnect"}
-            whole = message["type"] != "http.request" or not message.get("more_body", False)
+        async def watched() -> Message:
+            message = await receive()
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                limit.reschedule(None)
             return message
 
-        await self._app(scope, in_time if scope["type"] == "http" else receive, send)
+        try:
+            async with asyncio.timeout(self._seconds) as limit:
+                await self._app(scope, watched, send)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            late = PlainTextResponse(f"the request did not arrive whole within {self._seconds:g} seconds", 408)
+            await late(scope, receive, send)

@@ -36,12 +36,11 @@ class PastRuns:
     @property
     def views(self) -> list[PastView]:
         """Each image once, the newest run first."""
-        found = {
-            view.image.url: PastView(view, result.trajectory.question)
-            for result in self._results
-            for view in reversed(result.views)
-        }
-        return list(reversed(found.values()))
+        found: dict[str, PastView] = {}
+        for result in reversed(self._results):
+            for view in result.views:
+                found.setdefault(view.image.url, PastView(view, result.trajectory.question))
+        return list(found.values())
 
     def image(self, url: str) -> tuple[bytes, str]:
         """Encoded bytes and MIME type of a view. Raises ImageError when no past run showed it, or it was dropped."""
