@@ -20,6 +20,7 @@ from cof_agent.images import open_image
 from cof_agent.integrations.past_runs import PastRuns
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.result import FocusResult
+from cof_agent.source_name import show_text
 from cof_agent.state import Status
 from cof_agent.store import ImageStore
 from cof_agent.tools import Coordinates, Sight
@@ -207,7 +208,7 @@ class _Desk:
                 Resource(
                     uri=past.view.image.url,
                     name=past.name,
-                    title=past.question,
+                    title=show_text(past.question),
                     description=past.view.describe(),
                     mime_type=past.view.image.mime_type,
                 )
