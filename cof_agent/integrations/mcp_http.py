@@ -76,7 +76,7 @@ class HttpSettings:
 
 
 async def serve_http(server: Server[Any], settings: HttpSettings, on_ready: Callable[[str], None]) -> None:
-    """Serve until interrupted. `on_ready` is told the URL once clients can connect.
+    """Serve until interrupted or cancelled. `on_ready` is told the URL once clients can connect.
 
     Raises ConfigError when the address cannot be listened on.
     """
@@ -100,7 +100,14 @@ async def serve_http(server: Server[Any], settings: HttpSettings, on_ready: Call
             timeout_graceful_shutdown=_LEAVING_SECONDS,
         )
         on_ready(f"http://{settings.netloc}:{listener.getsockname()[1]}{PATH}")
-        await uvicorn.Server(config).serve([listener])
+        web = uvicorn.Server(config)
+        serving = asyncio.create_task(web.serve([listener]))
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            web.should_exit = True
+            await serving
+            raise
 
 
 def _listening(settings: HttpSettings) -> socket.socket:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
+import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -30,25 +33,22 @@ HEADERS = {"Accept": "application/json, text/event-stream", "Mcp-Protocol-Versio
 @contextmanager
 def served(settings: HttpSettings) -> Iterator[str]:
     """The URL of a server on a thread of this process."""
-    ready, loop = threading.Event(), asyncio.new_event_loop()
-    urls: list[str] = []
-    task = loop.create_task(serve_http(mcp_server(agent()), settings, lambda url: (urls.append(url), ready.set())))
+    ready: Future[tuple[str, Callable[[], object]]] = Future()
 
-    def run() -> None:
-        try:
-            loop.run_until_complete(asyncio.wait([task]))
-        finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+    async def serve() -> None:
+        stop = partial(asyncio.get_running_loop().call_soon_threadsafe, asyncio.current_task().cancel)  # type: ignore[union-attr]
+        with suppress(asyncio.CancelledError):
+            await serve_http(mcp_server(agent()), settings, lambda url: ready.set_result((url, stop)))
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
     thread.start()
+    url, stop = ready.result(SECONDS)
     try:
-        assert ready.wait(SECONDS)
-        yield urls[0]
+        yield url
     finally:
-        loop.call_soon_threadsafe(task.cancel)
+        stop()
         thread.join(SECONDS)
+        assert not thread.is_alive(), "it ends when it is cancelled"
 
 
 def post(url: str, **request: object) -> httpx.Response:
@@ -69,8 +69,6 @@ async def test_other_machines_need_the_token(photo_file: Path, tmp_path: Path) -
             refused = post(url, headers={name: value.encode() for name, value in sent.items()})
             assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
             assert refused.headers["WWW-Authenticate"].startswith("Bearer ")
-        import httpx2
-
         async with (
             httpx2.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}) as http,
             Client(streamable_http_client(url, http_client=http), read_timeout_seconds=SECONDS) as client,
