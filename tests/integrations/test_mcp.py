@@ -7,7 +7,9 @@ import base64
 import io
 import json
 import select
+import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from PIL import Image
 from cof_agent import ChainOfFocus, FocusConfig, ImageLimits, Policy, load_policy, read_trajectories
 from cof_agent.integrations.mcp import CallLimits, mcp_server
 from tests.integrations.hosts import DARK, NINE, REGION, ZOOM, agent, photo, script
-from tests.integrations.mcp_servers import SECONDS, on_http, on_stdio
+from tests.integrations.mcp_servers import COMMAND, SECONDS, environment, on_http, on_stdio
 from tests.misbehaving_server import PATIENCE, Act, Visit, playing, refuses, says
 
 QUESTION = "Until when is it open?"
@@ -265,6 +267,35 @@ async def test_cancelled_calls_and_two_at_once_over_http(shelf: Path) -> None:
         for number, mode in enumerate(GENERATIONS):
             async with connect(url, mode) as client:
                 await cancel_two_then_ask_two(client, shelf, events[2 * number : 2 * number + 2])
+
+
+@pytest.mark.parametrize(("leave", "code"), [("closes its input", 0), ("is interrupted", 130)])
+def test_the_server_ends_at_once_in_the_middle_of_a_call(leave: str, code: int, shelf: Path) -> None:
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    look = {"name": "look_closely", "arguments": {"image": str(shelf / "photo.png"), "question": QUESTION}}
+    sent = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": look},
+    ]
+    with slow_policy(shelf, 1) as (words, ((asked, left), _)):
+        pipe, listens = subprocess.PIPE, partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        server = subprocess.Popen(
+            [*COMMAND, *words], env=environment(), stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=listens
+        )
+        try:
+            assert server.stdin is not None
+            server.stdin.write("".join(json.dumps(message) + "\n" for message in sent).encode())
+            server.stdin.flush()
+            assert asked.wait(SECONDS)
+            if code:
+                server.send_signal(signal.SIGINT)
+                server.wait(SECONDS)
+            server.communicate(timeout=SECONDS)
+            assert server.returncode == code
+            assert left.wait(PATIENCE)
+        finally:
+            server.kill()
 
 
 async def test_more_calls_than_places_wait_for_their_turn(shelf: Path) -> None:
