@@ -7,7 +7,7 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import AnyHttpUrl
@@ -45,7 +45,7 @@ class HttpSettings:
     host: str = "127.0.0.1"
     port: int = 8348
     """0: any that is free."""
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     """What clients must send as `Authorization: Bearer …`; needed unless `host` is loopback."""
     max_request_bytes: int = 32 * 2**20
     """Largest request. An image in a `data:` URL takes 4/3 of its size."""
@@ -126,9 +126,8 @@ def _own_pages_only(settings: HttpSettings) -> TransportSecuritySettings | None:
     if not settings.is_loopback:
         return None
     names = {"127.0.0.1", "localhost", "[::1]", settings.netloc}
-    return TransportSecuritySettings(
-        allowed_hosts=[f"{name}:*" for name in names], allowed_origins=[f"http://{name}:*" for name in names]
-    )
+    hosts = [*names, *(f"{name}:*" for name in names)]
+    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts])
 
 
 class _OneToken:

@@ -11,7 +11,6 @@ import pytest
     [
         ("smolagents", "cof_agent.integrations.smolagents", "smolagents"),
         ("mcp", "cof_agent.integrations.mcp", "mcp"),
-        ("mcp", "cof_agent.integrations.mcp_http", "mcp"),
     ],
 )
 def test_without_its_package_a_host_names_its_extra(package: str, module: str, extra: str) -> None:
