@@ -415,6 +415,8 @@ def test_limits_are_configurable_and_checked(png: Path) -> None:
                 continue  # its bytes are made here
             with pytest.raises(ImageError, match=r"limit|thin|larger"):
                 open_image(source, limits=limits)
+    with pytest.raises(ImageError, match=rf"^{png} is larger than 10 bytes: save it smaller, or raise max_bytes"):
+        open_image(png, limits=ImageLimits(max_bytes=10))
     with pytest.raises(ConfigError, match="max_bytes"):
         ImageLimits(max_bytes=0)
     with pytest.raises(ConfigError, match="http_seconds"):
