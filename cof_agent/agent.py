@@ -63,12 +63,13 @@ class ChainOfFocus:
     ) -> None:
         self.store: ImageStore = store if store is not None else MemoryStore()
         self.limits = limits or ImageLimits()
+        self.config = FocusConfig.parse(config)
         self.save = save
         self._keeps_threads = checkpointer is not None
         self.policy = as_policy(load_policy(policy) if isinstance(policy, str) else policy)
         self.graph: FocusGraph = build_graph(
             self.policy,
-            config=config,
+            config=self.config,
             store=self.store,
             limits=self.limits,
             checkpointer=checkpointer,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.geometry import MAX_ASPECT, Size
+from cof_agent.source_name import show_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class ImageLimits:
     """Most redirects followed for one URL."""
     allow_private_hosts: bool = False
     """Whether a URL may lead to an address that is not public: loopback, private, link-local and the like."""
+    roots: tuple[str | os.PathLike[str], ...] | None = None
+    """Directories below which files may be read, symbolic links resolved. None: anywhere; empty: nowhere."""
 
     def __post_init__(self) -> None:
         if self.max_aspect > MAX_ASPECT:
@@ -35,6 +40,22 @@ class ImageLimits:
             raise ConfigError(f"http_seconds is {self.http_seconds!r}: it must be above 0")
         if self.max_redirects < 0:
             raise ConfigError(f"max_redirects is {self.max_redirects!r}: it must not be negative")
+        if isinstance(self.roots, str | os.PathLike):  # whose characters would be roots
+            raise ConfigError(f"roots is {self.roots!r}: it must be a tuple of directories")
+
+    def allowed_file(self, path: str) -> str:
+        """`path` as it may be opened: where there are roots, with its symbolic links resolved.
+
+        Raises ImageError when it leads outside of the roots, whether or not there is such a file.
+        """
+        if self.roots is None:
+            return path
+        real, roots = os.path.realpath(path), [os.path.realpath(root) for root in self.roots]
+        if not any(Path(real).is_relative_to(root) for root in roots):
+            instead = f"pass a file below {' or '.join(roots)}" if roots else "pass a URL"
+            allow = "allow its directory (--root, or roots in ImageLimits)"
+            raise ImageError(f"{show_text(path)} may not be read: {instead}, or {allow}")
+        return real
 
     def check_bytes(self, count: int, source: str) -> None:
         """Raise ImageError when an encoded image of `count` bytes is too large."""

@@ -111,6 +111,7 @@ def _receive_path(path: str, limits: ImageLimits) -> Received:
     if not path:
         raise ImageError(f"the image path is empty: {_ACCEPTED}")
     try:
+        path = limits.allowed_file(path)
         # Without blocking: opening a FIFO would otherwise wait for somebody to write to it.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(descriptor, "rb") as file, decode_turns().turn(Rank.READ):
@@ -121,6 +122,8 @@ def _receive_path(path: str, limits: ImageLimits) -> Received:
                 limits.check_bytes(len(data), name)
                 return Received(data, name)
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
+    except ImageError:
+        raise
     except FileNotFoundError as error:
         raise ImageError(f"{name} does not exist: check the path") from error
     except IsADirectoryError:

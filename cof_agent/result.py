@@ -64,6 +64,11 @@ class FocusResult:
         return self.trajectory.message
 
     @property
+    def reply(self) -> str:
+        """What to say to whoever asked: the answer, else why there is none."""
+        return self.answer if self.answer is not None else _no_answer(self.status, self.message)
+
+    @property
     def views(self) -> tuple[View, ...]:
         return self.trajectory.views
 
@@ -138,6 +143,11 @@ class FailedQuestion:
         """What went wrong."""
         return str(self.error) or type(self.error).__name__
 
+    @property
+    def reply(self) -> str:
+        """What to say to whoever asked."""
+        return _no_answer(self.status, self.message)
+
     def to_json(self) -> dict[str, Any]:
         """The keys of :meth:`FocusResult.to_json`; what was never known is null."""
         return {
@@ -153,6 +163,10 @@ class FailedQuestion:
             "dialect": None,
             "trajectory": None,
         }
+
+
+def _no_answer(status: Status, why: str | None) -> str:
+    return f"No answer ({status.value}): {why}"
 
 
 def _name(image: ImageSource | None) -> str | None:

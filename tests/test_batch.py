@@ -99,6 +99,7 @@ async def test_a_failure_stays_in_its_own_place(tmp_path: Path) -> None:
     assert isinstance(absent.error, ImageError)
     assert (absent.stop_reason, absent.question) == (StopReason.IMAGE_ERROR, "b?")
     assert "missing.jpg" in absent.message
+    assert absent.reply == f"No answer (failed): {absent.message}"
     assert isinstance(broken, FocusResult)
     assert (broken.stop_reason, broken.message) == (StopReason.POLICY_ERROR, "ValueError: no idea: break?")
     assert isinstance(empty, FailedQuestion)

@@ -415,10 +415,44 @@ def test_limits_are_configurable_and_checked(png: Path) -> None:
                 continue  # its bytes are made here
             with pytest.raises(ImageError, match=r"limit|thin|larger"):
                 open_image(source, limits=limits)
+    with pytest.raises(ImageError, match=rf"^{png} is larger than 10 bytes: save it smaller, or raise max_bytes"):
+        open_image(png, limits=ImageLimits(max_bytes=10))
     with pytest.raises(ConfigError, match="max_bytes"):
         ImageLimits(max_bytes=0)
     with pytest.raises(ConfigError, match="http_seconds"):
         ImageLimits(http_seconds=math.nan)
+
+
+def test_files_only_below_roots(png: Path, tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside, tmp_path / "inside too"):
+        folder.mkdir()
+        (folder / "photo.png").write_bytes(png.read_bytes())
+    (inside / "leads out.png").symlink_to(outside / "photo.png")
+    (inside / "folder").symlink_to(outside)
+    (outside / "leads in.png").symlink_to(inside / "photo.png")
+    limits = ImageLimits(roots=(inside,))
+    for allowed in (inside / "photo.png", (inside / "photo.png").as_uri(), outside / "leads in.png"):
+        assert open_image(allowed, limits=limits).data == png.read_bytes()
+    for path in (
+        outside / "photo.png",
+        (outside / "photo.png").as_uri(),
+        outside / "missing.png",
+        inside / ".." / "outside" / "photo.png",
+        inside / "leads out.png",
+        inside / "folder" / "photo.png",
+        tmp_path / "inside too" / "photo.png",
+        "photo.png",
+    ):
+        with pytest.raises(ImageError, match=rf"may not be read: pass a file below {inside}, or allow its directory"):
+            open_image(path, limits=limits)
+    with pytest.raises(ImageError, match=r"missing\.png does not exist"):
+        open_image(inside / "missing.png", limits=limits)
+    with pytest.raises(ImageError, match="may not be read: pass a URL"):
+        open_image(png, limits=ImageLimits(roots=()))
+    assert open_image(png.read_bytes(), limits=ImageLimits(roots=()))
+    with pytest.raises(ConfigError, match="tuple of directories"):
+        ImageLimits(roots="/photos")  # type: ignore[arg-type]
 
 
 def test_aspect_of_two_hundred() -> None:

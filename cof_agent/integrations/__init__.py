@@ -1,1 +1,1 @@
-"""The loop at home in other frameworks. One file a host."""
+"""The loop at home in other frameworks: LangGraph, LangChain, smolagents, and clients of MCP."""

@@ -2,36 +2,107 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
+from langchain_core.language_models import BaseChatModel
+
 from cof_agent.agent import ChainOfFocus
-from cof_agent.errors import MissingExtraError
+from cof_agent.errors import ConfigError, MissingExtraError
+from cof_agent.integrations.wording import LOOK, QUESTION
+from cof_agent.policies import Policy
+from cof_agent.result import FocusResult
 
 try:
     from smolagents import Tool
 except ImportError as error:
     raise MissingExtraError.for_extra("smolagents", "the smolagents tool") from error
 
+REGIONS = {
+    "type": "object",
+    "properties": {
+        "answer": {"type": "string", "description": "the answer, or why there is none"},
+        "status": {"type": "string", "description": "answered, declined, budget or failed"},
+        "evidence": {"type": "array", "description": "view, box and source of what the answer rests on"},
+        "regions": {
+            "type": "array",
+            "description": "what was looked at: view, label, box [x1, y1, x2, y2] in pixels of the original, and image "
+            "(a PIL image)",
+        },
+    },
+}
+"""What is returned with regions."""
+
+_EXTRAS = {"reader": "reader", "hf": "local", "openai": "openai"}
+"""Of policies that are not any other provider's."""
+
 
 class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no types
-    """For a ToolCallingAgent or a CodeAgent: takes an image as state variable, PIL image, path or URL."""
+    """For a ToolCallingAgent or a CodeAgent: takes an image as state variable, PIL image, path or URL.
+
+    Returns the answer, or why there is none, as text; with `regions` a dictionary of the shape `REGIONS`. One made from
+    a policy's spec can be saved (`save`, `push_to_hub`, or with its agent), without the policy's weights or keys.
+    """
 
     name = "look_closely"
-    description = (
-        "Answers a question about an image. It zooms by itself into whatever is too small to make out, so give it "
-        "the whole image in full size. Says so when the image cannot answer the question."
-    )
+    description = LOOK
     inputs: ClassVar[dict[str, Any]] = {
         "image": {"type": ["image", "object", "string"], "description": "the image: a variable, a path or a URL"},
-        "question": {"type": "string", "description": "one question about the image"},
+        "question": {"type": "string", "description": QUESTION},
     }
     output_type = "string"
 
-    def __init__(self, agent: ChainOfFocus | str = "reader") -> None:
-        """`agent` is a `ChainOfFocus`, or the policy spec to make one with."""
+    def __init__(self, agent: ChainOfFocus | str | Policy | BaseChatModel = "reader", regions: bool = False) -> None:
+        """`agent` is a `ChainOfFocus`, or the policy to make one with."""
         super().__init__()
-        self.agent = ChainOfFocus(agent) if isinstance(agent, str) else agent
+        self.agent = agent if isinstance(agent, ChainOfFocus) else ChainOfFocus(agent)
+        self.spec = agent if isinstance(agent, str) else None
+        self.regions = regions
+        if regions:
+            self.output_type, self.output_schema = "object", REGIONS
 
-    def forward(self, image: Any, question: str) -> str:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given = {name: value for name, value in kwargs.items() if name != "sanitize_inputs_outputs"}
+        try:
+            if not (len(args) == 1 and isinstance(args[0], dict)):
+                inspect.signature(self.forward).bind(*args, **given)
+        except TypeError as error:
+            raise ConfigError(f"{error}: call {self.name}(image=…, question=…)") from error
+        return super().__call__(*args, **kwargs)
+
+    def forward(self, image: Any, question: str) -> Any:
         result = self.agent.ask(image.to_raw() if hasattr(image, "to_raw") else image, question)
-        return result.answer if result.answer is not None else f"No answer ({result.status.value}): {result.message}"
+        return _with_regions(result) if self.regions else result.reply
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `save` writes: a class that makes this tool anew. Raises ConfigError without a policy's spec."""
+        if self.spec is None:
+            raise ConfigError(
+                "a tool made from an object cannot be saved: make it from the spec of a policy, such as "
+                'ChainOfFocusTool("reader")'
+            )
+        kind = self.spec.partition(":")[0]
+        extras = {"smolagents"} if kind == "script" else {"smolagents", _EXTRAS.get(kind, "providers")}
+        code = _SAVED.format(spec=self.spec, regions=self.regions)
+        requirements = [f"cof-agent[{','.join(sorted(extras))}]", "smolagents"]
+        return {"name": self.name, "code": code, "requirements": requirements}
+
+
+_SAVED = """\
+import cof_agent.integrations.smolagents as home
+
+
+class ChainOfFocusTool(home.ChainOfFocusTool):
+    def __init__(self):
+        super().__init__({spec!r}, regions={regions!r})
+"""
+
+
+def _with_regions(result: FocusResult) -> dict[str, Any]:
+    shown = [
+        {"view": view.index, "label": view.label, "box": view.box.as_list(), "image": result.view_image(view.index)}
+        for view in result.views
+        if view.kind != "overview"
+    ]
+    evidence = [item.model_dump(mode="json") for item in result.evidence]
+    return {"answer": result.reply, "status": result.status.value, "evidence": evidence, "regions": shown}

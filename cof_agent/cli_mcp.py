@@ -1,0 +1,108 @@
+"""The command `mcp`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cof_agent.cli_options import (
+    DialectOption,
+    OptionOption,
+    PolicyOption,
+    PrivateOption,
+    ProfileOption,
+    SaveOption,
+    SecondsOption,
+    UrlOption,
+    ZoomsOption,
+    failures,
+    named_policy,
+)
+from cof_agent.errors import ConfigError, TrajectoryError
+
+if TYPE_CHECKING:
+    from cof_agent.result import FocusResult
+
+
+def mcp_command(
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="A directory whose images may be opened; repeatable. Without one, no file may."),
+    ] = None,
+    policy: PolicyOption = "reader",
+    profile: ProfileOption = None,
+    dialect: DialectOption = None,
+    base_url: UrlOption = None,
+    option: OptionOption = None,
+    http: Annotated[
+        bool, typer.Option("--http", help="Streamable HTTP in place of standard input and output.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="Where to listen; other than loopback only with a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8348,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="COF_MCP_TOKEN", help="What clients must send as bearer token. Better in the variable."),
+    ] = None,
+    max_request_mb: Annotated[int, typer.Option(min=1, help="Largest HTTP request, in MiB.")] = 32,
+    concurrency: Annotated[int, typer.Option(min=1, help="Calls that run at a time; others wait.")] = 4,
+    keep_runs: Annotated[int, typer.Option(min=0, help="Newest runs whose views are resources.")] = 32,
+    save: SaveOption = None,
+    max_zooms: ZoomsOption = None,
+    max_seconds: SecondsOption = None,
+    allow_private_hosts: PrivateOption = False,
+) -> None:
+    """Serve the tools look_closely and zoom over the Model Context Protocol, and the views of past runs as resources.
+
+    Speaks on standard input and output unless --http is given.
+    """
+    with failures("the server has ended"):
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        from cof_agent.agent import ChainOfFocus
+        from cof_agent.config import FocusConfig
+        from cof_agent.images import ImageLimits
+        from cof_agent.integrations.mcp import CallLimits, mcp_server, serve_stdio
+        from cof_agent.integrations.mcp_http import HttpSettings, serve_http
+
+        listen = HttpSettings(host, port, token, max_request_mb * 2**20) if http else None
+        questions = {"max_zooms": max_zooms, "max_seconds": max_seconds}
+        agent = ChainOfFocus(
+            named_policy(policy, profile, dialect, base_url, option),
+            config=FocusConfig.parse({name: value for name, value in questions.items() if value is not None}),
+            limits=ImageLimits(roots=tuple(map(_directory, root or ())), allow_private_hosts=allow_private_hosts),
+            save=save,
+        )
+        server = mcp_server(
+            agent,
+            limits=CallLimits(concurrency),
+            keep_runs=keep_runs,
+            earlier=_saved(save) if save else (),
+        )
+        if listen is None:  # on a thread of its own: Ctrl-C then ends the wait for input at once
+            ThreadPoolExecutor(1).submit(asyncio.run, serve_stdio(server)).result()
+        else:
+            asyncio.run(serve_http(server, listen, lambda url: typer.echo(f"cof-agent: MCP at {url}", err=True)))
+
+
+def _directory(path: Path) -> Path:
+    if not path.is_dir():
+        raise ConfigError(f"--root {path} is no directory: name one that exists")
+    return path
+
+
+def _saved(directory: Path) -> Iterator[FocusResult]:
+    """The results of earlier runs in `directory`, which is made where there is none. Raises ConfigError."""
+    from cof_agent.result import FocusResult
+    from cof_agent.store import DirectoryStore
+    from cof_agent.trajectory_file import IMAGES, prepare_directory, read_trajectories
+
+    try:
+        prepare_directory(directory)
+        for run in read_trajectories(directory):
+            yield FocusResult(run, DirectoryStore(directory / IMAGES))
+    except TrajectoryError as error:
+        raise ConfigError(f"--save: {error}") from error

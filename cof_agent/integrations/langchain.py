@@ -1,0 +1,99 @@
+"""Close looking as a LangChain tool, for any agent that calls tools."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.tools import BaseTool, ToolException
+from langgraph.prebuilt import InjectedState
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from cof_agent.agent import ChainOfFocus
+from cof_agent.errors import CofError, ImageError
+from cof_agent.images import ImageSource
+from cof_agent.integrations.wording import LOOK, QUESTION
+from cof_agent.policies import Policy
+from cof_agent.result import FocusResult
+
+
+class LookArguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    question: str = Field(min_length=1, description=QUESTION)
+    image: Annotated[Any, WithJsonSchema({"type": "string"})] = Field(
+        default=None, description="a path or a URL; leave it out for the newest image of the conversation"
+    )
+    messages: Annotated[list[Any], InjectedState("messages")] = Field(default_factory=list)
+
+
+class LookCloselyTool(BaseTool):
+    """For `create_agent` and everything else that takes LangChain tools.
+
+    The content of its message is the answer, or why there is none; the artifact holds `evidence` (boxes in original
+    upright pixels) and `trajectory`, both as JSON (`Trajectory.from_json` rebuilds). Without an image it looks at the
+    newest one in the agent's messages. Called from code, `image` may be whatever `ChainOfFocus.ask` takes.
+
+    What the agent's model can mend (an image that cannot be opened, an argument it does not know) comes back as a
+    message of status `error`.
+    """
+
+    name: str = "look_closely"
+    description: str = LOOK
+    args_schema: Any = LookArguments
+    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
+    handle_tool_error: Any = True
+    agent: ChainOfFocus = Field(exclude=True, repr=False)
+
+    def __init__(self, agent: ChainOfFocus | str | Policy | BaseChatModel = "reader", **fields: Any) -> None:
+        """`agent` is a `ChainOfFocus`, or the policy to make one with."""
+        super().__init__(agent=agent if isinstance(agent, ChainOfFocus) else ChainOfFocus(agent), **fields)
+
+    def _run(
+        self, question: str, image: ImageSource | None = None, messages: list[Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        try:
+            return _told(self.agent.ask(_chosen(image, messages), question))
+        except CofError as error:
+            raise ToolException(str(error)) from error
+
+    async def _arun(
+        self, question: str, image: ImageSource | None = None, messages: list[Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        try:
+            return _told(await self.agent.aask(_chosen(image, messages), question))
+        except CofError as error:
+            raise ToolException(str(error)) from error
+
+
+def _told(result: FocusResult) -> tuple[str, dict[str, Any]]:
+    run = result.trajectory.to_json()
+    return result.reply, {"evidence": run["evidence"], "trajectory": run}
+
+
+def _chosen(image: ImageSource | None, messages: list[Any] | None) -> ImageSource:
+    """The image that was named, else the newest one in `messages`."""
+    if image is not None:
+        return image
+    for message in reversed(messages or []):
+        blocks = message.content_blocks if isinstance(message, BaseMessage) else []
+        for block in reversed(blocks):
+            if block["type"] == "image":
+                return _source(block)
+    raise ImageError("there is no image: pass a path or a URL as `image`, or put an image into a message before")
+
+
+def _source(block: Any) -> ImageSource:
+    if "url" in block:
+        return str(block["url"])
+    if "base64" in block:
+        try:
+            return base64.b64decode(block["base64"], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ImageError(
+                f"the newest image of the conversation is not valid base64 ({error}): pass its path or URL"
+            ) from error
+    raise ImageError("the newest image of the conversation is only known to its provider: pass its path or URL")

@@ -1,0 +1,51 @@
+"""The runs that an MCP server answered, for clients that want to see what was seen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cof_agent.errors import ImageError
+from cof_agent.result import FocusResult
+from cof_agent.views import View
+
+
+@dataclass(frozen=True, slots=True)
+class PastView:
+    """A view and the question it was made for."""
+
+    view: View
+    question: str
+
+    @property
+    def name(self) -> str:
+        """Short, without spaces."""
+        return f"view-{self.view.index}-{self.view.image.sha256[:8]}"
+
+
+class PastRuns:
+    """The newest `keep` results. Their views are named by `ImageRef.url`."""
+
+    def __init__(self, keep: int, earlier: Iterable[FocusResult] = ()) -> None:
+        self._results = deque(earlier, maxlen=keep)
+
+    def add(self, result: FocusResult) -> None:
+        self._results.append(result)
+
+    @property
+    def views(self) -> list[PastView]:
+        """Each image once, the newest run first."""
+        found: dict[str, PastView] = {}
+        for result in reversed(self._results):
+            for view in result.views:
+                found.setdefault(view.image.url, PastView(view, result.trajectory.question))
+        return list(found.values())
+
+    def image(self, url: str) -> tuple[bytes, str]:
+        """Encoded bytes and MIME type of a view. Raises ImageError when no past run showed it, or it was dropped."""
+        for result in reversed(self._results):
+            for view in result.views:
+                if view.image.url == url:
+                    return result.store.get(view.image), view.image.mime_type
+        raise ImageError(f"no past run has a view at {url[:200]}: list the resources for those that are kept")

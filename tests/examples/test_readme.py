@@ -1,0 +1,123 @@
+"""The hosts' pages of the README, as they stand there; only the policy is a scripted one."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+from langchain_core.messages import AIMessage
+from langgraph.graph import END, START, StateGraph
+from PIL import Image
+from smolagents import ChatMessage, CodeAgent, MessageRole, Model
+
+from cof_agent.policies.script import ScriptedModel
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LOOK = {"image": "photo.jpg", "question": "Does it say Yamaha?"}
+
+
+def blocks(host: str, language: str) -> list[str]:
+    """The code of that language on the page of a host."""
+    page = README.split(f"\n#### {host}\n")[1].split("\n#### ")[0].split("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a photo, a policy, and the command `cof-agent` of this checkout, which uses that policy."""
+    Image.open(ROOT / "examples" / "images" / "motorcycle.jpg").save(tmp_path / "photo.jpg")
+    (tmp_path / "script.json").write_text(json.dumps(["<answer>yes</answer>"]))
+    command = tmp_path / "bin" / "cof-agent"
+    command.parent.mkdir()
+    command.write_text(
+        f"#!/bin/sh\nCOF_POLICY=script:{tmp_path}/script.json PYTHONPATH={ROOT} exec {sys.executable} -c "
+        """'from cof_agent.cli import main; main()' "$@"\n"""
+    )
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def run(host: str, **names: Any) -> dict[str, Any]:
+    """The names after the one block of Python on the page of a host."""
+    (code,) = blocks(host, "python")
+    compiled = compile(
+        code.replace('"reader"', '"script:script.json"'), "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    )
+    awaited = eval(compiled, names)
+    if inspect.isawaitable(awaited):
+        await awaited
+    return names
+
+
+async def test_langgraph() -> None:
+    class State(TypedDict, total=False):
+        photo: str
+        question: str
+        answer: str | None
+        status: str
+        evidence: list[Any]
+
+    graph = StateGraph(State)
+    await run("LangGraph", graph=graph)
+    graph.add_edge(START, "look")
+    graph.add_edge("look", END)
+    assert graph.compile().invoke({"photo": "photo.jpg", "question": "Does it say Yamaha?"})["answer"] == "yes"
+
+
+async def test_langchain() -> None:
+    heard: list[str] = []
+
+    class Listening(ScriptedModel):
+        def _generate(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+            heard.append(messages[-1].content)
+            return super()._generate(messages, *args, **kwargs)
+
+    call = AIMessage("", tool_calls=[{"name": "look_closely", "args": LOOK, "id": "1"}])
+    await run("LangChain", model=Listening(turns=[call, AIMessage("It does.")]))
+    assert heard == ["Does photo.jpg say Yamaha?", "yes"]
+
+
+async def test_smolagents() -> None:
+    found: list[str] = []
+
+    class Rehearsed(Model):
+        def generate(self, messages: Any, *args: Any, **kwargs: Any) -> ChatMessage:
+            code = 'final_answer(look_closely(image=photo, question="Does it say Yamaha?"))'
+            return ChatMessage(role=MessageRole.ASSISTANT, content=f"<code>\n{code}\n</code>")
+
+    class Listening(CodeAgent):
+        def run(self, *args: Any, **kwargs: Any) -> Any:
+            found.append(super().run(*args, **kwargs))
+
+    await run("smolagents", model=Rehearsed(), image=Image.open("photo.jpg"), CodeAgent=Listening)
+    assert found == ["yes"]
+
+
+async def test_mcp() -> None:
+    found = (await run("MCP"))["found"]
+    assert (found.structured_content["answer"], found.content[0].text) == ("yes", "yes")
+
+
+def test_the_mcp_command(home: Path) -> None:
+    (home / "photos").mkdir()
+    (commands,) = blocks("MCP", "")
+    first = commands.splitlines()[0]
+    client = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+    environment = {**os.environ, "HOME": str(home)}
+    done = subprocess.run(
+        first, shell=True, input=json.dumps(asked) + "\n", capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["result"]["serverInfo"]["name"] == "cof-agent"

@@ -1,0 +1,129 @@
+"""The LangChain tool inside of LangChain's own agent, with a scripted model."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+
+from cof_agent import Trajectory
+from cof_agent.integrations.langchain import LookCloselyTool
+from cof_agent.policies.script import ScriptedModel
+from tests.integrations.hosts import DARK, REGION, agent, photo
+
+
+def encoded() -> str:
+    buffer = io.BytesIO()
+    photo().save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def asks(*calls: dict[str, Any]) -> AIMessage:
+    return AIMessage(
+        "", tool_calls=[{"name": "look_closely", "args": args, "id": f"call_{n}"} for n, args in enumerate(calls)]
+    )
+
+
+def tool_messages(state: dict[str, Any]) -> list[ToolMessage]:
+    return [message for message in state["messages"] if isinstance(message, ToolMessage)]
+
+
+def host(*turns: AIMessage, tool: LookCloselyTool | None = None):
+    model = ScriptedModel(turns=[*turns, AIMessage("It is open until nine.")])
+    return create_agent(model, [tool or LookCloselyTool(agent())], checkpointer=InMemorySaver())
+
+
+THREAD: Any = {"configurable": {"thread_id": "trip"}}
+
+
+async def test_an_agent_gets_the_answer_and_keeps_the_run(photo_file: Path) -> None:
+    call = asks({"image": str(photo_file), "question": "Until when?"})
+    for run in (host(call).invoke, host(call).ainvoke):
+        state = run({"messages": [HumanMessage("Until when is it open?")]}, THREAD)
+        state = state if isinstance(state, dict) else await state
+        assert state["messages"][-1].text == "It is open until nine."
+        (message,) = tool_messages(state)
+        assert (message.status, message.content) == ("success", "nine")
+        assert message.artifact["evidence"] == [{"view": 1, "box": REGION, "source": "last_view"}]
+        kept = Trajectory.from_json(message.artifact["trajectory"])
+        assert (kept.answer, [view.kind for view in kept.views]) == ("nine", ["overview", "zoom"])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "base64": encoded(), "mime_type": "image/png"},
+        {"type": "image", "url": f"data:image/png;base64,{encoded()}"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded()}"}},
+    ],
+    ids=["base64", "url", "OpenAI's form"],
+)
+def test_without_an_image_it_looks_at_the_newest_of_the_conversation(block: dict[str, Any]) -> None:
+    older = {"type": "image", "url": "missing.png"}
+    said = HumanMessage([older, {"type": "text", "text": "Until when?"}, block])
+    state = host(asks({"question": "Until when?"})).invoke({"messages": [said]}, THREAD)
+    (message,) = tool_messages(state)
+    assert message.content == "nine"
+    assert message.artifact["trajectory"]["image"]["width"] == 280
+
+
+def test_several_calls_in_a_turn_and_in_a_thread(photo_file: Path) -> None:
+    call = {"image": str(photo_file), "question": "Until when?"}
+    graph = host(asks(call, call), AIMessage("Until nine."), asks(call))
+    for _ in range(2):
+        state = graph.invoke({"messages": [HumanMessage("Until when?")]}, THREAD)
+    assert [message.content for message in tool_messages(state)] == ["nine"] * 3
+
+
+def test_a_refusal_to_guess_is_no_error(photo_file: Path) -> None:
+    call = asks({"image": str(photo_file), "question": "Until when?"})
+    state = host(call, tool=LookCloselyTool(agent(DARK))).invoke({"messages": [HumanMessage("?")]}, THREAD)
+    (message,) = tool_messages(state)
+    assert (message.status, message.content) == ("success", "No answer (declined): too dark")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"question": "Until when?"}, "there is no image: pass a path or a URL as `image`, or put an image into"),
+        ({"question": "Until when?", "image": "missing.png"}, "missing.png does not exist: check the path"),
+        ({"question": "Until when?", "image": __file__}, "save it as PNG, JPEG or WebP"),
+        ({"question": "Until when?", "image": 7}, "a int is no image source: pass a path"),
+        ({"question": "Until when?", "picture": "photo.png"}, "picture: Extra inputs are not permitted"),
+        ({"image": "photo.png"}, "question: Field required"),
+        ({"image": "photo.png", "question": 7}, "question: Input should be a valid string"),
+        ({"image": "photo.png", "question": " "}, "the question must be a text that is not empty"),
+    ],
+)
+def test_bad_calls_are_told_to_the_model(arguments: dict[str, Any], said: str) -> None:
+    state = host(asks(arguments)).invoke({"messages": [HumanMessage("Until when?")]}, THREAD)
+    (message,) = tool_messages(state)
+    assert message.status == "error"
+    assert said in str(message.content)
+    assert "messages" not in str(message.content), "what the agent adds to a call is none of the model's business"
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ({"type": "image", "file_id": "file-1"}, "only known to its provider: pass its path or URL"),
+        ({"type": "image", "base64": "nonsense!", "mime_type": "image/png"}, "not valid base64"),
+    ],
+)
+def test_an_image_in_the_conversation_that_cannot_be_opened(block: dict[str, Any], said: str) -> None:
+    state = host(asks({"question": "Until when?"})).invoke({"messages": [HumanMessage([block])]}, THREAD)
+    (message,) = tool_messages(state)
+    assert message.status == "error"
+    assert said in str(message.content)
+
+
+def test_called_from_code(photo_file: Path) -> None:
+    tool = LookCloselyTool(agent())
+    assert tool.invoke({"image": photo(), "question": "Until when?"}) == "nine"
+    assert set(tool.tool_call_schema.model_json_schema()["properties"]) == {"question", "image"}
