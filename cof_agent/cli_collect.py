@@ -100,7 +100,7 @@ def collect_command(
             config=FocusConfig.parse({name: value for name, value in limits.items() if value is not None}),
             profile=own,
             options=option or (),
-            progress=RunProgress,
+            progress=RunProgress(),
         )
         typer.echo(json.dumps(report.model_dump(mode="json")) if as_json else "\n".join(_table(report)))
         typer.echo("\n".join(_last_words(report, out)), err=True)
@@ -149,15 +149,27 @@ def _table(report: CollectionReport) -> Iterator[str]:
 
 def _last_words(report: CollectionReport, out: Path) -> Iterator[str]:
     """Where to look, and what to do about what went wrong."""
+    from cof_agent.collecting.candidate import Looks
+    from cof_agent.collecting.collected import Ending
     from cof_agent.collecting.tried import Reason
 
+    more = {
+        Ending.ENOUGH: "",
+        Ending.LIMIT: f"raise --limit ({report.limit})",
+        Ending.NO_MORE: "the benchmark has no more",
+        Ending.NO_FORMAT: f"of the first {report.tried} runs none was in the right format",
+    }[report.ended]
     yield f"the training data are in {out}; all that was tried is in {out / 'tried'}"
     if report.kept < report.count:
-        more = f"raise --limit ({report.limit})" if report.questions >= report.limit else "the benchmark has no more"
         yield f"{report.count - report.kept} rows fewer than asked for: {more}, or add --resolutions"
+    for kind, lacking in report.short.items():
+        other = "larger --overview-budgets" if kind is Looks.DIRECT else "higher --resolutions"
+        yield f"{kind.value}: {lacking} rows fewer than its share of a third: {more}, or try {other}"
     if (failed := report.dropped[Reason.FAILED]) > 0:
         yield f"failed runs: {failed}. {out / 'tried' / 'results.jsonl'} says why, --retry-failed asks again"
-    if report.dropped[Reason.FORMAT] > report.kept:
-        yield "most right answers lacked <think> or <answer>: --dialect cof tells the policy how to write"
+    if report.dropped[Reason.FORMAT] > report.kept or (report.ended is Ending.NO_FORMAT and failed < report.tried):
+        yield "too many runs lack <think> or <answer>: --dialect cof tells the policy how to write"
+    if untraceable := report.dropped[Reason.UNTRACEABLE]:
+        yield f"runs whose trajectory is not in {out / 'tried'}: {untraceable}. Collect again into another --out"
     if report.malformed:
         yield f"rows that could not be asked: {report.malformed}. They are in {out / 'tried' / 'malformed.jsonl'}"

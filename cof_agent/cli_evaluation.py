@@ -37,7 +37,7 @@ RESOLUTIONS = "224,336,448,672,1024,1536,2240,3840"
 BenchmarkArgument = Annotated[
     str,
     typer.Argument(
-        help="scenes[:SPLIT[:KIND]], vstar:DIR_OR_HUB_ID, hrbench:PATH, mme-realworld-lite:PATH or jsonl:FILE."
+        help="scenes[:SPLIT[:KIND]], vstar:DIR_OR_HUB_ID, hrbench:PATH, mme-realworld-lite:PATH or jsonl:[train:]FILE."
     ),
 ]
 DrivenOption = Annotated[

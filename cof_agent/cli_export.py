@@ -24,7 +24,9 @@ def export_command(
             help="trl: rows for its SFTTrainer; trl-grpo: prompts for its GRPOTrainer; sharegpt: LLaMA-Factory."
         ),
     ] = "trl",
-    origin: Annotated[str, typer.Option("--from", help="trajectories, sharegpt (a file) or trl.")] = "trajectories",
+    origin: Annotated[
+        str, typer.Option("--from", help="trajectories, sharegpt (a file or directory) or trl (rows or prompts).")
+    ] = "trajectories",
     form: Annotated[
         str, typer.Option("--format", help="Of rows for trl: jsonl with images beside it, or parquet.")
     ] = "jsonl",

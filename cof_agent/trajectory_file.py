@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cof_agent.errors import ImageError, TrajectoryError
+from cof_agent.json_bytes import json_bytes
 from cof_agent.store import DirectoryStore, ImageStore
 from cof_agent.trajectory import Trajectory
 
@@ -40,8 +41,7 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
     TrajectoryError when it cannot be written or `store` lacks an image.
     """
     path = Path(directory) / LINES
-    # What UTF-8 cannot hold (a lone surrogate from an odd file name) becomes a JSON escape.
-    line = json.dumps(trajectory.to_json(), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    line = json_bytes(trajectory.to_json())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         images = DirectoryStore(path.parent / IMAGES)
@@ -68,14 +68,21 @@ def read_trajectories(path: str | Path) -> Iterator[Trajectory]:
     A line that a crash has torn is skipped with a warning. Raises TrajectoryError, naming file and line, for a
     file that cannot be read and for a whole line that is no trajectory.
     """
+    return (trajectory for _, trajectory in located_trajectories(path))
+
+
+def located_trajectories(path: str | Path) -> Iterator[tuple[int, Trajectory]]:
+    """As `read_trajectories`, each with where its line begins, in bytes."""
     path = Path(path)
     path = path / LINES if path.is_dir() else path
     try:
         file = path.open("rb")
     except OSError as error:
         raise TrajectoryError(f"{path} cannot be read: {error.strerror or error}") from error
+    end = 0
     with file:
         for number, line in enumerate(file, start=1):
+            begin, end = end, end + len(line)
             if not line.strip():
                 continue
             try:
@@ -84,6 +91,6 @@ def read_trajectories(path: str | Path) -> Iterator[Trajectory]:
                 log.warning("%s line %d is torn (a crash while it was written?) and was skipped", path, number)
                 continue
             try:
-                yield Trajectory.from_json(value)
+                yield begin, Trajectory.from_json(value)
             except TrajectoryError as error:
                 raise TrajectoryError(f"{path} line {number}: {error}") from error

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cof_agent"
 
 LAYERS = (
-    {"errors", "lazy_names", "validation", "geometry"},
+    {"errors", "lazy_names", "validation", "geometry", "whole_file", "json_bytes"},
     {
         "image_limits", "image_ref", "source_name", "pixels", "decode_turns", "fetch", "image_sources", "store",
         "images",

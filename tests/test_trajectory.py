@@ -80,6 +80,7 @@ def test_load_of_dump_is_the_same_for_any_values(
     turn = policy.model_copy(update={"calls": (call,), "text": question, "token_ids": token_ids, "logprobs": logprobs})
     trajectory = base.model_copy(update={"question": question, "answer": said, "turns": (*base.turns, turn)})
     assert again(trajectory) == trajectory
+    assert again(trajectory).id == trajectory.id
 
 
 BASE = ask(*RUNS["zooms"])
@@ -240,6 +241,14 @@ def test_a_source_with_an_odd_name_is_saved(tmp_path: Path) -> None:
     path = save_trajectory(odd, tmp_path, BASE.store)
     path.read_text(encoding="utf-8")
     assert list(read_trajectories(path)) == [odd]
+
+
+def test_its_id_is_the_same_on_disk_and_no_other_runs(tmp_path: Path) -> None:
+    pair = BASE.trajectory.model_copy(update={"question": "\ud83d\ude00"})  # read back, it is one character
+    path = save_trajectory(pair, tmp_path, BASE.store)
+    assert [run.id for run in read_trajectories(path)] == [pair.id]
+    later = BASE.trajectory.model_copy(update={"finished": "later"})
+    assert len({pair.id, later.id, BASE.trajectory.id}) == 3
 
 
 WRITER = """

@@ -24,6 +24,11 @@ class Looks(StrEnum):
     SEVERAL = "several"
     """It was shown several."""
 
+    @classmethod
+    def of(cls, zooms: int) -> Looks:
+        """The way of looking that so many regions are."""
+        return (cls.DIRECT, cls.ONE, cls.SEVERAL)[min(zooms, 2)]
+
 
 Move: TypeAlias = tuple[str, Corners]
 """A region that was shown: with which kind of view, and where, in fractions of the image's width and height."""
@@ -37,6 +42,8 @@ class Candidate:
     """A run whose answer and format are right."""
 
     row: ResultRow
+    subject: str
+    """What is asked about: the id of the first question with the same words about the same image."""
     offset: int
     """Where its line begins in the file of all trajectories, in bytes."""
     moves: tuple[Move, ...]
@@ -44,30 +51,30 @@ class Candidate:
     """Turns and calls that were refused on the way."""
 
     @classmethod
-    def of(cls, row: ResultRow, offset: int, trajectory: Trajectory) -> Candidate:
+    def of(cls, row: ResultRow, subject: str, offset: int, trajectory: Trajectory) -> Candidate:
         width, height = trajectory.image.width, trajectory.image.height
         moves = tuple(
             (view.kind, (view.box.x1 / width, view.box.y1 / height, view.box.x2 / width, view.box.y2 / height))
             for view in trajectory.zooms
         )
-        return cls(row, offset, moves, trajectory.usage.refused)
+        return cls(row, subject, offset, moves, trajectory.usage.refused)
 
     @property
     def looks(self) -> Looks:
-        return (Looks.DIRECT, Looks.ONE)[len(self.moves)] if len(self.moves) < 2 else Looks.SEVERAL
+        return Looks.of(len(self.moves))
 
     @property
     def stratum(self) -> Stratum:
         return self.looks, self.row.category, self.row.cell.resolution, self.row.cell.budget
 
     def repeats(self, other: Candidate) -> bool:
-        """Whether it shows nothing that `other` does not: the same question, and the same moves in the same order.
+        """Whether it shows nothing that `other` does not: the same subject, and the same moves in the same order.
 
         The resolutions and first looks may differ. Moves are the same where the tools are and the regions overlap by
         at least `SAME_REGION`; two runs that answered at first look have the same moves.
         """
         return (
-            self.row.question == other.row.question
+            self.subject == other.subject
             and len(self.moves) == len(other.moves)
             and all(
                 kind == other_kind and _overlap(box, other_box) >= SAME_REGION

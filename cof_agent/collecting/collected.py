@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cof_agent.collecting.candidate import Candidate, Looks
+from cof_agent.collecting.selection import share
 from cof_agent.collecting.tried import Reason
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation.lines import corrupt, read_lines
@@ -20,9 +19,11 @@ from cof_agent.evaluation.results import SETTINGS
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.settings import RunSettings
 from cof_agent.image_ref import ImageRef
+from cof_agent.json_bytes import json_bytes
 from cof_agent.store import DirectoryStore
 from cof_agent.trajectory import Trajectory
 from cof_agent.trajectory_file import IMAGES, LINES
+from cof_agent.whole_file import whole_file
 
 TRIED = "tried"
 ROWS = "rows.jsonl"
@@ -52,15 +53,26 @@ class CollectedRow(_Value):
     """The right answer: the letter of an option, or the text."""
     options: tuple[str, ...]
     role: Role
-    """Of the benchmark."""
-    allow_test: bool
-    """Whether it is of a test set, which somebody allowed: figures on that set are then worthless."""
+    """Of the benchmark. It is `test` only where somebody allowed it: figures on that set are then worthless."""
     policy: str
     benchmark: str
     profile_digest: str
     """Of the policy's own profile, before any overview budget; the report holds the profile."""
     position: int
     """Of its trajectory in `trajectories.jsonl`, from 0."""
+
+
+class Ending(StrEnum):
+    """Why no more questions were tried."""
+
+    ENOUGH = "enough"
+    """There are rows enough, and of each way of looking its share."""
+    LIMIT = "limit"
+    """As many were tried as might be."""
+    NO_MORE = "no_more"
+    """The benchmark has no more."""
+    NO_FORMAT = "no_format"
+    """Not one run was in the right format."""
 
 
 class Share(_Value):
@@ -85,7 +97,8 @@ class CollectionReport(_Value):
     """Rows that were wanted."""
     limit: int
     """Questions that might have been tried at most."""
-    allow_test: bool
+    ended: Ending
+    """Why no more were tried."""
     questions: int
     """Questions that were tried, each under every setting."""
     tried: int
@@ -100,6 +113,11 @@ class CollectionReport(_Value):
     kinds: dict[Looks, int]
     """Kept rows by how often the policy looked closer."""
     balance: tuple[Share, ...]
+
+    @property
+    def short(self) -> dict[Looks, int]:
+        """The ways of looking of which fewer rows were kept than their share, with what they lack."""
+        return {kind: share(self.count) - kept for kind, kept in self.kinds.items() if kept < share(self.count)}
 
 
 def read_rows(directory: str | Path) -> Iterator[CollectedRow]:
@@ -119,7 +137,7 @@ def read_rows(directory: str | Path) -> Iterator[CollectedRow]:
 def check_directory(out: Path) -> None:
     """See that nothing of anybody else's would be lost in `out`. Raises ConfigError."""
     try:
-        there = {entry.name.removesuffix(".part") for entry in out.iterdir() if not entry.name.startswith(".")}
+        there = {entry.name for entry in out.iterdir() if not entry.name.startswith(".")}
     except FileNotFoundError:
         return
     except OSError as error:
@@ -149,33 +167,22 @@ def write_collected(
             (out / name).unlink(missing_ok=True)
         source, images = DirectoryStore(tried / IMAGES), DirectoryStore(out / IMAGES)
         refs: set[ImageRef] = set()
-        with _whole(out / LINES) as file:
+        with whole_file(out / LINES) as file:
             for line in _lines_at(tried / LINES, [candidate.offset for candidate in kept]):
                 for ref in Trajectory.from_json(json.loads(line)).image_refs:
                     if ref not in refs:
                         images.put(ref, source.get(ref))
                         refs.add(ref)
                 file.write(line.rstrip(b"\n") + b"\n")
-        with _whole(out / ROWS) as file:
-            file.writelines(map(_json, rows))
+        with whole_file(out / ROWS) as file:
+            file.writelines(json_bytes(row.model_dump(mode="json")) for row in rows)
         images.prune(refs)
-        with _whole(out / REPORT) as file:
-            file.write(_json(report, indent=2))
+        with whole_file(out / REPORT) as file:
+            file.write(json_bytes(report.model_dump(mode="json"), indent=2))
     except OSError as error:
         raise TrajectoryError(
             f"{out} cannot be written ({error.strerror or error}): make room, or choose another directory with --out"
         ) from error
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that gets its name when all is in it."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def _lines_at(path: Path, offsets: Sequence[int]) -> Iterator[bytes]:
@@ -185,9 +192,3 @@ def _lines_at(path: Path, offsets: Sequence[int]) -> Iterator[bytes]:
             for offset in offsets:
                 file.seek(offset)
                 yield file.readline()
-
-
-def _json(value: BaseModel, **how: Any) -> bytes:
-    # What UTF-8 cannot hold (half of a surrogate pair) becomes a JSON escape.
-    text = json.dumps(value.model_dump(mode="json"), ensure_ascii=False, **how)
-    return text.encode("utf-8", "backslashreplace") + b"\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
@@ -14,6 +14,7 @@ from cof_agent.collecting.collected import (
     TRIED,
     CollectedRow,
     CollectionReport,
+    Ending,
     Share,
     check_directory,
     write_collected,
@@ -25,9 +26,10 @@ from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import open_benchmark
 from cof_agent.evaluation.driver import OBSERVER
-from cof_agent.evaluation.front import TRAJECTORIES, evaluate
+from cof_agent.evaluation.front import TRAJECTORIES, evaluate, policy_and_profile
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
+from cof_agent.exports.replay import unwritten
 from cof_agent.policies import Policy, load_policy
 from cof_agent.profile import Profile
 from cof_agent.trajectory_file import LINES
@@ -36,6 +38,8 @@ DEFAULT_RESOLUTIONS: tuple[int, ...] = (336, 672, 1344)
 """Long sides in pixels."""
 QUESTIONS_A_ROW = 4
 """Questions that are tried for each row that is wanted, at most, where nobody says otherwise."""
+ENOUGH_TO_TELL = 8
+"""Runs, none of them in the right format, after which a policy is given up."""
 
 
 def collect(
@@ -54,33 +58,34 @@ def collect(
     config: FocusConfig | None = None,
     profile: Profile | None = None,
     options: Sequence[str] = (),
-    progress: Callable[[], RunProgress] | None = None,
+    progress: RunProgress | None = None,
 ) -> CollectionReport:
     """Let a policy answer the questions of a benchmark, and keep `count` good runs as training data in `out`.
 
     The policy is asked by an evaluation, kept in `out/tried`: see `aevaluate` for the parameters it shares. More and
     more of the first questions are asked, each under every setting, until there are `count` rows and a third of
-    them for each of `Looks`, or the benchmark ends, or `limit` questions (default: 4 for each row) were asked. Kept
-    are runs with the right answer in the right format that were no luck (see `Reason`), mixed by the rule of `select`.
+    them for each of `Looks`, or the benchmark ends, or `limit` questions (default: 4 for each row) were asked, or none
+    of the first runs is in the right format. Kept are runs with the right answer in the right format that were no luck
+    (see `Reason`), mixed by the rule of `select`.
 
     The same call again goes on where it was cut off, and ends with the same collection; with another `count` or
-    `limit` it uses what was asked before. Raises ConfigError for a test set without `allow_test`, for a directory with
-    anything else in it, and what an evaluation raises.
+    `limit` it uses what was asked before. Raises ConfigError for a test set without `allow_test`, for a dialect whose
+    calls are no text, for a directory with anything else in it, and what an evaluation raises.
     """
     for name, value in (("count", count), ("limit", limit)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, not {value}")
     opened = open_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
-    is_test = opened.role is Role.TEST
-    if is_test and not allow_test:
+    if opened.role is Role.TEST and not allow_test:
         raise ConfigError(
             f"{opened.name} counts as a test set, and training on one makes its figures worthless: collect from "
-            "scenes:train or another training set, or add --allow-test, which every row will tell"
+            "scenes:train, jsonl:train:FILE or another training set, or add --allow-test: every row will tell its role"
         )
+    driving, own = policy_and_profile(policy, profile)  # loaded once, and not again for each round
+    if why := unwritten(own.dialect):
+        raise ConfigError(why)
     out = Path(out)
     check_directory(out)
-    if isinstance(policy, str) and policy != OBSERVER:  # once, and not again for each round
-        policy = load_policy(policy, profile=profile)
     judge = load_policy(judge) if isinstance(judge, str) else judge
     most = limit if limit is not None else QUESTIONS_A_ROW * count
     asked = min(most, math.ceil(count / max(1, len(resolutions) * len(overview_budgets))))
@@ -88,7 +93,7 @@ def collect(
         questions = FirstQuestions(opened, asked)
         evaluate(
             questions,
-            policy,
+            driving or OBSERVER,
             resolutions=resolutions,
             overview_budgets=overview_budgets,
             concurrency=concurrency,
@@ -99,22 +104,36 @@ def collect(
             config=config,
             profile=profile,
             options=options,
-            progress=progress() if progress else None,
+            progress=progress,
+            report=False,
         )
         retry_failed = False
         tried = read_tried(out / TRIED, out / TRIED / TRAJECTORIES / LINES, questions.ids)
         selection = select(tried.candidates, count, tried.settings.cells)
-        hopeless = tried.runs > 0 and tried.dropped[Reason.FAILED] == tried.runs
-        if selection.suffices(count) or hopeless or questions.ended or asked >= most:
+        ended = _ending(tried, selection, count, questions, most)
+        if ended:
             break
         asked = min(most, 2 * asked)
-    report = _report(tried, selection, count, most, is_test)
-    rows = _rows(tried, selection, is_test)
-    write_collected(out, out / TRIED / TRAJECTORIES, selection.kept, rows, report)
+    report = _report(tried, selection, count, most, ended)
+    from cof_agent.evaluation.report import write_report
+
+    write_report(out / TRIED)
+    write_collected(out, out / TRIED / TRAJECTORIES, selection.kept, _rows(tried, selection), report)
     return report
 
 
-def _rows(tried: Tried, selection: Selection, is_test: bool) -> list[CollectedRow]:
+def _ending(tried: Tried, selection: Selection, count: int, questions: FirstQuestions, most: int) -> Ending | None:
+    """Why no more is to be tried; None while more is."""
+    if selection.suffices(count):
+        return Ending.ENOUGH
+    if tried.runs >= ENOUGH_TO_TELL and not tried.well_formed and not tried.dropped[Reason.UNTRACEABLE]:
+        return Ending.NO_FORMAT
+    if questions.ended:
+        return Ending.NO_MORE
+    return Ending.LIMIT if questions.limit >= most else None
+
+
+def _rows(tried: Tried, selection: Selection) -> list[CollectedRow]:
     settings = tried.settings
     return [
         CollectedRow(
@@ -128,7 +147,6 @@ def _rows(tried: Tried, selection: Selection, is_test: bool) -> list[CollectedRo
             truth=candidate.row.truth,
             options=candidate.row.options,
             role=settings.role,
-            allow_test=is_test,
             policy=settings.policy,
             benchmark=settings.benchmark,
             profile_digest=settings.profile_digest,
@@ -138,7 +156,7 @@ def _rows(tried: Tried, selection: Selection, is_test: bool) -> list[CollectedRo
     ]
 
 
-def _report(tried: Tried, selection: Selection, count: int, limit: int, is_test: bool) -> CollectionReport:
+def _report(tried: Tried, selection: Selection, count: int, limit: int, ended: Ending) -> CollectionReport:
     dropped = tried.dropped + Counter(
         {Reason.NEAR_DUPLICATE: selection.near_duplicates, Reason.SURPLUS: selection.surplus}
     )
@@ -155,7 +173,7 @@ def _report(tried: Tried, selection: Selection, count: int, limit: int, is_test:
         settings=tried.settings,
         count=count,
         limit=limit,
-        allow_test=is_test,
+        ended=ended,
         questions=tried.questions,
         tried=tried.runs,
         kept=len(selection.kept),
@@ -173,6 +191,5 @@ def _report(tried: Tried, selection: Selection, count: int, limit: int, is_test:
                 kept=kept[stratum],
             )
             for stratum in strata
-            if found[stratum]
         ),
     )

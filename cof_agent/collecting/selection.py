@@ -14,6 +14,11 @@ _Place: TypeAlias = tuple[int, int, int, int]
 """A stratum by numbers: looks, category, resolution, overview budget."""
 
 
+def share(count: int) -> int:
+    """How many of `count` rows each way of looking is to have at least."""
+    return count // len(Looks)
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What was kept, and what of the rest was kept out for likeness or for want of room."""
@@ -26,7 +31,7 @@ class Selection:
     def suffices(self, count: int) -> bool:
         """Whether there are `count` rows, and of each way of looking at least a third of that."""
         looks = Counter(candidate.looks for candidate in self.kept)
-        return len(self.kept) >= count and all(looks[kind] >= count // len(Looks) for kind in Looks)
+        return len(self.kept) >= count and all(looks[kind] >= share(count) for kind in Looks)
 
 
 def select(candidates: Sequence[Candidate], count: int, cells: Sequence[Cell]) -> Selection:
@@ -45,19 +50,19 @@ def select(candidates: Sequence[Candidate], count: int, cells: Sequence[Cell]) -
         pools[place[candidate.stratum]].append(candidate)
     kept: list[Candidate] = []
     counted: Counter[tuple[int, ...]] = Counter()
-    by_question: dict[str, list[Candidate]] = defaultdict(list)
+    by_subject: dict[str, list[Candidate]] = defaultdict(list)
     while pools and len(kept) < count:
         emptiest = _fewest(pools, counted)
         candidate = pools[emptiest].popleft()
         if not pools[emptiest]:
             del pools[emptiest]
-        if not _repeated(candidate, by_question):
+        if not _repeated(candidate, by_subject):
             kept.append(candidate)
-            by_question[candidate.row.question].append(candidate)
+            by_subject[candidate.subject].append(candidate)
             counted.update(emptiest[:depth] for depth in range(1, len(emptiest) + 1))
     taken = {candidate.row.key for candidate in kept}
     left = [candidate for candidate in ordered if candidate.row.key not in taken]
-    repeated = sum(_repeated(candidate, by_question) for candidate in left)
+    repeated = sum(_repeated(candidate, by_subject) for candidate in left)
     return Selection(
         kept=tuple(candidate for candidate in ordered if candidate.row.key in taken),
         near_duplicates=repeated,
@@ -91,4 +96,4 @@ def _fewest(left: Iterable[_Place], counted: Counter[tuple[int, ...]]) -> _Place
 
 
 def _repeated(candidate: Candidate, kept: dict[str, list[Candidate]]) -> bool:
-    return any(candidate.repeats(other) for other in kept.get(candidate.row.question, ()))
+    return any(candidate.repeats(other) for other in kept.get(candidate.subject, ()))

@@ -68,6 +68,7 @@ async def aevaluate(
     profile: Profile | None = None,
     options: Sequence[str] = (),
     progress: RunProgress | None = None,
+    report: bool = True,
 ) -> Summary:
     """Ask a policy the questions of a benchmark, write everything to a directory, and sum up.
 
@@ -83,16 +84,17 @@ async def aevaluate(
     A run that was cut short goes on where it was, when it is asked for again with the same directory `out`; with
     `retry_failed` it asks again what failed. `trajectories` are saved in `out`; a question that was cut off after its
     trajectory was written has two of them. `progress=RunProgress()` tells on standard error how far it is, and how long
-    it will take where the benchmark is one of ours or has a length. Raises
-    ConfigError for settings that are not valid or not those of the run in `out`, TrajectoryError when the directory
-    cannot be written, and what the benchmark raises. What happens to one question is in its row of the results.
+    it will take where the benchmark is one of ours or has a length. `report` is whether the files of the report are
+    written. Raises ConfigError for settings that are not valid or not those of the run in `out`, TrajectoryError when
+    the directory cannot be written, and what the benchmark raises. What happens to one question is in its row of the
+    results.
     """
     if concurrency < 1:
         raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
     if find_spec("matplotlib") is None:  # better told now than after hours
         raise MissingExtraError.for_extra("eval", "the report of an evaluation")
     opened = open_benchmark(benchmark) if isinstance(benchmark, str) else _checked(benchmark)
-    driving, own = _driving(policy, profile)
+    driving, own = policy_and_profile(policy, profile)
     name = driving.name if driving else OBSERVER
     judging = _named(load_policy(judge) if isinstance(judge, str) else judge) if judge is not None else None
     counts = isinstance(benchmark, str)  # nobody knows what reading another one twice at a time would do
@@ -127,9 +129,9 @@ async def aevaluate(
         asker = Judge(judging, out / JUDGMENTS) if judging else None
         runner = Runner(plan, driver, directory, concurrency=concurrency, judge=asker, progress=progress, count=counts)
         await runner.run()
-    from cof_agent.evaluation.report import write_report
+    from cof_agent.evaluation.report import sum_up, write_report
 
-    return await asyncio.to_thread(write_report, out)
+    return await asyncio.to_thread(write_report if report else sum_up, out)
 
 
 def _checked(benchmark: Benchmark) -> Benchmark:
@@ -145,8 +147,8 @@ def _checked(benchmark: Benchmark) -> Benchmark:
     return benchmark
 
 
-def _driving(policy: str | Policy | BaseChatModel, profile: Profile | None) -> tuple[Policy | None, Profile]:
-    """The policy, None for the observer, and the profile it is spoken to with."""
+def policy_and_profile(policy: str | Policy | BaseChatModel, profile: Profile | None) -> tuple[Policy | None, Profile]:
+    """The policy, None for the observer, and the profile it is spoken to with. Raises what `load_policy` raises."""
     if policy == OBSERVER:
         from cof_agent.scenes.reach import SCENE_PROFILE
 

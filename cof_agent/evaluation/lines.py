@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from cof_agent.errors import TrajectoryError
+from cof_agent.json_bytes import json_bytes
 
 
 class Lines:
@@ -32,8 +33,7 @@ class Lines:
 
     def append(self, value: Any) -> None:
         """One more line."""
-        # What UTF-8 cannot hold (half of a surrogate pair) becomes a JSON escape.
-        line = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        line = json_bytes(value)
         try:
             if self._file.write(line) != len(line):
                 raise OSError("only a part could be written: is the disk full?")

@@ -16,7 +16,10 @@ _LINE_SECONDS = 30.0
 
 
 class RunProgress:
-    """A bar in a terminal, or a line now and then elsewhere: what is done, how it goes, how long it will take."""
+    """A bar in a terminal, or a line now and then elsewhere: what is done, how it goes, how long it will take.
+
+    It may tell of several runs, one after the other, each of which goes on with the one before.
+    """
 
     def __init__(self, console: Console | None = None, line_seconds: float = _LINE_SECONDS) -> None:
         self._console = console or Console(stderr=True, highlight=False)
@@ -32,16 +35,18 @@ class RunProgress:
         )
         self._bar_task = self._bar.add_task("asking", total=None, figures="")
         self._total: int | None = None
-        self._done = self._plain = self._correct = self._zooms = self._here = self._skipped = 0
+        self._done = self._plain = self._correct = self._zooms = self._here = self._skipped = self._runs = 0
         self._began = self._told = time.monotonic()
 
     def begin(self, total: int | None, rows: Iterable[ResultRow]) -> None:
         """`total` tasks at most, of which `rows` are there from before."""
         self._total = total
+        self._done = self._plain = self._correct = self._zooms = self._here = self._skipped = 0
+        self._runs += 1
         for row in rows:
             self._count(row)
         self._began = self._told = time.monotonic()
-        if self._done and not self._console.is_terminal:
+        if self._done and self._runs == 1 and not self._console.is_terminal:
             self._console.print(f"going on after {self._done} results", markup=False)
         self._show()
 

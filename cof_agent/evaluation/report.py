@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,16 +10,22 @@ from cof_agent.errors import ConfigError
 from cof_agent.evaluation.comparison import Comparison
 from cof_agent.evaluation.page import comparison_page, run_page
 from cof_agent.evaluation.plots import plots_of
-from cof_agent.evaluation.results import read_run
+from cof_agent.evaluation.results import Run, read_run
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import told
 from cof_agent.evaluation.summary import Summary
 from cof_agent.evaluation.tally import summarise
+from cof_agent.whole_file import whole_file
 
 PAGE = "report.html"
 PLOTS = "plots"
 WRONG = 20
 """Wrong answers that a report shows."""
+
+
+def sum_up(directory: str | Path) -> Summary:
+    """The figures of a run, finished or not; nothing is written. Raises ConfigError when it is no run."""
+    return _summary(read_run(directory))
 
 
 def write_report(directory: str | Path) -> Summary:
@@ -30,7 +35,7 @@ def write_report(directory: str | Path) -> Summary:
     `summary.json` is written).
     """
     run = read_run(directory)
-    summary = summarise(run.settings.to_json(), run.rows, malformed=run.malformed, skipped=_skipped(run.skipped))
+    summary = _summary(run)
     directory = Path(directory)
     _write(directory / "summary.json", summary.model_dump_json(indent=1) + "\n")
     plots = plots_of({"": summary})
@@ -55,6 +60,10 @@ def some_wrong(rows: Sequence[ResultRow]) -> list[ResultRow]:
     return sorted(drawn, key=lambda row: row.key)
 
 
+def _summary(run: Run) -> Summary:
+    return summarise(run.settings.to_json(), run.rows, malformed=run.malformed, skipped=_skipped(run.skipped))
+
+
 def _skipped(counts: Mapping[int | None, int]) -> dict[str, int]:
     ordered = sorted(counts.items(), key=lambda item: item[0] or float("inf"))
     return {told(resolution): count for resolution, count in ordered if count}
@@ -70,14 +79,9 @@ def _write_plots(directory: Path, plots: Mapping[str, bytes]) -> None:
 
 def _write(path: Path, data: str | bytes) -> None:
     """Whole or not at all: a reader sees the old file or the new one."""
-    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(content)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(path) as file:
+            file.write(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror or error}; choose another directory") from error

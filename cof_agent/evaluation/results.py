@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,8 +20,10 @@ from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings, differences, shown
+from cof_agent.json_bytes import json_bytes
 from cof_agent.state import Status
 from cof_agent.validation import validated
+from cof_agent.whole_file import whole_file
 
 if sys.platform != "win32":
     import fcntl
@@ -170,19 +171,14 @@ def _settle(path: Path, settings: RunSettings) -> None:
         raise ConfigError(
             f"{path} has {RESULTS} but no {SETTINGS}, so nobody knows what was asked: choose another directory (--out)"
         )
-    part = path / f"{SETTINGS}.part"
-    part.write_text(json.dumps(now, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, path / SETTINGS)
+    with whole_file(path / SETTINGS) as file:
+        file.write(json_bytes(now, indent=2))
 
 
 def _drop_failed(path: Path) -> None:
     kept = [row for row in _rows(path) if row.status is not Status.FAILED]
-    part = path / f"{RESULTS}.part"
-    part.unlink(missing_ok=True)
-    with Lines(part) as lines:
-        for row in kept:
-            lines.append(row.model_dump(mode="json"))
-    os.replace(part, path / RESULTS)
+    with whole_file(path / RESULTS) as file:
+        file.writelines(json_bytes(row.model_dump(mode="json")) for row in kept)
 
 
 def _stored_settings(directory: Path) -> dict[str, Any]:

@@ -98,11 +98,13 @@ class ResultRow(BaseModel):
     """Of a scene: whether its ideal observer can tell at all."""
     usage: UsageRecord | None
     """None when the image could not be opened."""
+    trajectory: str | None = None
+    """Id of its trajectory, where that was saved."""
 
     @property
     def lasting(self) -> dict[str, Any]:
         """Everything but times: what a repeated run gives again."""
-        value = self.model_dump(mode="json")
+        value = self.model_dump(mode="json", exclude={"trajectory"})
         if value["usage"]:
             value["usage"].pop("seconds")
         return value

@@ -51,6 +51,7 @@ async def scored(task: Task, size: Size, result: FocusResult, profile: Profile, 
             "ideal_zooms": zooms,
             "reachable": None if task.question.scene is None else zooms is not None,
             "usage": result.usage,
+            "trajectory": result.trajectory.id if result.saved else None,
         }
     )
 

@@ -9,6 +9,7 @@ from cof_agent.lazy_names import lazy_names
 if TYPE_CHECKING:
     from cof_agent.exports.conversation import Conversation, Facts, Malformed, Message, Picture
     from cof_agent.exports.exporting import Export, export
+    from cof_agent.exports.prompts import Prompt, import_prompts
     from cof_agent.exports.sharegpt import read_sharegpt
     from cof_agent.exports.trl import import_trl
 
@@ -20,6 +21,8 @@ _HOME = {
     "Picture": "conversation",
     "Export": "exporting",
     "export": "exporting",
+    "Prompt": "prompts",
+    "import_prompts": "prompts",
     "read_sharegpt": "sharegpt",
     "import_trl": "trl",
 }
@@ -31,7 +34,9 @@ __all__ = [
     "Malformed",
     "Message",
     "Picture",
+    "Prompt",
     "export",
+    "import_prompts",
     "import_trl",
     "read_sharegpt",
 ]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import TypeAlias
 
+from cof_agent.collecting.candidate import Looks
 from cof_agent.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
 from cof_agent.dialects import default_profile
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation.front import TRAJECTORIES
 from cof_agent.evaluation.modes import with_budget
-from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.results import SETTINGS, Run, read_run
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings
@@ -25,8 +23,6 @@ from cof_agent.trajectory import Trajectory
 from cof_agent.trajectory_file import IMAGES, LINES, read_trajectories
 from cof_agent.validation import validated
 
-_Fingerprint: TypeAlias = tuple[str, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -36,8 +32,6 @@ class Example:
     """Position in the file, from 0."""
     trajectory: Trajectory
     facts: Facts
-    truth: str | None
-    """The right answer: a letter where there are options."""
     options: tuple[str, ...]
 
 
@@ -45,28 +39,22 @@ class Collected:
     """A collected directory, an evaluation's directory, or any directory of trajectories.
 
     Raises TrajectoryError, naming file and line, for what is damaged, and ConfigError where there are none, where a
-    collection is unfinished, where its regions were changed to test the policy, or where they are of a test set and
-    neither whoever collected them nor `allow_test` said that this is meant.
+    collection is unfinished, or where its regions were changed to test the policy.
     """
 
-    def __init__(self, directory: str | Path, *, profile: Profile | None = None, allow_test: bool = False) -> None:
+    def __init__(self, directory: str | Path, *, profile: Profile | None = None) -> None:
         self.directory = _with_trajectories(Path(directory))
         self._given = profile
         self._rows: dict[int, CollectedRow] = {}
-        self._results: dict[_Fingerprint, ResultRow] = {}
+        self._results: dict[str, ResultRow] = {}
+        """By the ids of their trajectories."""
         self._settings: RunSettings | None = None
         if (self.directory / ROWS).exists() or (self.directory / TRIED).exists():
             self._settings = _report(self.directory).settings
             self._rows = {row.position: row for row in read_rows(self.directory)}
         elif run := _run_of(self.directory):
             self._settings = run.settings
-            self._results = {_fingerprint_of_row(row): row for row in run.rows if row.usage}
-        allowed = allow_test or any(row.allow_test for row in self._rows.values())
-        if self._settings and self._settings.role is Role.TEST and not allowed:
-            raise ConfigError(
-                f"{self.directory} has trajectories of a test set: after training on them its figures say nothing. "
-                "If you mean it, add --allow-test"
-            )
+            self._results = {row.trajectory: row for row in run.rows if row.trajectory}
         if self._settings and self._settings.regions:
             raise ConfigError(
                 f"some regions in {self.directory} do not show what they should "
@@ -92,19 +80,21 @@ class Collected:
     def __iter__(self) -> Iterator[Example]:
         for number, trajectory in enumerate(read_trajectories(self.directory)):
             row = self._rows.get(number)
-            known = row or self._results.get((trajectory.question, trajectory.usage.model_dump_json()))
+            id_ = trajectory.id
+            known = row or self._results.get(id_)
             facts = Facts(
-                id=row.id if row else _id(trajectory),
+                id=row.id if row else id_,
                 question=trajectory.question,
                 answer=trajectory.answer,
+                truth=known.truth if known else None,
                 category=known.category if known else None,
-                kind=_kind(trajectory),
+                kind=Looks.of(len(trajectory.zooms)),
                 dialect=trajectory.dialect,
                 policy=trajectory.policy,
                 benchmark=self._settings.benchmark if self._settings else None,
                 role=self._settings.role.value if self._settings else None,
             )
-            yield Example(number, trajectory, facts, known.truth if known else None, known.options if known else ())
+            yield Example(number, trajectory, facts, known.options if known else ())
 
     def profile(self, trajectory: Trajectory) -> Profile:
         """How the policy was spoken to: the profile given, the run's own, or that of the trajectory's dialect.
@@ -159,21 +149,6 @@ def _run_of(directory: Path) -> Run | None:
     return read_run(place) if (place / SETTINGS).is_file() else None
 
 
-def _fingerprint_of_row(row: ResultRow) -> _Fingerprint:
-    """What a result has in common with its trajectory: with the seconds, no two runs of a question cost the same."""
-    return row.text.strip(), row.usage.model_dump_json() if row.usage else ""
-
-
 def _speaks(profile: Profile, trajectory: Trajectory) -> bool:
     spoken = profile.dialect, profile.tools, profile.prompts.digest
     return spoken == (trajectory.dialect, trajectory.tools, trajectory.prompts)
-
-
-def _kind(trajectory: Trajectory) -> str:
-    count = len(trajectory.zooms)
-    return ("direct", "one")[count] if count < 2 else "several"
-
-
-def _id(trajectory: Trajectory) -> str:
-    """First 16 hex digits of the SHA-256 of its JSON."""
-    return sha256(json.dumps(trajectory.to_json(), sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()[:16]

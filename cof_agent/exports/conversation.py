@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from cof_agent.errors import ImageError
 
@@ -58,7 +58,9 @@ class Facts:
     """Unique within an export."""
     question: str | None = None
     answer: str | None = None
-    """The final answer of the conversation; in prompts for reinforcement learning, the right one."""
+    """The policy's own."""
+    truth: str | None = None
+    """The right one: a letter where there are options."""
     category: str | None = None
     kind: str | None = None
     """`direct`, `one` or `several`: the regions that were looked at for the question."""
@@ -67,7 +69,13 @@ class Facts:
     """Who said the assistant's turns."""
     benchmark: str | None = None
     role: str | None = None
-    """Of the benchmark: `train` or `test`."""
+    """Of the benchmark: `train` or `test`. Training on what is of a test set makes its figures worthless."""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], id_: str) -> Facts:
+        """Those that stand in a row of a training file, each as a text under its name."""
+        names = (field.name for field in fields(cls) if field.name != "id")
+        return cls(id_, **{name: row[name] for name in names if isinstance(row.get(name), str)})
 
 
 @dataclass(frozen=True, slots=True)

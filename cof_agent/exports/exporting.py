@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
+from cof_agent.evaluation.question import Role
 from cof_agent.exports.collected import Collected
 from cof_agent.exports.conversation import Conversation, Malformed, disorder
 from cof_agent.exports.files import LineFile, TableFile, fresh_directory
-from cof_agent.exports.prompts import Prompt, prompts
+from cof_agent.exports.prompts import Prompt, import_prompts, prompts
 from cof_agent.exports.replay import sent
 from cof_agent.exports.sharegpt import ShareGptFile, read_sharegpt
 from cof_agent.exports.trl import CONVERSATIONS, PROMPTS, import_trl, row_of
@@ -72,10 +73,11 @@ def export(
     """Write training files to the directory `out`, which must be new or empty.
 
     `source` is a directory of trajectories (`origin` "trajectories": a collected one, an evaluation's or any other), a
-    file in the ShareGPT layout ("sharegpt", whose image paths may count from a folder `images`) or an export to trl
-    ("trl"). `to` is "trl", "trl-grpo" (from trajectories only) or "sharegpt"; `form` "jsonl" or "parquet", for trl.
-    `profile` says how the policy was spoken to, where neither the run beside the trajectories nor their dialect does.
-    The same source gives the same files. `out` appears when all is written, and not at all if this raises.
+    file in the ShareGPT layout or a directory whose `dataset_info.json` names one ("sharegpt", whose image paths may
+    count from a folder `images`) or an export for TRL ("trl"). `to` is "trl", "trl-grpo" (from trajectories, or from
+    an export of such prompts) or "sharegpt"; `form` "jsonl" or "parquet", for trl. `profile` says how the policy was
+    spoken to, where neither the run beside the trajectories nor their dialect does. The same source gives the same
+    files. `out` appears when all is written, and not at all if this raises.
 
     A row that cannot be used is left out, with a reason. Raises ConfigError for what cannot be asked for, a test set
     without `allow_test`, and an unknown profile; TrajectoryError when nothing is left or a file is damaged;
@@ -84,7 +86,7 @@ def export(
     target, source_kind, kept_as = _chosen(Target, to), _chosen(Origin, origin), _chosen(Form, form)
     if target is Target.SHAREGPT and kept_as is Form.PARQUET:
         raise ConfigError("the layout sharegpt is JSON: leave --format parquet out")
-    if target is Target.TRL_GRPO and source_kind is not Origin.TRAJECTORIES:
+    if target is Target.TRL_GRPO and source_kind is Origin.SHAREGPT:
         raise ConfigError(f"prompts with right answers are made from trajectories, not from {source_kind}")
     if profile is not None and source_kind is not Origin.TRAJECTORIES:
         raise ConfigError(f"a profile says how trajectories were spoken; rows of {source_kind} are taken as they are")
@@ -92,10 +94,11 @@ def export(
         raise ConfigError(f"a folder of images belongs to rows of sharegpt, not to {source_kind}")
     collected = None
     if source_kind is Origin.TRAJECTORIES:
-        collected = Collected(source, profile=profile, allow_test=allow_test)
+        collected = Collected(source, profile=profile)
     with fresh_directory(out) as directory:
-        if collected is not None and target is Target.TRL_GRPO:
-            rows, left_out = _write_prompts(directory, prompts(collected), kept_as)
+        if target is Target.TRL_GRPO:
+            asked = import_prompts(source) if collected is None else prompts(collected)
+            rows, left_out = _write_prompts(directory, _allowed(asked, allow_test), kept_as)
         else:
             if collected is not None:
                 found: Iterable[Conversation | Malformed] = conversations(collected)
@@ -103,7 +106,7 @@ def export(
                 found = read_sharegpt(source, images)
             else:
                 found = import_trl(source)
-            rows, left_out = _write_conversations(directory, found, target, kept_as)
+            rows, left_out = _write_conversations(directory, _allowed(found, allow_test), target, kept_as)
         if not rows:
             why = f"; the first: {left_out[0].where}: {left_out[0].why}" if left_out else ""
             raise TrajectoryError(f"{source} has nothing to export: {len(left_out)} rows cannot be used{why}")
@@ -143,6 +146,17 @@ def _write_prompts(directory: Path, found: Iterable[Prompt | Malformed], form: F
     rows = LineFile(directory) if jsonl else TableFile(directory, PROMPTS, ["images"], ["original"])
     with rows:
         return _written(found, lambda item: rows.add(item.row, {"images": item.images, "original": item.original}))
+
+
+def _allowed(found: Iterable[_Item | Malformed], allow_test: bool) -> Iterator[_Item | Malformed]:
+    """The same. Raises ConfigError at one that is of a test set, unless that is meant."""
+    for item in found:
+        if not allow_test and not isinstance(item, Malformed) and item.facts.role == Role.TEST:
+            raise ConfigError(
+                f"{item.facts.id} is of a test set ({item.facts.benchmark}): after training on it its figures say "
+                "nothing. If you mean it, add --allow-test"
+            )
+        yield item
 
 
 def _written(found: Iterable[_Item | Malformed], add: Callable[[_Item], None]) -> tuple[int, list[Malformed]]:

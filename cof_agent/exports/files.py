@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, TrajectoryError
 from cof_agent.exports.conversation import Picture
+from cof_agent.json_bytes import json_bytes
 from cof_agent.transcript import storable
 
 ROWS = "metadata.jsonl"
@@ -109,7 +110,7 @@ class LineFile:
                 named[f"{name}_file_name"] = taken[0]
             else:
                 named[f"{name}_file_names"] = taken
-        self._file.write(as_line(row | named) + b"\n")
+        self._file.write(json_bytes(row | named))
 
 
 class TableFile:
@@ -172,11 +173,6 @@ class TableFile:
         if feature.get("_type") == "Value":
             return self._arrow.string()
         return self._arrow.struct([(name, self._type(inner)) for name, inner in feature.items()])
-
-
-def as_line(value: Any) -> bytes:
-    """JSON in UTF-8. What that cannot hold (half of a surrogate pair) becomes an escape."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def read(picture: Picture) -> bytes:

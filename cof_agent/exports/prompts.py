@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from cof_agent.errors import TrajectoryError
 from cof_agent.exports.collected import Collected, Example, shows
 from cof_agent.exports.conversation import Facts, Malformed, Message, Picture
 from cof_agent.exports.replay import opening
-from cof_agent.exports.trl import blocks_of
+from cof_agent.exports.trl import PROMPTS, blocks_of, messages_of, picture_of, read_rows
 from cof_agent.profile import Profile
 
 
@@ -24,7 +24,7 @@ class Prompt:
     original: Picture
     """The image as it came, from which regions are cut."""
     facts: Facts
-    """Its answer is the right one."""
+    """With the right answer, `truth`, which is known."""
     options: tuple[str, ...]
     profile: Profile
     config: dict[str, Any]
@@ -39,7 +39,7 @@ class Prompt:
     def row(self) -> dict[str, Any]:
         """Everything but the images."""
         return {
-            **asdict(self.facts),
+            **{name: value for name, value in asdict(self.facts).items() if name in PROMPTS},
             "prompt": blocks_of(self.messages),
             "options": list(self.options),
             "profile": self.profile.model_dump_json(),
@@ -64,9 +64,35 @@ def prompts(collected: Collected) -> Iterator[Prompt | Malformed]:
             yield Malformed(collected.where(example), str(error))
 
 
+def import_prompts(path: str | Path) -> Iterator[Prompt]:
+    """The prompts of an export for GRPO: its directory, its `metadata.jsonl` or a parquet file.
+
+    Raises as `import_trl` does.
+    """
+    for where, row, directory in read_rows(path):
+        try:
+            yield _restored(row, directory)
+        except (KeyError, TypeError, ValueError) as error:
+            raise TrajectoryError(f"{where} is no prompt: {error}") from error
+
+
+def _restored(row: Any, directory: Path) -> Prompt:
+    if not isinstance(row, dict) or "prompt" not in row:
+        raise ValueError("it has no prompt (conversations are read with --to trl)")
+    original = row["original"] if "original" in row else row["original_file_name"]
+    return Prompt(
+        messages=messages_of(row["prompt"], row, directory),
+        original=picture_of(original, directory),
+        facts=Facts.of(row, row["id"]),
+        options=tuple(row["options"]),
+        profile=Profile.parse(json.loads(row["profile"]), "its profile"),
+        config=json.loads(row["config"]),
+    )
+
+
 def _prompt(example: Example, profile: Profile, messages: tuple[Message, ...], images: Mapping[str, Path]) -> Prompt:
     trajectory = example.trajectory
-    if example.truth is None:
+    if example.facts.truth is None:
         raise TrajectoryError("its right answer is known neither from rows.jsonl nor from the results of an evaluation")
     if not shows(profile, trajectory):
         raise TrajectoryError(
@@ -76,5 +102,5 @@ def _prompt(example: Example, profile: Profile, messages: tuple[Message, ...], i
     original = images.get(trajectory.image.sha256)
     if original is None:
         raise TrajectoryError(f"{trajectory.image.ref.url} is not among the images beside it")
-    facts = replace(example.facts, answer=example.truth)
-    return Prompt(messages, Picture(original, original.suffix), facts, example.options, profile, trajectory.config)
+    picture = Picture(original, original.suffix)
+    return Prompt(messages, picture, example.facts, example.options, profile, trajectory.config)

@@ -42,6 +42,16 @@ def opening(trajectory: Trajectory, profile: Profile, images: Mapping[str, Path]
     return _rendered(trajectory, profile, _state(trajectory, profile.prompts)[:1], images)
 
 
+def unwritten(dialect: str) -> str | None:
+    """Why nothing can be learnt from what is said in a dialect; None where calls are text."""
+    if not get_dialect(dialect).binds_tools:
+        return None
+    return (
+        f"calls of the dialect {dialect} are the server's own and no text to learn: let the policy use a dialect that "
+        "writes them, such as cof"
+    )
+
+
 def _limits(trajectory: Trajectory) -> FocusConfig:
     return FocusConfig.parse(trajectory.config)
 
@@ -49,18 +59,15 @@ def _limits(trajectory: Trajectory) -> FocusConfig:
 def _rendered(
     trajectory: Trajectory, profile: Profile, state: list[AnyMessage], images: Mapping[str, Path]
 ) -> tuple[Message, ...]:
-    dialect = get_dialect(trajectory.dialect)
-    if dialect.binds_tools:
-        raise TrajectoryError(
-            f"calls of the dialect {trajectory.dialect} are the server's own and no text to learn: let the policy use "
-            "a dialect that writes them, such as cof"
-        )
+    if why := unwritten(trajectory.dialect):
+        raise TrajectoryError(why)
     files: dict[str, Path] = {}
     for view in trajectory.views:
         if view.image.sha256 in images:
             files[view.image.url] = images[view.image.sha256]
     offered = _limits(trajectory).max_zooms > 0 and bool(trajectory.tools)
-    return tuple(_message(message, files) for message in dialect.render(state, profile, tools=offered))
+    sent = get_dialect(trajectory.dialect).render(state, profile, tools=offered)
+    return tuple(_message(message, files) for message in sent)
 
 
 def _message(message: BaseMessage, files: Mapping[str, Path]) -> Message:

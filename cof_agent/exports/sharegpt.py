@@ -5,7 +5,10 @@
 user turn for each image, image paths from the folder of images. So its users describe it, and its entry in
 `configs/dataset_info.json` of xtong-zhang/Chain-of-Focus@638b9bab2028d4cbf390ed6e63d7b54a0ad5c60f (`formatting`
 sharegpt, columns `messages` and `images`, tags role, content, system, user and assistant). Read as well: image entries
-`{"image": PATH}`, a leading `./`, JSON lines, and `conversations` with `from` and `value` (human, gpt, system).
+`{"image": PATH}`, one path in place of a list, `image` in place of `images`, a leading `./`, JSON lines, and
+`conversations` with `from` and `value` (human, gpt, system).
+
+Rows of ours have, in columns that LLaMA-Factory passes over, what is known of them: see `Facts`.
 """
 
 from __future__ import annotations
@@ -14,19 +17,23 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from cof_agent.collecting.candidate import Looks
 from cof_agent.dialects import get_dialect
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
 from cof_agent.exports.conversation import Conversation, Facts, Malformed, Message, Part, Picture, Role, disorder
-from cof_agent.exports.files import PICTURES, PictureFolder, as_line
+from cof_agent.exports.files import PICTURES, PictureFolder
 from cof_agent.images import open_image
+from cof_agent.json_bytes import json_bytes
 
 DATA = "sharegpt.json"
+INFO = "dataset_info.json"
 PLACEHOLDER = "<image>"
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -55,9 +62,9 @@ class ShareGptFile:
 
     def __init__(self, directory: Path) -> None:
         self._pictures = PictureFolder(directory / PICTURES)
-        (directory / "dataset_info.json").write_text(json.dumps(_DATASET_INFO, indent=2) + "\n", encoding="utf-8")
+        (directory / INFO).write_text(json.dumps(_DATASET_INFO, indent=2) + "\n", encoding="utf-8")
         self._file = (directory / DATA).open("wb")
-        self._before = b"[\n"
+        self._rows = 0
 
     def __enter__(self) -> ShareGptFile:
         return self
@@ -66,7 +73,7 @@ class ShareGptFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._file:
-            self._file.write(b"\n]\n")
+            self._file.write(b"]\n" if self._rows else b"[]\n")
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -82,27 +89,43 @@ class ShareGptFile:
             for message in conversation.messages
         ]
         images = list(self._pictures.add(conversation.images))
-        self._file.write(self._before + as_line({"messages": messages, "images": images}))
-        self._before = b",\n"
+        row = {"messages": messages, "images": images, **asdict(conversation.facts)}
+        self._file.write((b"," if self._rows else b"[") + json_bytes(row))
+        self._rows += 1
 
 
 def read_sharegpt(path: str | Path, images: str | Path | None = None) -> Iterator[Conversation | Malformed]:
-    """The conversations of a file, JSON or JSON lines, and the rows of it that are none.
+    """The conversations of a file, JSON or JSON lines, and the rows of it that are none, or that have no answer.
 
-    Image paths count from `images`, else from the file's folder or its folder `images`; those that lead elsewhere are
-    refused. Every image is opened once, to see that it is one. Raises ConfigError for a file that cannot be read and
-    TrajectoryError, naming the line, for an array that breaks off.
+    A directory stands for the one file that its `dataset_info.json` names. Image paths count from `images`, else from
+    the file's folder or its folder `images`; those that lead elsewhere are refused. Every image is opened once, to see
+    that it is one. Raises ConfigError for a file that cannot be read and TrajectoryError, naming the line, for an array
+    that breaks off.
     """
-    path = Path(path)
+    path = _data_of(Path(path))
     roots = [Path(images)] if images else [path.parent, path.parent / PICTURES]
     for number, (line, value) in enumerate(_values(path), start=1):
-        where = f"{path} line {line}"
+        where = f"{path} row {number} (line {line})"
         try:
             if isinstance(value, ValueError):
                 raise value
             yield _conversation(value, roots, f"{path.stem}-{number}")
         except (ImageError, ValueError) as error:
             yield Malformed(where, str(error))
+
+
+def _data_of(path: Path) -> Path:
+    """The file itself, or the one that LLaMA-Factory would read in a directory."""
+    if not path.is_dir():
+        return path
+    try:
+        known = json.loads((path / INFO).read_text(encoding="utf-8"))
+        (name,) = {str(entry["file_name"]) for entry in known.values()}
+        return path / name
+    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
+        raise ConfigError(
+            f"{path} has no {INFO} that names one file of rows ({error}): name the file itself"
+        ) from error
 
 
 def _values(path: Path) -> Iterator[tuple[int, Any]]:
@@ -116,6 +139,11 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
     if text.lstrip()[:1] == "[":
         yield from _array(path, text)
         return
+    try:
+        yield 1, json.loads(text)  # a row by itself, over however many lines
+        return
+    except ValueError:
+        pass
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
@@ -165,9 +193,11 @@ def _conversation(row: Any, roots: list[Path], id_: str) -> Conversation:
     said = row.get("messages", row.get("conversations"))
     if not isinstance(said, list):
         raise ValueError("it has neither a list of messages nor one of conversations")
-    entries = row.get("images") or []
+    entries = row.get("images", row.get("image")) or []
+    if isinstance(entries, str):
+        entries = [entries]
     if not isinstance(entries, list):
-        raise ValueError(f"images are a list, not {entries!r:.80}")
+        raise ValueError(f"images are a list of paths, not {entries!r:.80}")
     spoken = [_spoken(turn) for turn in said]
     if isinstance(row.get("system"), str) and row["system"]:
         spoken.insert(0, ("system", row["system"]))
@@ -178,8 +208,15 @@ def _conversation(row: Any, roots: list[Path], id_: str) -> Conversation:
     messages = tuple(Message(role, tuple(_parts(text, pictures))) for role, text in spoken)
     if why := disorder(messages):
         raise ValueError(why)
-    turn = get_dialect("cof").parse(AIMessage(messages[-1].text))
-    return Conversation(messages, Facts(id=id_, answer=turn.answer, kind=_kind(len(entries)), dialect="cof"))
+    shown = [len(message.images) for message in messages if message.role == "user"]
+    own = row.get("id")
+    facts = Facts.of({"kind": Looks.of(sum(shown[1:])).value} | row, own if isinstance(own, str) else id_)
+    if facts.dialect is None:  # a row of others, which may write calls in any way, but answers as the published ones
+        answer = get_dialect("cof").parse(AIMessage(messages[-1].text)).answer
+        if answer is None:
+            raise ValueError("its last turn has no <answer>")
+        facts = replace(facts, answer=answer)
+    return Conversation(messages, facts)
 
 
 def _spoken(turn: Any) -> tuple[Role, str]:
@@ -216,7 +253,3 @@ def _picture(entry: Any, roots: list[Path]) -> Picture:
             open_image(path)
             return Picture(path, path.suffix.lower())
     raise ValueError(f"there is no image {name!r} in {' or '.join(map(str, roots))}: name its folder with --images")
-
-
-def _kind(images: int) -> str:
-    return {0: "direct", 1: "direct", 2: "one"}.get(images, "several")

@@ -1,4 +1,4 @@
-"""Rows for TRL 1.16: conversations for its SFTTrainer, prompts for its GRPOTrainer; and conversations from such rows.
+"""Rows for TRL 1.16: conversations for its SFTTrainer, prompts for its GRPOTrainer; and how such rows are read.
 
 Every message's content is a list of blocks, `{"type": "text", "text": …}` or the bare placeholder `{"type": "image"}`,
 and the images stand in their own column in the order of the placeholders: what `trl.data_utils`
@@ -29,13 +29,13 @@ CONVERSATIONS: dict[str, Any] = {**_FACTS, "messages": _MESSAGES}
 """Columns of a row to imitate, as `datasets` writes them; `images` comes beside them."""
 
 PROMPTS: dict[str, Any] = {
-    **_FACTS,
+    **{name: type_ for name, type_ in _FACTS.items() if name != "answer"},
     "prompt": _MESSAGES,
     "options": {"feature": _TEXT, "_type": "List"},
     "profile": _TEXT,
     "config": _TEXT,
 }
-"""Columns of a prompt; `images` and `original` come beside them."""
+"""Columns of a prompt, which says nothing of what a policy answered; `images` and `original` come beside them."""
 
 
 def row_of(conversation: Conversation) -> dict[str, Any]:
@@ -54,16 +54,45 @@ def import_trl(path: str | Path) -> Iterator[Conversation]:
     Raises ConfigError when there is no such export, TrajectoryError, naming file and line (of parquet: row), for a row
     that is no conversation or whose images do not match its placeholders, and MissingExtraError without pyarrow.
     """
+    for where, row, directory in read_rows(path):
+        try:
+            yield _conversation(row, directory)
+        except (KeyError, TypeError, ValueError) as error:
+            raise TrajectoryError(f"{where} is no conversation: {error}") from error
+
+
+def read_rows(path: str | Path) -> Iterator[tuple[str, Any, Path]]:
+    """The rows of an export for TRL, each with where it stands and the directory that its image files count from.
+
+    Raises as `import_trl` does, but for what is in a row.
+    """
     path = Path(path)
     if path.is_dir():
         path = next((path / name for name in (ROWS, TABLE) if (path / name).is_file()), path)
     if not path.is_file():
         raise ConfigError(f"{path} has neither {ROWS} nor {TABLE}: name what `export --to trl` has written")
     for where, row in _table(path) if path.suffix == ".parquet" else _lines(path):
-        try:
-            yield _conversation(row, path.parent)
-        except (KeyError, TypeError, ValueError) as error:
-            raise TrajectoryError(f"{where} is no conversation: {error}") from error
+        yield where, row, path.parent
+
+
+def messages_of(blocks: Any, row: Any, directory: Path) -> tuple[Message, ...]:
+    """What `blocks_of` made of messages, with the images of their row. Raises ValueError where the two do not fit."""
+    held = row["images"] if "images" in row else row["images_file_names"]
+    pictures = iter([picture_of(image, directory) for image in held])
+    messages = tuple(_message(message, pictures) for message in blocks)
+    if next(pictures, None):
+        raise ValueError(f"its {len(held)} images are more than its placeholders")
+    return messages
+
+
+def picture_of(image: Any, directory: Path) -> Picture:
+    """An image of a row: a file beside the rows, or a cell of a table. Raises ValueError for one that is elsewhere."""
+    if isinstance(image, dict):
+        return Picture(image["bytes"], PurePosixPath(image["path"]).suffix)
+    path = PurePosixPath(image)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"the image {image!r} is outside of its directory")
+    return Picture(directory / path, path.suffix)
 
 
 def _block(part: Part) -> dict[str, str]:
@@ -98,15 +127,11 @@ def _table(path: Path) -> Iterator[tuple[str, Any]]:
 
 def _conversation(row: Any, directory: Path) -> Conversation:
     if not isinstance(row, dict) or "messages" not in row:
-        raise ValueError("it has no messages (prompts for reinforcement learning are not imported)")
-    held = row["images"] if "images" in row else row["images_file_names"]
-    pictures = iter([_picture(image, directory) for image in held])
-    messages = tuple(_message(message, pictures) for message in row["messages"])
-    if next(pictures, None):
-        raise ValueError(f"its {len(held)} images are more than its placeholders")
+        raise ValueError("it has no messages (prompts for reinforcement learning are read with --to trl-grpo)")
+    messages = messages_of(row["messages"], row, directory)
     if why := disorder(messages):
         raise ValueError(why)
-    return Conversation(messages, Facts(**{name: row.get(name) for name in _FACTS if name != "id"}, id=str(row["id"])))
+    return Conversation(messages, Facts.of(row, row["id"]))
 
 
 def _message(message: Any, pictures: Iterator[Picture]) -> Message:
@@ -124,12 +149,3 @@ def _part(block: Any, pictures: Iterator[Picture]) -> Part:
     if picture is None:
         raise ValueError("it has more placeholders than images")
     return picture
-
-
-def _picture(image: Any, directory: Path) -> Picture:
-    if isinstance(image, dict):
-        return Picture(image["bytes"], PurePosixPath(image["path"]).suffix)
-    path = PurePosixPath(image)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"the image {image!r} is outside of its directory")
-    return Picture(directory / path, path.suffix)

@@ -10,7 +10,6 @@ first is right: so `vstar_bench_eval.py` and `visual_search.py` of penghao-wu/vs
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count as count_from
@@ -20,10 +19,12 @@ from typing import Any
 
 from cof_agent.errors import ConfigError
 from cof_agent.images import open_image
+from cof_agent.json_bytes import json_bytes
 from cof_agent.scenes.question import SceneQuestion, scene_question
 from cof_agent.scenes.render import render
 from cof_agent.scenes.scene import MAX_SIDE
 from cof_agent.scenes.split import Split
+from cof_agent.whole_file import whole_file
 
 QUESTIONS = "test_questions.jsonl"
 FOLDERS = ("direct_attributes", "relative_position")
@@ -31,8 +32,6 @@ SETTINGS = "scenes.json"
 """What the directory was made with: a command that was interrupted goes on only where this is the same."""
 
 MAX_COUNT = 100_000
-
-_PART = ".part"
 
 
 def write_vstar(
@@ -76,7 +75,8 @@ def write_vstar(
         for number, question in enumerate(islice(_multiple_choice(split, seed_start, behind), count)):
             rows.append(_write_row(directory, number, question, resolution))
             on_row()
-        _put(directory / QUESTIONS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        with whole_file(directory / QUESTIONS) as file:
+            file.writelines(map(json_bytes, rows))
     except OSError as error:
         raise ConfigError(
             f"cannot write scenes to {directory} ({error.strerror or error}): make room there, or choose another "
@@ -97,9 +97,8 @@ def _write_row(directory: Path, number: int, question: SceneQuestion, resolution
     size = question.scene.size(resolution)
     path = Path(question.category) / f"{question.id}.png"
     if not (directory / path).exists():
-        part = directory / f"{path}{_PART}"
-        render(question.scene, size).save(part, "PNG", compress_level=1)
-        os.replace(part, directory / path)
+        with whole_file(directory / path) as file:
+            render(question.scene, size).save(file, "PNG", compress_level=1)
     boxes = [(x1 * size[0], y1 * size[1], x2 * size[0], y2 * size[1]) for x1, y1, x2, y2 in question.boxes]
     annotation = {
         "target_object": [str(name) for name in question.names],
@@ -107,7 +106,8 @@ def _write_row(directory: Path, number: int, question: SceneQuestion, resolution
         "question": question.text.partition("\n")[0],
         "options": [question.value, *(option for option in question.options if option != question.value)],
     }
-    _put((directory / path).with_suffix(".json"), json.dumps(annotation, ensure_ascii=False) + "\n")
+    with whole_file((directory / path).with_suffix(".json")) as file:
+        file.write(json_bytes(annotation))
     return {
         "image": path.as_posix(),
         "text": question.text,
@@ -122,15 +122,14 @@ def _prepare(directory: Path, settings: dict[str, Any]) -> None:
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"{directory} is a file: name a directory, new or empty, for the scenes")
     there = [path for path in directory.iterdir() if not path.name.startswith(".")] if directory.exists() else []
-    if any(path.name not in (f"{SETTINGS}{_PART}", *FOLDERS) for path in there):
+    if any(path.name not in FOLDERS for path in there):
         _compare(directory, settings)
     elif any(any(path.iterdir()) for path in there if path.is_dir()):
         raise _foreign(directory)
     for name in FOLDERS:
         (directory / name).mkdir(parents=True, exist_ok=True)
-        for part in (directory / name).glob(f"*{_PART}"):
-            part.unlink(missing_ok=True)
-    _put(directory / SETTINGS, json.dumps(settings) + "\n")
+    with whole_file(directory / SETTINGS) as file:
+        file.write(json_bytes(settings))
 
 
 def _compare(directory: Path, settings: dict[str, Any]) -> None:
@@ -149,10 +148,3 @@ def _compare(directory: Path, settings: dict[str, Any]) -> None:
 
 def _foreign(directory: Path) -> ConfigError:
     return ConfigError(f"{directory} holds something other than scenes: name a directory that is new or empty")
-
-
-def _put(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(path.name + _PART)
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

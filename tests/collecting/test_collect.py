@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -11,15 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from cof_agent import read_trajectories
 from cof_agent.collecting import CollectionReport, collect, read_rows
+from cof_agent.collecting.candidate import Looks
+from cof_agent.collecting.collected import Ending
+from cof_agent.collecting.tried import Reason
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation import Role, read_run
+from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import BenchmarkQuestion, MalformedRow
 from cof_agent.store import DirectoryStore
-from tests.collecting.told import HERE, THERE, lasting, looking, told
-from tests.conversations import answer
+from tests.collecting.told import HERE, THERE, Drawn, lasting, looking, told
+from tests.conversations import answer, photo
 from tests.made_questions import Made
 
 GOOD = [looking(), looking(HERE), looking(HERE, THERE)]
@@ -71,7 +77,6 @@ def test_rows_and_trajectories_tell_of_the_same_runs(tmp_path: Path) -> None:
         assert max(run.image.width, run.image.height) == row.cell.resolution
         assert len(run.zooms) == row.zooms == {"direct": 0, "one": 1, "several": 2}[row.kind]
         assert (row.truth, row.benchmark, row.policy, row.role) == ("42", "made", "told", Role.TRAIN)
-        assert row.allow_test is False
         assert all(images.get(ref) for ref in run.image_refs)
     wanted = {ref.sha256 for run in runs for ref in run.image_refs}
     assert {file.stem for file in (tmp_path / "images").iterdir()} == wanted
@@ -99,10 +104,23 @@ def test_a_test_set_needs_leave_and_is_stamped(tmp_path: Path) -> None:
         kept(made, tmp_path)
     assert list(tmp_path.iterdir()) == []
     report = kept(made, tmp_path, allow_test=True)
-    assert report.allow_test
-    assert [(row.role, row.allow_test) for row in read_rows(tmp_path)] == [(Role.TEST, True)] * 3
+    assert report.settings.role is Role.TEST
+    assert [row.role for row in read_rows(tmp_path)] == [Role.TEST] * 3
     kept(told(*GOOD), tmp_path / "train", allow_test=True)
-    assert {row.allow_test for row in read_rows(tmp_path / "train")} == {False}
+    assert {row.role for row in read_rows(tmp_path / "train")} == {Role.TRAIN}
+
+
+def test_ones_own_questions_are_training_data_where_that_is_said(tmp_path: Path) -> None:
+    photo(112, 84).save(tmp_path / "photo.png")
+    asked = [{"image": "photo.png", "question": f"Question {number}?", "answer": "42"} for number in range(3)]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(one) + "\n" for one in asked))
+    _, policy = told(*GOOD)
+    for spec, role in ((f"jsonl:{tmp_path}/mine.jsonl", Role.TEST), (f"jsonl:train:{tmp_path}/mine.jsonl", Role.TRAIN)):
+        out = tmp_path / role
+        collect(spec, policy, count=3, out=out, resolutions=(84,), allow_test=role is Role.TEST)
+        assert [(row.role, row.benchmark) for row in read_rows(out)] == [(role, spec)] * 3
+    with pytest.raises(ConfigError, match=r"counts as a test set.*jsonl:train:FILE"):
+        collect(f"jsonl:{tmp_path}/mine.jsonl", policy, count=3, out=tmp_path / "out")
 
 
 def test_questions_are_asked_until_there_are_enough_of_each_kind(tmp_path: Path) -> None:
@@ -110,16 +128,69 @@ def test_questions_are_asked_until_there_are_enough_of_each_kind(tmp_path: Path)
     report = kept(made, tmp_path, count=3, limit=40)
     assert (report.questions, report.kept) == (16, 3)  # 2, 4, 8 and 16: the second kind is the eleventh question
     assert set(report.kinds.values()) == {1}
+    assert (report.ended, report.short) == (Ending.ENOUGH, {})
     report = kept(told(*[looking()] * 50), tmp_path / "direct", count=3)
     assert (report.questions, report.kept, report.limit) == (12, 3, 12)  # four for each row
+    assert (report.ended, report.short) == (Ending.LIMIT, {Looks.ONE: 1, Looks.SEVERAL: 1})
     report = kept(told(*[looking()] * 5), tmp_path / "few", count=40, limit=100)
     assert (report.questions, report.kept) == (5, 5)
+    assert (report.ended, report.short) == (Ending.NO_MORE, {Looks.DIRECT: 8, Looks.ONE: 13, Looks.SEVERAL: 13})
 
 
-def test_when_everything_fails_it_does_not_go_on(tmp_path: Path) -> None:
-    report = kept(told(*[["fail"]] * 40), tmp_path, count=10)
-    assert (report.questions, report.kept) == (5, 0)
+@pytest.mark.parametrize(
+    ("turns", "reason"),
+    [
+        (["fail"], Reason.FAILED),
+        (["<answer>42</answer>"], Reason.FORMAT),
+        (["<think>?</think>"] * 9, Reason.UNANSWERED),
+    ],
+)
+def test_a_policy_of_which_no_run_is_in_the_right_format_is_given_up(
+    turns: list[str], reason: Reason, tmp_path: Path
+) -> None:
+    report = kept(told(*[turns] * 40), tmp_path, count=10)
+    assert (report.questions, report.kept, report.ended) == (5, 0, Ending.NO_FORMAT)
+    assert report.dropped[reason] == 10
     assert list(read_trajectories(tmp_path)) == list(read_rows(tmp_path)) == []
+
+
+def test_a_policy_that_declines_or_errs_at_first_is_not_given_up(tmp_path: Path) -> None:
+    declines, errs = looking(said=answer("cannot answer: too dark")), looking(said=answer("41"))
+    report = kept(told(*[declines, errs] * 5, *GOOD * 3), tmp_path, count=9, limit=19)
+    assert (report.questions, report.kept) == (19, 9)
+    early = kept(told(["fail"], *GOOD * 3), tmp_path / "early", count=1)  # too few to tell
+    assert (early.questions, early.kept) == (2, 1)
+
+
+def test_calls_that_are_no_text_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    made, policy = told(*GOOD)
+    with pytest.raises(ConfigError, match=r"dialect native are the server's own and no text to learn: .* such as cof"):
+        collect(made, policy.model, count=3, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_question_under_many_ids_is_kept_once(tmp_path: Path) -> None:
+    made = told(*[looking()] * 6, looking(HERE))
+    made[0].items = [
+        BenchmarkQuestion(f"id {number}", Drawn(0), f"Question {0 if number < 6 else 6}?", "42") for number in range(7)
+    ]
+    report = kept(made, tmp_path, count=9, limit=9)
+    assert [row.question for row in read_rows(tmp_path)] == ["id 0", "id 6"]  # the other question shows the same image
+    assert report.dropped[Reason.NEAR_DUPLICATE] == 12
+
+
+def test_the_report_is_made_once_after_all_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Path] = []
+    monkeypatch.setattr("cof_agent.evaluation.report.write_report", written.append)
+    out = io.StringIO()
+    progress = RunProgress(Console(file=out), line_seconds=0)
+    made = told(*GOOD * 4)
+    assert kept(made, tmp_path, count=12, progress=progress).questions == 12
+    assert written == [tmp_path / "tried"]
+    assert "going on" not in out.getvalue()
+    assert "24 of 24 done" in out.getvalue()
+    kept(made, tmp_path, count=12, progress=RunProgress(Console(file=out), line_seconds=0))
+    assert out.getvalue().count("going on after 24 results") == 1
 
 
 def test_another_count_uses_what_was_asked_before(tmp_path: Path) -> None:
@@ -212,14 +283,17 @@ def test_a_run_that_was_asked_twice_counts_once(tmp_path: Path) -> None:
     assert lasting(tmp_path / "twice") == lasting(tmp_path / "quiet")
 
 
-def test_a_run_whose_trajectory_is_gone_or_not_certain_is_dropped(tmp_path: Path) -> None:
+def test_a_run_whose_trajectory_is_gone_is_dropped(tmp_path: Path) -> None:
     made = told(*GOOD)
     kept(made, tmp_path, limit=3)
     lines = tmp_path / "tried" / "trajectories" / "trajectories.jsonl"
     all_lines = lines.read_bytes().splitlines(keepends=True)
-    lines.write_bytes(b"".join([*all_lines[1:], all_lines[1]]))
+    lines.write_bytes(b"".join(all_lines[1:]))
     report = kept(made, tmp_path, limit=3)
-    assert report.dropped["untraceable"] == 2  # type: ignore[index]
+    assert report.dropped["untraceable"] == 1  # type: ignore[index]
+    lines.unlink()
+    with pytest.raises(TrajectoryError, match=r"trajectories.jsonl cannot be read"):
+        kept(made, tmp_path, limit=3)
     lines.write_bytes(all_lines[0] + b'{"schema": 1}\n')
     with pytest.raises(TrajectoryError, match=r"trajectories.jsonl line 2: not a trajectory"):
         kept(made, tmp_path, limit=3)
@@ -262,8 +336,6 @@ def test_an_unfinished_collection_has_no_rows(tmp_path: Path) -> None:
 
 def test_pictures_smaller_than_asked_for_are_told(tmp_path: Path) -> None:
     made = told(*GOOD)
-    from tests.conversations import photo
-
     made[0].items = [BenchmarkQuestion("q0", photo(60, 45), "Question 0?", "42"), *made[0].items[1:]]
     report = kept(made, tmp_path, limit=3)
     assert (report.skipped, report.tried, report.questions) == (1, 5, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 from cof_agent import read_trajectories
 from cof_agent.cli_collect import collect_command
 from cof_agent.collecting import collect, read_rows
+from cof_agent.collecting.front import DEFAULT_RESOLUTIONS
 from cof_agent.evaluation import read_run
+from cof_agent.evaluation.settings import numbers
 from tests.collecting.told import lasting
 from tests.interrupted_evaluation import interrupt
 
@@ -56,6 +59,12 @@ def test_what_is_told_where(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, [*ASKED, "--count", "6", "--limit", "6", "--out", str(out), "--json"])
     assert json.loads(told.stdout) == json.loads((out / "report.json").read_text())
     assert len(list(read_trajectories(out))) == len(rows) == json.loads(told.stdout)["kept"]
+    results = out / "tried" / "results.jsonl"
+    known = [json.loads(line) for line in results.read_text().splitlines()]
+    results.write_text("".join(json.dumps(row | {"trajectory": None}) + "\n" for row in known))
+    lost = CliRunner().invoke(app, [*ASKED, "--count", "6", "--limit", "6", "--out", str(out)])
+    assert lost.exit_code == 1
+    assert f"whose trajectory is not in {out / 'tried'}: {len(rows)}. Collect again into another --out" in lost.stderr
 
 
 @pytest.mark.usefixtures("no_report")
@@ -76,8 +85,35 @@ def test_a_policy_that_writes_no_tags_is_told_how(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "not kept: format 1" in done.stdout
     assert "1 rows fewer than asked for: the benchmark has no more" in done.stderr
-    assert "most right answers lacked <think> or <answer>: --dialect cof" in done.stderr
+    assert "lack <think> or <answer>: --dialect cof" in done.stderr
     assert "nothing was kept of 1 runs" in done.stderr
+    line = (tmp_path / "asked.jsonl").read_text()
+    (tmp_path / "asked.jsonl").write_text(line * 20)
+    words = [word.replace("jsonl:", "jsonl:train:") for word in words[:-4]]
+    done = CliRunner().invoke(app, [*words, "--resolutions", "native", "--count", "9", "--out", str(tmp_path / "more")])
+    assert done.exit_code == 1
+    assert "not kept: format 9\n" in done.stdout
+    assert "9 rows fewer than asked for: of the first 9 runs none was in the right format" in done.stderr
+    assert "--dialect cof tells the policy how to write" in done.stderr
+
+
+@pytest.mark.usefixtures("no_report")
+def test_what_each_kind_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
+    words = [*ASKED, "--count", "12", "--limit", "6", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    kinds = json.loads((tmp_path / "out" / "report.json").read_text())["kinds"]
+    assert kinds["several"] < 4
+    for kind, kept in kinds.items():
+        assert f"\n{kind} " in done.stdout
+        told = f"{kind}: {4 - kept} rows fewer than its share of a third: raise --limit (6), or try "
+        assert (told in done.stderr) is (kept < 4)
+    assert "share of a third: raise --limit (6), or try higher --resolutions" in done.stderr
+
+
+def test_the_default_resolutions_are_those_of_python() -> None:
+    command = inspect.signature(collect_command).parameters["resolutions"].default
+    assert numbers(command, "--resolutions") == DEFAULT_RESOLUTIONS
 
 
 def test_usage_errors_have_their_own_code(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def candidate(number: int, moves: tuple[Move, ...] = (), category: str = "a", ce
         cell=cell, text="?", truth="42", answer="42", status=Status.ANSWERED, stop_reason=StopReason.ANSWERED,
         message=None, correct=True, rule=Rule.TEXT, usage=None,
     )  # fmt: skip
-    return Candidate(row, number, moves, 0)
+    return Candidate(row, row.question, number, moves, 0)
 
 
 def plenty(questions: int) -> list[Candidate]:
@@ -61,6 +61,10 @@ def test_what_one_kind_lacks_the_others_fill_evenly() -> None:
     assert not selection.suffices(9)
     assert select(plenty(1), 9, CELLS).suffices(9)
     assert not select(plenty(1), 37, CELLS).suffices(37)
+
+
+def test_a_way_of_looking_is_a_number_of_regions() -> None:
+    assert [Looks.of(zooms) for zooms in range(4)] == [Looks.DIRECT, Looks.ONE, Looks.SEVERAL, Looks.SEVERAL]
 
 
 def test_the_first_questions_are_kept_and_come_in_their_order() -> None:

@@ -226,6 +226,18 @@ def test_paths_are_relative_to_the_file_wherever_it_is_read_from(
     assert picture(question.image, 32) is not None
 
 
+def test_questions_may_be_declared_to_be_trained_on(tmp_path: Path) -> None:
+    spec = own(tmp_path, row())
+    path = spec.removeprefix("jsonl:")
+    test, train = open_benchmark(spec), open_benchmark(f"jsonl:train:{path}")
+    assert (test.role, train.role, train.name) == (Role.TEST, Role.TRAIN, f"jsonl:train:{path}")
+    assert list(test) == list(train)
+    with pytest.raises(ConfigError, match=r"none\.jsonl does not exist"):
+        open_benchmark("jsonl:train:none.jsonl")
+    with pytest.raises(ConfigError, match=r"is a directory: jsonl:FILE needs the file"):
+        open_benchmark("jsonl:train:")
+
+
 @pytest.mark.parametrize(("changes", "why"), [
     ({"question": ""}, "`question` is empty"), ({"answer": None}, "`answer` is missing"),
     ({"answer": True}, "True, not a text"), ({"answer": ["42"]}, "not a text"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,3 +145,9 @@ def joined(spoken: Spoken) -> Spoken:
                 together.append(part)
         told.append((role, together))
     return told
+
+
+def content(directory: Path) -> dict[str, str]:
+    """The hashes of all files by their paths."""
+    files = (file for file in directory.rglob("*") if file.is_file())
+    return {str(file.relative_to(directory)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

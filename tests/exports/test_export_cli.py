@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,18 +16,13 @@ from cof_agent.exports.conversation import Conversation, Facts, Message, Picture
 from cof_agent.exports.files import LineFile, TableFile, fresh_directory
 from cof_agent.exports.trl import CONVERSATIONS, import_trl, row_of
 from tests.conversations import answer, photo, zoom
-from tests.exports.spoken import NEITHER, run
+from tests.exports.spoken import NEITHER, content, run
 
 
 def command(*arguments: object) -> Result:
     app = typer.Typer()
     app.command()(export_command)
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def content(directory: Path) -> dict[str, str]:
-    files = (file for file in directory.rglob("*") if file.is_file())
-    return {str(file.relative_to(directory)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 @pytest.fixture
@@ -73,6 +67,8 @@ def test_rows_left_out_are_told_on_standard_error(runs: Path) -> None:
         (["--format", "csv"], 2, "choose one of jsonl, parquet"),
         (["--to", "sharegpt", "--format", "parquet"], 2, "leave --format parquet out"),
         (["--from", "sharegpt", "--to", "trl-grpo"], 2, "are made from trajectories, not from sharegpt"),
+        (["--from", "sharegpt"], 2, "has no dataset_info.json that names one file of rows"),
+        (["--from", "trl", "--to", "trl-grpo"], 2, "has neither metadata.jsonl nor train.parquet"),
         (["--images", "."], 2, "belongs to rows of sharegpt"),
         (["--from", "trl"], 2, "has neither metadata.jsonl nor train.parquet"),
         (["--profile", "none.json"], 2, "profile none.json cannot be read"),

@@ -54,6 +54,7 @@ LAYOUTS = {
     "entries with a path": row(images=[{"image": "./images/0/0.jpg"}, {"path": "0/1.jpg"}]),
     "conversations": {"conversations": said(user="human", assistant="gpt"), "images": ["0/0.jpg", "0/1.jpg"]},
     "system apart": row(messages=TURNS[1:], system=TURNS[0]["content"], tools=""),
+    "a column image": {"messages": TURNS, "image": ["0/0.jpg", "0/1.jpg"]},
 }
 
 
@@ -74,7 +75,35 @@ def test_every_layout_gives_the_same_row_with_images_where_their_placeholders_we
         ("user", [shots[1], f"\n{ASK}"]),
         ("assistant", [TURNS[4]["content"]]),
     ]
-    assert (back.facts.answer, back.facts.kind) == ("C", "one")
+    # Which dialect it is nobody says: others have the same tags.
+    assert (back.facts.answer, back.facts.kind, back.facts.dialect) == ("C", "one", None)
+
+
+@pytest.mark.parametrize(
+    ("images", "kind"), [([1, 0], "direct"), ([2, 0], "direct"), ([2, 1], "one"), ([0, 2], "several")]
+)
+def test_the_images_behind_the_question_are_the_regions(images: list[int], kind: str, folder: Path) -> None:
+    turns = [dict(turn) for turn in TURNS]
+    for turn, shown in zip((turns[1], turns[3]), images, strict=True):
+        turn["content"] = "<image>" * shown + ASK
+    (folder / "data.json").write_text(json.dumps([row(messages=turns, images=["0/0.jpg"] * sum(images))]))
+    (found,) = read_sharegpt(folder / "data.json")
+    assert not isinstance(found, Malformed)
+    assert found.facts.kind == kind
+
+
+@pytest.mark.parametrize("column", ["image", "images"])
+def test_one_image_may_be_named_without_a_list(column: str, folder: Path) -> None:
+    (folder / "data.jsonl").write_text(json.dumps({"messages": [*TURNS[:2], TURNS[4]], column: "0/0.jpg"}))
+    (found,) = read_sharegpt(folder / "data.jsonl")
+    assert not isinstance(found, Malformed)
+    assert [picture.origin for picture in found.images] == [folder / "images" / "0" / "0.jpg"]
+
+
+def test_a_row_by_itself_may_take_many_lines(folder: Path) -> None:
+    (folder / "data.json").write_text(json.dumps(row(), indent=2))
+    (found,) = read_sharegpt(folder / "data.json")
+    assert not isinstance(found, Malformed)
 
 
 BROKEN: dict[str, Any] = {
@@ -85,7 +114,8 @@ BROKEN: dict[str, Any] = {
     "leads out of .*images": row(images=["0/0.jpg", "/etc/passwd"]),
     "bad.jpg": row(images=["0/0.jpg", "bad.jpg"]),
     "named by its path, not by 7": row(images=["0/0.jpg", 7]),
-    "images are a list": row(images="0/0.jpg"),
+    "images are a list": row(images={"image": "0/0.jpg"}),
+    "its last turn has no <answer>": row(messages=[*TURNS[:4], {"role": "assistant", "content": "C, I think."}]),
     "neither a list of messages": {"images": []},
     "a row is a JSON object, not str": "row",
     "tools of its own": row(tools="[{}]"),
@@ -109,7 +139,7 @@ def test_a_malformed_row_is_named_with_file_and_line_and_does_not_stop_the_rest(
     done = export(path, folder.parent / "out", origin="sharegpt")
     assert done.rows == 2
     (left,) = done.left_out
-    assert left.where == f"{path} line 4"
+    assert left.where == f"{path} row 2 (line 4)"
     assert re.search(why, left.why)
 
 
@@ -117,7 +147,7 @@ def test_a_line_that_is_not_json_is_named_too(folder: Path) -> None:
     path = folder / "data.jsonl"
     path.write_text(f"{json.dumps(row())}\n{{broken\n\n{json.dumps(row())}\n")
     found = list(read_sharegpt(path))
-    assert [one.where for one in found if isinstance(one, Malformed)] == [f"{path} line 2"]
+    assert [one.where for one in found if isinstance(one, Malformed)] == [f"{path} row 2 (line 2)"]
     assert len(found) == 3
 
 
@@ -162,6 +192,9 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
     (folder / "latin.json").write_bytes(b'["\xe9"]')
     with pytest.raises(ConfigError, match=r"latin.json is not text in UTF-8"):
         list(read_sharegpt(folder / "latin.json"))
+    (folder / "dataset_info.json").write_text('{"one": {"file_name": "1.json"}, "two": {"file_name": "2.json"}}')
+    with pytest.raises(ConfigError, match=r"no dataset_info.json that names one file of rows .* name the file itself"):
+        list(read_sharegpt(folder))
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -169,9 +202,11 @@ def test_trajectories_go_there_and_come_back(name: str, tmp_path: Path) -> None:
     profile, turns = SCRIPTS[name]
     made = run(tmp_path / "runs", turns, profile)
     export(tmp_path / "runs", tmp_path / "shared", to="sharegpt", profile=profile)
-    export(tmp_path / "shared" / "sharegpt.json", tmp_path / "out", origin="sharegpt")
-    (back,) = import_trl(tmp_path / "out")
+    export(tmp_path / "runs", tmp_path / "rows", profile=profile)
+    export(tmp_path / "shared", tmp_path / "out", origin="sharegpt")  # the directory, as dataset_info.json tells of it
+    (back,), (direct,) = import_trl(tmp_path / "out"), import_trl(tmp_path / "rows")
     assert as_held(back) == joined(made.spoken)
+    assert back.facts == direct.facts
 
 
 def test_what_is_written_is_what_its_entry_in_dataset_info_says(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.collecting import collect, read_rows
 from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.evaluation import evaluate
-from cof_agent.exports import export, import_trl
+from cof_agent.evaluation import Role, evaluate
+from cof_agent.exports import export, import_prompts, import_trl
 from cof_agent.geometry import SizeRule
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.seed import write_seed
@@ -27,8 +27,9 @@ from cof_agent.scenes.observer import observer_policy
 from cof_agent.scenes.question import scene_question
 from cof_agent.scenes.render import render
 from cof_agent.trajectory_file import read_trajectories
+from tests.collecting.told import HERE, THERE, looking, told
 from tests.conversations import answer, watched, zoom
-from tests.exports.spoken import SCRIPTS, Run, as_held, as_spoken, run
+from tests.exports.spoken import SCRIPTS, Run, as_held, as_spoken, content, run
 
 SMALL = Profile(overview=SizeRule(max_pixels=224**2), regions=SizeRule(max_pixels=112**2))
 """Few tokens an image, so that a batch is quickly made."""
@@ -162,9 +163,10 @@ def test_a_collection_gives_prompts_from_which_the_question_can_be_played_again(
     rows, known = loaded(tmp_path / "out", tmp_path / "cache"), list(read_rows(kept))
     trajectories = list(read_trajectories(kept))
     assert 0 < len(rows) == len(known)
-    for row, told, trajectory in zip(rows, known, trajectories, strict=True):
-        assert (row["id"], row["answer"], row["options"]) == (told.id, told.truth, list(told.options))
-        assert (row["category"], row["role"], row["kind"]) == (told.category, "train", told.kind)
+    for row, one, trajectory in zip(rows, known, trajectories, strict=True):
+        assert (row["id"], row["truth"], row["options"]) == (one.id, one.truth, list(one.options))
+        assert "answer" not in row
+        assert (row["category"], row["role"], row["kind"]) == (one.category, "train", one.kind)
         assert row["original"].size == (trajectory.image.width, trajectory.image.height)
         profile = Profile.model_validate_json(row["profile"])
         policy, prompts = watched("played", profile=profile)
@@ -182,9 +184,10 @@ def test_a_collection_gives_prompts_from_which_the_question_can_be_played_again(
 def test_a_collection_exports_the_same_conversations_with_what_is_known_of_them(kept: Path, tmp_path: Path) -> None:
     export(kept, tmp_path / "out")
     back, known = list(import_trl(tmp_path / "out")), list(read_rows(kept))
-    assert [(row.facts.id, row.facts.category, row.facts.kind) for row in back] == [
-        (row.id, row.category, row.kind) for row in known
+    assert [(row.facts.id, row.facts.category, row.facts.kind, row.facts.truth) for row in back] == [
+        (row.id, row.category, row.kind, row.truth) for row in known
     ]
+    assert [row.facts.answer for row in back] == [run.answer for run in read_trajectories(kept)]
     assert {(row.facts.benchmark, row.facts.role, row.facts.policy) for row in back} == {
         ("scenes:train", "train", "observer")
     }
@@ -204,7 +207,21 @@ def test_what_an_evaluation_saved_of_a_test_set_is_refused_unless_it_is_meant(tm
     assert len(rows) == done.rows == 3
     results = [json.loads(line) for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()]
     truths = {row["text"]: row["truth"] for row in results}
-    assert [(row["answer"], row["role"]) for row in rows] == [(truths[row["question"]], "test") for row in rows]
+    assert [(row["truth"], row["role"]) for row in rows] == [(truths[row["question"]], "test") for row in rows]
+
+
+@pytest.mark.parametrize("to", ["trl", "trl-grpo", "sharegpt"])
+def test_a_test_set_is_told_from_whatever_was_made_of_it(to: str, tmp_path: Path) -> None:
+    made = told(looking(), looking(HERE), looking(HERE, THERE), role=Role.TEST)
+    collect(*made, count=3, out=tmp_path / "kept", resolutions=(84,), allow_test=True)
+    origin, source = "trajectories", tmp_path / "kept"
+    for step in range(2):
+        out = tmp_path / str(step)
+        with pytest.raises(ConfigError, match=r"is of a test set \(made\).*--allow-test"):
+            export(source, out, origin=origin, to=to)
+        assert not out.exists()
+        assert export(source, out, origin=origin, to=to, allow_test=True).rows == 3
+        origin, source = to.removesuffix("-grpo"), out
 
 
 @pytest.fixture(scope="module")
@@ -230,10 +247,20 @@ def test_a_question_that_was_run_twice_is_one_prompt_and_two_conversations(evalu
     assert export(tmp_path / "run", tmp_path / "rows").rows == 2
 
 
-def test_prompts_are_no_conversations(evaluated: Path, tmp_path: Path) -> None:
-    export(evaluated, tmp_path / "out", to="trl-grpo")
-    with pytest.raises(TrajectoryError, match=r"metadata.jsonl line 1 is no conversation: it has no messages"):
-        list(import_trl(tmp_path / "out"))
+def test_prompts_are_no_conversations_and_the_other_way_round(evaluated: Path, tmp_path: Path) -> None:
+    export(evaluated, tmp_path / "prompts", to="trl-grpo")
+    with pytest.raises(TrajectoryError, match=r"line 1 is no conversation: it has no messages .*--to trl-grpo"):
+        list(import_trl(tmp_path / "prompts"))
+    export(evaluated, tmp_path / "rows")
+    with pytest.raises(TrajectoryError, match=r"line 1 is no prompt: it has no prompt .*--to trl\)"):
+        list(import_prompts(tmp_path / "rows"))
+
+
+def test_prompts_come_back_as_they_were_written(kept: Path, tmp_path: Path) -> None:
+    export(kept, tmp_path / "lines", to="trl-grpo")
+    export(tmp_path / "lines", tmp_path / "table", origin="trl", to="trl-grpo", form="parquet")
+    export(tmp_path / "table", tmp_path / "again", origin="trl", to="trl-grpo")
+    assert content(tmp_path / "again") == content(tmp_path / "lines")
 
 
 BREAKS = {

@@ -14,7 +14,7 @@ from cof_agent.evaluation.question import Benchmark
 
 __all__ = ["FORMS", "HrBench", "JsonLines", "MmeRealWorldLite", "Scenes", "VStar", "default_limit", "open_benchmark"]
 
-FORMS = "scenes[:SPLIT[:KIND]], vstar:DIR_OR_HUB_ID, hrbench:PATH, mme-realworld-lite:PATH, jsonl:FILE"
+FORMS = "scenes[:SPLIT[:KIND]], vstar:DIR_OR_HUB_ID, hrbench:PATH, mme-realworld-lite:PATH, jsonl:[train:]FILE"
 """The forms of a spec."""
 
 _OPENERS: Mapping[str, Callable[[str], Benchmark]] = {

@@ -33,6 +33,7 @@ from cof_agent.evaluation.matching.words import same_text
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
 from cof_agent.geometry import Corners
 
+_TRAIN = "train:"
 _EXPECTED = 'one JSON object a line, such as {"image": "photo.jpg", "question": "…", "answer": "…"}'
 _FRACTIONS = "left, top, right, bottom as fractions 0 to 1 of the upright image's width and height"
 
@@ -47,8 +48,12 @@ class JsonLines:
     default_limit: ClassVar[int | None] = None
 
     @classmethod
-    def open(cls, file: str) -> JsonLines:
-        """Raises ConfigError when `file` is missing, no file, empty, or has no line that begins like an object."""
+    def open(cls, rest: str) -> JsonLines:
+        """`rest`: what follows `jsonl:`, a file, or `train:` and a file of questions to train on.
+
+        Raises ConfigError when the file is missing, no file, empty, or has no line that begins like an object.
+        """
+        file = rest.removeprefix(_TRAIN)
         path = existing(file)
         if path.is_dir():
             raise ConfigError(f"{path} is a directory: jsonl:FILE needs the file, {_EXPECTED}")
@@ -61,7 +66,7 @@ class JsonLines:
             raise ConfigError(f"{path} is empty: it needs {_EXPECTED}")
         if b"\0" in head or not re.search(rb"^[ \t]*\{", head, re.MULTILINE):
             raise ConfigError(f"{path} is not a JSONL file: it needs {_EXPECTED}")
-        return cls(f"jsonl:{file}", path)
+        return cls(f"jsonl:{rest}", path, Role.TEST if file == rest else Role.TRAIN)
 
     def __iter__(self) -> Iterator[BenchmarkItem]:
         rows = ((where, _numbered(where, row)) for where, row in json_lines(self.path))

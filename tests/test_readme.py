@@ -1,0 +1,50 @@
+"""What README.md shows of training runs as it stands, but for the size of the model and of the run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from cof_agent.collecting import collect
+from cof_agent.exports import export
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def snippet(heading: str) -> str:
+    """The first Python under a heading."""
+    section = README.read_text(encoding="utf-8").partition(f"### {heading}\n")[2]
+    found = re.search(r"```python\n(.*?)```", section, re.S)
+    assert found
+    return found[1]
+
+
+def test_rewards_are_what_the_comment_says() -> None:
+    code = snippet("Rewards")
+    names: dict[str, object] = {}
+    exec(code, names)
+    call, _, said = code.strip().splitlines()[-1].partition("  # ")
+    assert eval(call, names) == ast.literal_eval(said)
+
+
+def test_reinforcement_learning_takes_a_step(
+    seed_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect("scenes:train", "observer", count=2, limit=2, resolutions=(224,), out=tmp_path / "kept")
+    export(tmp_path / "kept" / "tried", tmp_path / "prompts", to="trl-grpo")
+    small = (
+        'GRPOConfig("out", max_steps=1, num_generations=2, per_device_train_batch_size=2, report_to="none", '
+        "gradient_accumulation_steps=1, use_cpu=True, bf16=False, save_steps=1, disable_tqdm=True, "
+        "max_completion_length=16)"
+    )
+    code = snippet("Reinforcement learning with TRL").replace("Qwen/Qwen2.5-VL-7B-Instruct", str(seed_checkpoint))
+    code, changed = re.subn(r'GRPOConfig\("out", [^()]*\)', small, code)
+    assert changed == 1
+    assert str(seed_checkpoint) in code
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(UserWarning, match="an experimental feature"):
+        exec(code, {})
+    assert (tmp_path / "out" / "checkpoint-1").is_dir()
