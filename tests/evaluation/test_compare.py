@@ -11,7 +11,7 @@ from rich.console import Console
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.compare import compare_runs
 from cof_agent.evaluation.comparison import Comparison
-from cof_agent.evaluation.table import comparison_markdown, print_comparison
+from cof_agent.evaluation.table import print_comparison
 from tests.evaluation.rows import lifelike_rows, row, write_run
 
 
@@ -71,7 +71,6 @@ def test_a_comparison_fits_100_columns(tmp_path: Path) -> None:
     words = set(shown.replace("[", " ").split())
     assert {"percentage", "gained", "visual", "changed"} <= words  # no heading broken apart
     assert "[markup]" in shown
-    assert "| source |" in comparison_markdown(found)
 
 
 def test_runs_that_cannot_be_compared_are_refused_by_name(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from cof_agent.cli import app
 from cof_agent.cli_evaluation import evaluate_command
 from cof_agent.evaluation import aevaluate, read_run
-from cof_agent.evaluation.settings import DEFAULT_RESOLUTIONS, numbers
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
 from tests.conversations import answer, photo, zoom
 
 COMMAND = Path(sys.executable).with_name("cof-agent")

@@ -21,7 +21,7 @@ from cof_agent.evaluation.report import some_wrong, write_report
 from cof_agent.evaluation.row import Rule
 from cof_agent.evaluation.run_sheet import headline, sheets
 from cof_agent.evaluation.summary import Summary
-from cof_agent.evaluation.table import print_summary, sheet_markdown, summary_markdown
+from cof_agent.evaluation.table import print_summary
 from cof_agent.evaluation.tally import summarise
 from cof_agent.state import Status
 from tests.evaluation.rows import failed_row, lifelike_rows, row, settings, write_run
@@ -187,19 +187,6 @@ def test_the_headline_says_of_which_first_look_it_is() -> None:
     rows = [row("q", True, resolution=side, budget=budget) for side in (224, 448) for budget in (112, 168)]
     assert headline(summarise({}, rows)).endswith("2 resolutions from 224 to 448, first look 112")
     assert headline(summarise({}, rows[::2])).endswith("2 resolutions from 224 to 448")
-
-
-def test_markdown_has_the_same_cells() -> None:
-    rows = [row("a", True, category="x|y"), row("b", False, category="<b>")]
-    text = summary_markdown(summarise(settings().to_json(), rows))
-    assert "50.0 [9.5, 90.5]" in text
-    assert "x\\|y" in text
-    assert "\\<b>" in text
-    tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({line.count("|") - line.count("\\|") for line in tables[:3]}) == 1
-    empty = summary_markdown(summarise({}, []))
-    assert empty.strip() == ""
-    assert callable(sheet_markdown)
 
 
 def test_plots_are_pictures_of_every_axis_there_may_be() -> None:

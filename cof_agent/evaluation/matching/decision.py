@@ -61,13 +61,10 @@ def _open(answer: str, truth: str, asked: str) -> Verdict | None:
     body = without_lead(text)
     if any(same_text(form, truth) for form in (text, body)) or any(says(form, truth, asked) for form in (text, body)):
         return Verdict(correct=True, rule=Rule.TEXT)
-    if says_rival(body, truth, asked):
-        return _WRONG
-    wanted = parse_quantity(truth)
-    if wanted is None:
-        return None
-    given = parse_quantity(body)
-    if given is not None:
+    wanted, given = parse_quantity(truth), parse_quantity(body)
+    if wanted and given:
         same = same_quantity(wanted, given, plain(asked))
         return None if same is None else Verdict(correct=same, rule=Rule.NUMBER)
-    return Verdict(correct=True, rule=Rule.NUMBER) if says_quantity(body, wanted, asked) else None
+    if wanted and says_quantity(body, wanted, asked):
+        return Verdict(correct=True, rule=Rule.NUMBER)
+    return _WRONG if says_rival(body, truth, asked) else None

@@ -122,15 +122,10 @@ def says(answer: str, truth: str, question: str) -> bool:
 def says_rival(answer: str, truth: str, question: str) -> bool:
     """Whether `answer` is, or is a short sentence that gives, a value that excludes `truth`: `blue` where it is red."""
     value = direction(truth) or " ".join(plain(truth))
-    given = set(plain(answer))
-    return any(
-        same_text(answer, word) or says(answer, word, question)
-        for kind in EXCLUSIVE
-        if any(value in same for same in kind)
-        for same in kind
-        if value not in same
-        for word in sorted(same & given)
-    )
+    kinds = [kind for kind in EXCLUSIVE if any(value in same for same in kind)]
+    rivals = {word for kind in kinds for same in kind if value not in same for word in same}
+    given = {word.raw for word in words(answer) if word.plain in rivals}
+    return any(same_text(answer, word) or says(answer, word, question) for word in given)
 
 
 def direction(text: str) -> str | None:
