@@ -30,7 +30,6 @@ from cof_agent.scenes.observer import ObserverModel
 from tests.bench_endpoint import CALLS, SECONDS, _picture, serving
 from tests.made_questions import Made, question
 
-
 SHARE = 0.8
 """Of the ideal rate, that which must be reached."""
 
