@@ -202,8 +202,8 @@ def test_a_value_that_excludes_the_truth_is_wrong(truth: str, answer: str) -> No
 
 @pytest.mark.parametrize(("truth", "answer"), [
     ("O", "0"), ("1", "I"), ("blue", "cyan"), ("purple", "violet"), ("yellow", "golden"), ("red", "dark blue"),
-    ("red", "red or blue"), ("K", "A star"), ("K", "It is a star"), ("above", "left"), ("above", "over"), ("yes", "No, it is red"),
-    ("yes", "No sign is there"),
+    ("red", "red or blue"), ("K", "A star"), ("K", "It is a star"), ("above", "left"), ("above", "over"),
+    ("yes", "No, it is red"), ("yes", "No sign is there"),
     ("K", "M or K"), ("red", "reddish"), ("K", "KM"), ("Café", "CAFE"), ("4.99", "$4.99"),
 ])  # fmt: skip
 def test_what_may_mean_the_same_is_left_to_a_judge(truth: str, answer: str) -> None:
