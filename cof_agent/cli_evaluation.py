@@ -230,9 +230,9 @@ def _last_words(summary: Summary, where: Path) -> list[str]:
         one = summary.unopened_why[0].message
         words.append(f"pictures that could not be opened, in no figure: {summary.unopened}. One is {one}")
     for _, first in islice(read_lines(where / MALFORMED), 1):
-        told = f"{first['where']}: {first['why']}"
+        one = f"{first['where']}: {first['why']}"
         words.append(
-            f"rows that could not be asked: {summary.malformed}. They are in {where / MALFORMED}; one is {told}"
+            f"rows that could not be asked: {summary.malformed}. They are in {where / MALFORMED}; one is {one}"
         )
     if summary.skipped and not summary.rows + summary.unopened:
         words.append("every picture is smaller than was asked for: name smaller --resolutions, or native")

@@ -54,8 +54,9 @@ class Plan:
         return sum(isinstance(item, Task) for item in self)
 
     def first(self) -> Task:
-        """The first task. Raises ConfigError when there is none, it cannot be asked in this way, or a second look at
-        the benchmark gives another one.
+        """The first task.
+
+        Raises ConfigError when there is none, it cannot be asked in this way, or a second look gives another one.
         """
         refused: list[MalformedRow] = []
         first, again = (next(self._tasks(refused), None) for _ in range(2))

@@ -122,9 +122,9 @@ class RunDirectory:
 
 @contextlib.contextmanager
 def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = False) -> Iterator[RunDirectory]:
-    """Begin a run in a directory, or go on with the one that is there; with `retry_failed` without its failed rows,
-    but for those that have an answer, which can be judged again.
+    """Begin a run in a directory, or go on with the one that is there.
 
+    With `retry_failed` its failed rows are left out, but for those that have an answer, which can be judged again.
     Raises ConfigError when it was made with other settings (naming them; another judge is none until one has decided
     something), another process writes to it, or it cannot
     be made; TrajectoryError, naming file and line, for a line that is damaged.
@@ -188,6 +188,7 @@ def _settle(path: Path, settings: RunSettings) -> None:
 
 
 def _drop_failed(path: Path) -> None:
+    """Failed rows that have an answer stay: only the judge failed."""
     _write_rows(path, [row for row in _rows(path) if row.status is not Status.FAILED or row.answer is not None])
 
 

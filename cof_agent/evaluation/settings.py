@@ -108,9 +108,7 @@ def lasting_options(options: Sequence[str]) -> tuple[str, ...]:
 
 
 def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
-    """Settings that are not the same in all of several, with each one's value; those inside others by names such as
-    `limits.max_zooms`.
-    """
+    """What is not the same in all `settings`, with each one's value; those inside others as `limits.max_zooms`."""
     flat = [dict(_flattened(held)) for held in settings]
     names = dict.fromkeys(name for held in flat for name in held if name != "profile_digest")  # the profile tells more
     values = {name: tuple(held.get(name) for held in flat) for name in names}

@@ -72,7 +72,7 @@ def summarise(
 
 
 def _alike_failures(rows: Sequence[ResultRow]) -> tuple[Failure, ...]:
-    # With an answer it was the judge that failed.
+    """Failed rows by why they failed; those that have an answer by their judge's failure."""
     found = Counter(
         (StopReason.ERROR if row.answer is not None else row.stop_reason, (row.message or "")[:MESSAGE]) for row in rows
     )
