@@ -126,8 +126,8 @@ def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = Fal
 
     With `retry_failed` its failed rows are left out, but for those that have an answer, which can be judged again.
     Raises ConfigError when it was made with other settings (naming them; another judge is none until one has decided
-    something), another process writes to it, or it cannot
-    be made; TrajectoryError, naming file and line, for a line that is damaged.
+    something), another process writes to it, or it cannot be made; TrajectoryError, naming file and line, for a line
+    that is damaged.
     """
     path = Path(path)
     with contextlib.ExitStack() as files:
