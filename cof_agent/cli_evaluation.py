@@ -24,6 +24,7 @@ from cof_agent.cli_options import (
     stop,
 )
 from cof_agent.errors import ConfigError
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from cof_agent.evaluation.summary import Summary
     from cof_agent.policies import Policy
 
-RESOLUTIONS = "224,336,448,672,1024,1536,2240,3840"
+RESOLUTIONS = ",".join(map(told, DEFAULT_RESOLUTIONS))
 
 BenchmarkArgument = Annotated[
     str,
@@ -75,7 +76,7 @@ ChangedOption = Annotated[
 ]
 TrajectoriesOption = Annotated[bool, typer.Option("--trajectories", help="Save every trajectory, with its images.")]
 RetryOption = Annotated[
-    bool, typer.Option("--retry-failed", help="Of the run that is gone on with, ask again what failed.")
+    bool, typer.Option("--retry-failed", help="Of the run that is gone on with, ask (or judge) again what failed.")
 ]
 OutOption = Annotated[
     Path | None, typer.Option(help="The run's directory; one that is there is gone on with. Default: a telling name.")
@@ -112,13 +113,11 @@ def evaluate_command(
     Every result is written at once: after an interruption, even a sudden one, the same command goes on where it was.
     Exit code 0 done, 1 failed, 2 usage, 130 interrupted.
     """
-    from cof_agent.evaluation.settings import default_directory, numbers
+    from cof_agent.evaluation.progress import RunProgress
 
-    regions = tuple(name.strip() for names in region or () for name in names.split(","))
-    where = out or default_directory(benchmark, policy, mode, regions, counterfactual)
-    with failures(f"what was answered is in {where}; the same command goes on with it"):
+    progress = RunProgress()
+    with failures(lambda: _how_to_go_on(progress.directory)):
         from cof_agent.evaluation.front import evaluate
-        from cof_agent.evaluation.progress import RunProgress
 
         summary = evaluate(
             benchmark,
@@ -129,16 +128,18 @@ def evaluate_command(
             limit=limit,
             concurrency=concurrency,
             judge=judge,
-            regions=regions,
+            regions=tuple(name.strip() for names in region or () for name in names.split(",")),
             counterfactual=counterfactual,
             trajectories=trajectories,
             retry_failed=retry_failed,
-            out=where,
+            out=out,
             config=_limits(mode, max_zooms, max_seconds),
             profile=_profile(profile) if policy == "observer" else None,
             options=option or (),
-            progress=RunProgress(),
+            progress=progress,
         )
+        where = progress.directory
+        assert where, "a run that is over had a directory"
         if as_json:
             typer.echo(json.dumps(summary.model_dump(mode="json", by_alias=True)))
         else:
@@ -146,9 +147,10 @@ def evaluate_command(
 
             print_summary(summary, _console(), full=full)
         typer.echo("\n".join(_last_words(summary, where)), err=True)
-    if summary.rows and summary.failed == summary.rows:
-        most = summary.failures[0].message
-        raise stop(f"all {summary.rows} questions failed, most often so: {most}", EXIT_CODES["failed"])
+    rows, failed = summary.rows + summary.unopened, summary.failed + summary.unopened
+    if rows and failed == rows:
+        most = max(summary.failures + summary.unopened_why, key=lambda found: found.count).message
+        raise stop(f"all {rows} questions failed, most often so: {most}", EXIT_CODES["failed"])
 
 
 def compare(
@@ -212,19 +214,26 @@ def _limits(mode: str, max_zooms: int | None, max_seconds: float | None) -> Focu
     return FocusConfig.parse({name: value for name, value in limits.items() if value is not None})
 
 
+def _how_to_go_on(where: Path | None) -> str:
+    return f"what was answered is in {where}; the same command goes on with it" if where else "nothing was asked"
+
+
 def _last_words(summary: Summary, where: Path) -> list[str]:
     """Where to look, and what to do about what went wrong."""
     from cof_agent.evaluation.lines import read_lines
     from cof_agent.evaluation.results import MALFORMED, RESULTS
 
     words = [f"the results and the report are in {where}"]
-    if summary.failed:
-        words.append(f"failed questions: {summary.failed}. {where / RESULTS} says why, --retry-failed asks again")
+    if failed := summary.failed + summary.unopened:
+        words.append(f"failed questions: {failed}. {where / RESULTS} says why, --retry-failed asks again")
+    if summary.unopened:
+        one = summary.unopened_why[0].message
+        words.append(f"pictures that could not be opened, in no figure: {summary.unopened}. One is {one}")
     for _, first in islice(read_lines(where / MALFORMED), 1):
-        told = f"{first['where']}: {first['why']}"
+        one = f"{first['where']}: {first['why']}"
         words.append(
-            f"rows that could not be asked: {summary.malformed}. They are in {where / MALFORMED}; one is {told}"
+            f"rows that could not be asked: {summary.malformed}. They are in {where / MALFORMED}; one is {one}"
         )
-    if summary.skipped and not summary.rows:
+    if summary.skipped and not summary.rows + summary.unopened:
         words.append("every picture is smaller than was asked for: name smaller --resolutions, or native")
     return words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +49,7 @@ ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view, where 
 
 
 @contextlib.contextmanager
-def failures(when_interrupted: str) -> Iterator[None]:
+def failures(when_interrupted: str | Callable[[], str]) -> Iterator[None]:
     """Turn what goes wrong inside into one line on standard error and an exit code."""
     try:
         yield
@@ -58,7 +58,8 @@ def failures(when_interrupted: str) -> Iterator[None]:
     except CofError as error:
         raise stop(error, EXIT_CODES["failed"]) from error
     except KeyboardInterrupt as interrupt:
-        raise stop(f"interrupted: {when_interrupted}", INTERRUPTED) from interrupt
+        words = when_interrupted if isinstance(when_interrupted, str) else when_interrupted()
+        raise stop(f"interrupted: {words}", INTERRUPTED) from interrupt
 
 
 def named_policy(

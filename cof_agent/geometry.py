@@ -76,9 +76,16 @@ class Box:
 
     def iou(self, other: Box) -> float:
         """Intersection over union, 0.0 to 1.0."""
-        common = self.intersection(other)
-        shared = common.area if common else 0
-        return shared / (self.area + other.area - shared)
+        return iou(self.as_list(), other.as_list())
+
+
+def iou(one: Sequence[float], other: Sequence[float]) -> float:
+    """Intersection over union of two rectangles x1, y1, x2, y2 that are not empty, 0.0 to 1.0."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0, across) * max(0, down)
+    areas = ((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (one, other))
+    return min(1.0, shared / (sum(areas) - shared))
 
 
 def smart_resize(

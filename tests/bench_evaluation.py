@@ -3,7 +3,8 @@
 `python -m tests.bench_evaluation`: (a) 500 questions about scenes at 1024 pixels with the ideal observer, and how much
 of the time is not the observer's own reading; (b) questions per second against an endpoint in another process that
 takes 0.2 seconds a call, with 2 calls a question, over the ideal: concurrency / (2 x 0.2 s); and the same for the
-agent's own batches, without the evaluation around them.
+agent's own batches, without the evaluation around them. The exit code is 1 if a rate against the endpoint is under
+0.8 of its ideal.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import contextlib
 import cProfile
 import pstats
+import sys
 import tempfile
 import threading
 import time
@@ -27,6 +29,9 @@ from cof_agent.policies.endpoint import load_endpoint
 from cof_agent.scenes.observer import ObserverModel
 from tests.bench_endpoint import CALLS, SECONDS, _picture, serving
 from tests.made_questions import Made, question
+
+SHARE = 0.8
+"""Of the ideal rate, that which must be reached."""
 
 
 class Clock:
@@ -124,7 +129,9 @@ def _run(work: Callable[[], Coroutine[Any, Any, float]]) -> float:
     return asyncio.run(work())
 
 
-def endpoint(levels: list[int], waves: int, profiled: bool) -> None:
+def endpoint(levels: list[int], waves: int, profiled: bool) -> bool:
+    """Whether every level reaches its share of the ideal."""
+    kept = True
     with tempfile.TemporaryDirectory() as out, serving() as url, timed(report, "write_report") as reporting:
         asyncio.run(_against(url, 2, 1, Path(out) / "warm"))
         for concurrency in levels:
@@ -137,6 +144,7 @@ def endpoint(levels: list[int], waves: int, profiled: bool) -> None:
             busy = time.process_time() - busy - reporting.processor
             ideal = concurrency / (CALLS * SECONDS)
             rate = count / seconds
+            kept = kept and rate / ideal >= SHARE
             alone = asyncio.run(_alone(url, count, concurrency))
             print(
                 f"{concurrency:3} at a time: {count} questions in {seconds:.2f} s, {rate:.2f} a second, "
@@ -146,9 +154,10 @@ def endpoint(levels: list[int], waves: int, profiled: bool) -> None:
             )
             if profiled:
                 pstats.Stats(profile).sort_stats("cumulative").print_stats(70)
+    return kept
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--questions", type=int, default=500, help="about scenes; 0 leaves them out")
     parser.add_argument("--resolution", type=int, default=1024)
@@ -160,8 +169,9 @@ def main() -> None:
     if given.questions:
         scenes(given.questions, given.resolution, given.at_a_time)
     if given.concurrency:
-        endpoint(given.concurrency, given.waves, given.profile)
+        return 0 if endpoint(given.concurrency, given.waves, given.profile) else 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

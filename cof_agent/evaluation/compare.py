@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.comparison import ComparedRun, Comparison, RunTest
@@ -13,6 +13,8 @@ from cof_agent.evaluation.paired import paired_test
 from cof_agent.evaluation.report import write_comparison
 from cof_agent.evaluation.results import Run, read_run
 from cof_agent.evaluation.row import Cell, ResultRow
+from cof_agent.evaluation.settings import differing
+from cof_agent.evaluation.sheet import setting
 from cof_agent.evaluation.tally import alike, cell_order, summarise
 
 
@@ -38,7 +40,7 @@ def compare(runs: Mapping[str, Run], directories: Sequence[str]) -> Comparison:
     if len(set(benchmarks.values())) > 1:
         named = ", ".join(f"{name} is of {benchmark}" for name, benchmark in benchmarks.items())
         raise ConfigError(f"runs of different benchmarks cannot be compared: {named}")
-    rows = {name: {(row.question, row.cell): row for row in run.rows} for name, run in runs.items()}
+    rows = {name: {(row.question, row.cell): row for row in run.rows if row.source} for name, run in runs.items()}
     common = set.intersection(*(set(found) for found in rows.values()))
     if not common:
         held = "; ".join(f"{name} has {_settings_held(run.rows)}" for name, run in runs.items())
@@ -49,7 +51,7 @@ def compare(runs: Mapping[str, Run], directories: Sequence[str]) -> Comparison:
         ComparedRun(
             name=name,
             directory=directory,
-            left_out=len(rows[name]) - len(common),
+            left_out=len(run.rows) - len(common),
             summary=summarise(settings[name], kept[name], malformed=run.malformed),
         )
         for (name, run), directory in zip(runs.items(), directories, strict=True)
@@ -59,7 +61,7 @@ def compare(runs: Mapping[str, Run], directories: Sequence[str]) -> Comparison:
     return Comparison(
         benchmark=next(iter(benchmarks.values())),
         common=len(common),
-        differing=_differing(list(settings.values())),
+        differing=differing(list(settings.values())),
         runs=compared,
         tests=tuple(tests),
     )
@@ -90,29 +92,13 @@ def _check_agreement(rows: Mapping[str, Mapping[tuple[str, Cell], ResultRow]], c
                     )
 
 
-def _differing(settings: Sequence[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
-    """Settings that are not the same in all runs, with each run's value; those inside others as `limits.max_zooms`."""
-    flat = [dict(_flattened(held)) for held in settings]
-    names = dict.fromkeys(name for held in flat for name in held if name != "profile_digest")  # the profile tells more
-    values = {name: tuple(held.get(name) for held in flat) for name in names}
-    return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
-
-
-def _flattened(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in value.items():
-        if isinstance(item, dict):
-            yield from _flattened(item, f"{above}{name}.")
-        else:
-            yield above + name, item
-
-
 def _order(key: tuple[str, Cell]) -> tuple[bool, int, float, float, str]:
     return (*cell_order(key[1]), key[0])
 
 
 def _settings_held(rows: Sequence[ResultRow]) -> str:
     cells = sorted({row.cell for row in rows}, key=cell_order)
-    shown = [f"{cell.resolution or 'native'} at first look {cell.budget or 'own'}" for cell in cells[:4]]
+    shown = [" at first look ".join(setting(cell)) for cell in cells[:4]]
     return (", ".join(shown) + (", …" if len(cells) > 4 else "")) if shown else "no rows"
 
 

@@ -22,7 +22,7 @@ class ComparedRun(_Value):
     """The directory's name; the whole path where two have the same."""
     directory: str
     left_out: int
-    """Its rows that some other run does not have."""
+    """Its rows that some other run does not have, and those whose image could not be opened in one."""
     summary: Summary
     """Over the rows that all runs have."""
 

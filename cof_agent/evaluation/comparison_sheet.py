@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cof_agent.evaluation.comparison import Comparison, RunTest
+from cof_agent.evaluation.excerpt import excerpt
 from cof_agent.evaluation.paired import Difference
 from cof_agent.evaluation.sheet import (
     NONE,
@@ -13,12 +14,12 @@ from cof_agent.evaluation.sheet import (
     budget_name,
     number,
     percent,
-    resolution_name,
     setting,
     share,
     show,
     with_interval,
 )
+from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import Costs
 
 SHOWN = 80
@@ -44,7 +45,7 @@ def comparison_remarks(comparison: Comparison) -> list[str]:
 
 
 def _differing(comparison: Comparison) -> Sheet:
-    rows = [(name, *(_clipped(show(value)) for value in values)) for name, values in comparison.differing.items()]
+    rows = [(name, *(excerpt(show(value), SHOWN) for value in values)) for name, values in comparison.differing.items()]
     columns = ("setting", *(run.name for run in comparison.runs))
     return Sheet("What differs", columns, tuple(rows), words=len(columns))
 
@@ -62,7 +63,9 @@ def _side_by_side(comparison: Comparison) -> Sheet:
             row = (*averaged(average), run.name, NONE, accuracy, percent(average.direct))
             rows.append((*row, *_cost(average.costs)))
     columns = (*SETTING, "run", "n", "right %", "direct", "zooms", "visual", "text")
-    note = "Over the rows that all runs have. visual, text: tokens per question."
+    note = (
+        "Over the rows that all runs have. zooms, visual, text: per question that did not fail, the last two in tokens."
+    )
     return Sheet.of("Side by side", columns, rows, 3, note)
 
 
@@ -102,7 +105,7 @@ def _where(found: RunTest) -> tuple[str, str]:
         return setting(first)
     if found.over == "resolution":
         return "mean" + asked(first), budget_name(first.budget)
-    return resolution_name(first.resolution) + asked(first), "mean"
+    return told(first.resolution) + asked(first), "mean"
 
 
 def _difference(value: Difference | None, scale: float, digits: int) -> str:
@@ -116,7 +119,3 @@ def _difference(value: Difference | None, scale: float, digits: int) -> str:
 
 def _p(value: float | None) -> str:
     return NONE if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from cof_agent.evaluation.intervals import Share
-from cof_agent.evaluation.matching import decide_by_rules
-from cof_agent.evaluation.question import BenchmarkQuestion
+from cof_agent.evaluation.matching import asked_in, decide_by_rules
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.summary import Faithfulness, Need
 
@@ -39,6 +38,5 @@ def _followed(pairs: Sequence[Pair]) -> Share:
 
 def kept_answer(plain: ResultRow, changed: ResultRow) -> bool:
     """Whether the answer to the changed picture is what was right on the plain one, as rules tell (no judge)."""
-    before = BenchmarkQuestion(plain.question, b"", plain.text, plain.truth, plain.options)
-    verdict = decide_by_rules(before, changed.answer)
+    verdict = decide_by_rules(asked_in(plain), changed.answer)
     return not changed.correct and verdict is not None and verdict.correct

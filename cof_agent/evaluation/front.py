@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 
@@ -18,6 +19,7 @@ from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.evaluation.benchmarks import default_limit, open_benchmark
 from cof_agent.evaluation.driver import OBSERVER, Driver
 from cof_agent.evaluation.judge import Judge
+from cof_agent.evaluation.judging import judge_again
 from cof_agent.evaluation.modes import Mode, limits_of
 from cof_agent.evaluation.plan import Plan
 from cof_agent.evaluation.progress import RunProgress
@@ -25,14 +27,8 @@ from cof_agent.evaluation.question import Benchmark, Role
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.results import writing
 from cof_agent.evaluation.runner import Runner
-from cof_agent.evaluation.settings import (
-    DEFAULT_RESOLUTIONS,
-    NATIVE,
-    RunSettings,
-    default_directory,
-    lasting_options,
-    profile_digest,
-)
+from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, profile_digest
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE
 from cof_agent.graph import as_policy
 from cof_agent.policies import Policy, load_policy
 from cof_agent.profile import Profile
@@ -41,12 +37,21 @@ from cof_agent.versions import versions
 if TYPE_CHECKING:
     from cof_agent.evaluation.summary import Summary
 
-Given = ParamSpec("Given")
-Result = TypeVar("Result")
 Choice = TypeVar("Choice", bound=StrEnum)
 
 JUDGMENTS = "judge.jsonl"
 TRAJECTORIES = "trajectories"
+
+
+def evaluate(benchmark: str | Benchmark, policy: str | Policy | BaseChatModel, **given: Any) -> Summary:
+    """:func:`aevaluate`, with the same parameters, in a loop of its own."""
+    work = partial(aevaluate, benchmark, policy, **given)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    with ThreadPoolExecutor(1, "cof-evaluate") as thread:  # the loop of a notebook cannot run another inside
+        return thread.submit(lambda: asyncio.run(work())).result()
 
 
 async def aevaluate(
@@ -81,13 +86,14 @@ async def aevaluate(
     `Mode` and `RunSettings`; a counterfactual is asked about with regions as they are. `judge` decides where no rule
     can tell; `profile` replaces the policy's own; `options` say, as NAME=VALUE, with which ones the policy was loaded.
 
-    A run that was cut short goes on where it was, when it is asked for again with the same directory `out`; with
-    `retry_failed` it asks again what failed. `trajectories` are saved in `out`; a question that was cut off after its
-    trajectory was written has two of them. `progress=RunProgress()` tells on standard error how far it is, and how long
-    it will take where the benchmark is one of ours or has a length. `report` is whether the files of the report are
-    written. Raises ConfigError for settings that are not valid or not those of the run in `out`, TrajectoryError when
-    the directory cannot be written, and what the benchmark raises. What happens to one question is in its row of the
-    results.
+    A run that was cut short goes on where it was, when it is asked for again with the same directory `out`. With
+    `retry_failed` it asks again what failed; an answer that could not be judged is judged again, and not asked for. A
+    `judge` may be added, and exchanged until it has decided something. `trajectories` are saved in `out`; a question
+    that was cut off after its trajectory was written has two of them. `progress=RunProgress()` tells on standard error
+    how far it is, and how long it will take where the benchmark is one of ours or has a length. `report` is whether the
+    files of the report are written. Raises ConfigError for settings that are not valid or not those of the run in
+    `out`, TrajectoryError when the directory cannot be written, PolicyError for a judge that cannot give its first
+    verdict, and what the benchmark raises. What happens to one question is in its row of the results.
     """
     if concurrency < 1:
         raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
@@ -118,15 +124,16 @@ async def aevaluate(
         limits=limits.model_dump(mode="json"),
         version=versions()["cof-agent"],
     )
-    out = (
-        Path(out) if out is not None else default_directory(opened.name, name, wanted, settings.regions, counterfactual)
-    )
+    out = Path(out) if out is not None else default_directory(settings, default_limit(opened))
     plan = Plan(opened, settings, scenes_only=driving is None)
     saved = out / TRAJECTORIES if trajectories else None
     driver = Driver(driving, own, settings.budgets, limits, regions=settings.regions, save=saved)
     driver.agent(plan.first(), (224, 224))  # what cannot be asked at all is told before anything is written
+    if progress:
+        progress.directory = out
     with writing(out, settings, retry_failed=retry_failed) as directory, progress or contextlib.nullcontext():
         asker = Judge(judging, out / JUDGMENTS) if judging else None
+        await judge_again(directory, asker, concurrency=concurrency, failed=retry_failed)
         runner = Runner(plan, driver, directory, concurrency=concurrency, judge=asker, progress=progress, count=counts)
         await runner.run()
     from cof_agent.evaluation.report import sum_up, write_report
@@ -183,20 +190,3 @@ def _numbers(values: Sequence[int | str | None], name: str) -> tuple[int | str |
     if isinstance(values, str | int):
         raise ConfigError(f"{name} is a list such as [448, {NATIVE!r}], not {values!r}")
     return tuple(None if value == NATIVE else value for value in values)
-
-
-def _in_its_own_loop(work: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Result]:
-    def run(*given: Given.args, **named: Given.kwargs) -> Result:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(work(*given, **named))
-        with ThreadPoolExecutor(1, "cof-evaluate") as thread:  # the loop of a notebook cannot run another inside
-            return thread.submit(lambda: asyncio.run(work(*given, **named))).result()
-
-    run.__name__, run.__qualname__, run.__doc__ = "evaluate", "evaluate", work.__doc__
-    run.__wrapped__ = work  # type: ignore[attr-defined]  # for help() and editors: the same parameters
-    return run
-
-
-evaluate = _in_its_own_loop(aevaluate)

@@ -52,6 +52,8 @@ class Judge:
         self._writing = threading.Lock()
         self._verdicts = _read(self.cache)
         self._asking: dict[str, asyncio.Task[bool]] = {}
+        self._proven = False
+        self._unfit: PolicyError | None = None
 
     async def means(self, question: str, truth: str, answer: str) -> bool:
         """Whether `answer` means the same as `truth` for `question`.
@@ -66,8 +68,20 @@ class Judge:
             task = asyncio.create_task(self._ask(key, question, truth, answer))
             self._asking[key] = task
             task.add_done_callback(lambda done: self._finished(key, done))
-        # Who waits may be cancelled; others may wait for the same verdict.
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)  # who waits may be cancelled; others may wait for the same verdict
+        except PolicyError as error:
+            if not self._proven:
+                self._unfit = error
+            raise
+
+    def check(self) -> None:
+        """Raises PolicyError when the first verdict that it was asked for failed: most likely all others would."""
+        if self._unfit:
+            raise PolicyError(
+                f"{self._unfit}. It was to be the first verdict, so the run stops here; the answers so far are kept. "
+                "Mend the judge or name another with --judge, and add --retry-failed to have them judged"
+            )
 
     def _key(self, question: str, truth: str, answer: str) -> str:
         parts = json.dumps([self.name, _SYSTEM, question, truth, answer])
@@ -103,7 +117,7 @@ class Judge:
                 f"the judge {self.name} replied {second.text[:80]!r} where 1 or 0 was asked for, twice: "
                 "use a model that follows instructions"
             )
-        self._verdicts[key] = verdict
+        self._verdicts[key], self._proven = verdict, True
         self._keep(
             {"key": key, "correct": verdict, "judge": self.name, "question": question, "truth": truth, "answer": answer}
         )

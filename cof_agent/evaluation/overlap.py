@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cof_agent.geometry import Box, Corners, Size
+from cof_agent.geometry import Box, Corners, Size, iou
 
 _SPARE = 0.5
 """Pixels by which a truth may stick out of a box that holds it: boxes are whole pixels, truths are fractions."""
@@ -24,7 +24,7 @@ def overlap(
     if not places or not boxes:
         return None, None
     contains = any(_contains(box, place) for box in boxes for place in places)
-    return contains, max(_iou(box, place) for box in boxes for place in places)
+    return contains, max(iou(box, place) for box in boxes for place in places)
 
 
 def _corners(box: Box | Sequence[int]) -> Corners:
@@ -39,16 +39,3 @@ def _contains(box: Corners, place: Corners) -> bool:
         and place[2] <= box[2] + _SPARE
         and place[3] <= box[3] + _SPARE
     )
-
-
-def _iou(one: Corners, other: Corners) -> float:
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
-    if across <= 0 or down <= 0:
-        return 0.0
-    shared = across * down
-    return min(1.0, shared / (_area(one) + _area(other) - shared))
-
-
-def _area(box: Corners) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])

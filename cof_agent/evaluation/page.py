@@ -8,6 +8,7 @@ from html import escape
 
 from cof_agent.evaluation.comparison import Comparison
 from cof_agent.evaluation.comparison_sheet import comparison_remarks, comparison_sheets
+from cof_agent.evaluation.excerpt import excerpt
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.run_sheet import headline, remarks, sheets
 from cof_agent.evaluation.sheet import Sheet, describe, setting
@@ -19,8 +20,8 @@ PLOTS = {
     "accuracy.png": "Right answers",
     "accuracy_by_tokens.png": "Right answers against visual tokens",
     "zooms.png": "Zooms per question",
-    "visual_tokens.png": "Visual tokens per answer",
-    "text_tokens.png": "Text tokens per answer",
+    "visual_tokens.png": "Visual tokens per question",
+    "text_tokens.png": "Text tokens per question",
     "followed.png": "Answers that follow a changed picture",
 }
 """In the order shown, with what a screen reader says."""
@@ -134,16 +135,13 @@ def _wrong(rows: Sequence[ResultRow]) -> Sheet:
         for row in rows
     ]
     columns = ("source / first look", "id", "question", "truth", "answer", "rule")
-    shown = tuple(tuple(_clipped(cell) for cell in row) for row in cells)
+    shown = tuple(tuple(excerpt(cell, TEXT) for cell in row) for row in cells)
     return Sheet("Some wrong answers", columns, shown, words=len(columns), note=f"{len(rows)} of them, drawn by lot.")
 
 
 def _settings(settings: Sequence[tuple[str, str]]) -> str:
-    return f"<dl>{''.join(f'<dt>{_text(name)}</dt><dd>{_text(_clipped(value))}</dd>' for name, value in settings)}</dl>"
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= TEXT else text[:TEXT] + "…"
+    parts = (f"<dt>{_text(name)}</dt><dd>{_text(excerpt(value, TEXT))}</dd>" for name, value in settings)
+    return f"<dl>{''.join(parts)}</dl>"
 
 
 def _text(text: str) -> str:

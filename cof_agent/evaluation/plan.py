@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sized
 from dataclasses import dataclass, replace
 
 from cof_agent.errors import ConfigError
+from cof_agent.evaluation.benchmarks.checked import checked
+from cof_agent.evaluation.benchmarks.scenes import as_benchmark_question
 from cof_agent.evaluation.question import Benchmark, BenchmarkQuestion, MalformedRow
 from cof_agent.evaluation.row import Cell
-from cof_agent.evaluation.settings import RunSettings, told
+from cof_agent.evaluation.settings import RunSettings
+from cof_agent.evaluation.sizes import told
+from cof_agent.scenes.scene import MAX_SIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +54,40 @@ class Plan:
         return sum(isinstance(item, Task) for item in self)
 
     def first(self) -> Task:
-        """The first task. Raises ConfigError when there is none, or it cannot be asked in this way."""
-        refused: MalformedRow | None = None
+        """The first task.
+
+        Raises ConfigError when there is none, it cannot be asked in this way, or a second look gives another one.
+        """
+        refused: list[MalformedRow] = []
+        first, again = (next(self._tasks(refused), None) for _ in range(2))
+        if first is None:
+            why = f": {refused[0].where}: {refused[0].why}" if refused else ""
+            raise ConfigError(f"{self.benchmark.name} has no question that can be asked{why}")
+        if again is None or again.key != first.key:
+            raise ConfigError(
+                f"{self.benchmark.name} gives its questions only once, so the first would be lost: its __iter__ must "
+                "begin at the first question whenever it is called"
+            )
+        return first
+
+    def _tasks(self, refused: list[MalformedRow]) -> Iterator[Task]:
+        """What can be asked; what cannot is put to `refused`."""
         for item in self:
             if isinstance(item, Task):
-                return item
-            refused = refused or item
-        why = f": {refused.where}: {refused.why}" if refused else ""
-        raise ConfigError(f"{self.benchmark.name} has no question that can be asked{why}")
+                yield item
+            else:
+                refused.append(item)
 
     def __iter__(self) -> Iterator[Task | MalformedRow]:
-        seen: set[str] = set()
-        for item in self.benchmark:
+        number = 0
+        for item in checked(self.benchmark):
             if isinstance(item, MalformedRow):
                 yield item
-            elif not isinstance(item, BenchmarkQuestion):
-                kind = type(item).__name__
-                raise ConfigError(f"{self.benchmark.name} yields {kind}: a benchmark yields BenchmarkQuestion")
-            elif item.id in seen:
-                yield MalformedRow(f"question {item.id}", "an earlier question has the same id")
-            else:
-                yield from self._asked(len(seen), item)
-                seen.add(item.id)
-                if len(seen) == self.settings.limit:
-                    return
+                continue
+            yield from self._asked(number, item)
+            number += 1
+            if number == self.settings.limit:
+                return
 
     def _asked(self, number: int, question: BenchmarkQuestion) -> Iterator[Task]:
         if question.scene is None:
@@ -83,6 +97,9 @@ class Plan:
             ):
                 if wanted:
                     raise ConfigError(f"{words} needs scenes, and {self.benchmark.name} has other images: use `scenes`")
+        largest = max(filter(None, self.settings.resolutions), default=0)
+        if question.scene is not None and largest > MAX_SIDE:
+            raise ConfigError(f"resolutions of scenes are at most {MAX_SIDE} pixels, not {largest}: name smaller ones")
         if None in self.settings.resolutions and hasattr(question.image, "render"):
             raise ConfigError(
                 f"pictures of {self.benchmark.name} have no size of their own: name resolutions in pixels"
@@ -94,7 +111,5 @@ class Plan:
 
 def _changed(question: BenchmarkQuestion) -> BenchmarkQuestion:
     """The same words about the scene in which another answer is right."""
-    from cof_agent.evaluation.benchmarks.scenes import as_benchmark_question
-
     assert question.scene is not None, "checked before"
     return replace(as_benchmark_question(question.scene.counterfactual()), id=question.id)

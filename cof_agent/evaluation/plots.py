@@ -10,7 +10,9 @@ from math import log2
 from typing import TYPE_CHECKING, Any, Literal
 
 from cof_agent.errors import MissingExtraError
-from cof_agent.evaluation.sheet import budget_name, resolution_name
+from cof_agent.evaluation.excerpt import excerpt
+from cof_agent.evaluation.sheet import budget_name
+from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import CellFigures, Summary
 
 if TYPE_CHECKING:
@@ -67,8 +69,8 @@ def plots_of(runs: Mapping[str, Summary]) -> dict[str, bytes]:
     chance = sum(known) / len(known) if known else None
     draw("accuracy", "Right answers (%)", _accuracy, top=100.0, chance=chance)
     draw("zooms", "Zooms per question", lambda cell: _mean(cell.costs.zooms))
-    draw("visual_tokens", "Visual tokens per answer", lambda cell: _mean(cell.costs.visual_tokens))
-    draw("text_tokens", "Text tokens per answer", lambda cell: _mean(cell.costs.completion_tokens))
+    draw("visual_tokens", "Visual tokens per question", lambda cell: _mean(cell.costs.visual_tokens))
+    draw("text_tokens", "Text tokens per question", lambda cell: _mean(cell.costs.completion_tokens))
     draw("followed", "Right answers that follow a changed picture (%)", _followed, top=100.0)
     costs = [line for run, cells in plain.items() for line in _cost_lines(run, cells, axis)]
     if costs:
@@ -89,9 +91,7 @@ def line_plot(
         places[None] = (places[sizes[-1]] if sizes else 0.0) + 0.7
     for number, line in enumerate(lines):
         _draw_line(axes, line, places, number)
-    axes.set_xticks(
-        list(places.values()), [resolution_name(x) if axis == "resolution" else budget_name(x) for x in places]
-    )
+    axes.set_xticks(list(places.values()), [told(x) if axis == "resolution" else budget_name(x) for x in places])
     axes.set_xlim(min(places.values()) - 0.25, max(places.values()) + 0.25)
     _finish(figure, axes, lines, top, chance)
     return _png(figure)
@@ -99,7 +99,7 @@ def line_plot(
 
 def cost_plot(lines: Sequence[tuple[Line, Sequence[str]]], *, chance: float | None = None) -> bytes:
     """Accuracy against what was looked at; points bear the names of their settings. `x` of the points: tokens."""
-    figure, axes = _figure("Right answers (%) against what was looked at", "visual tokens per answer")
+    figure, axes = _figure("Right answers (%) against what was looked at", "visual tokens per question")
     for number, (line, _) in enumerate(lines):
         look = _look(number)
         across, up = [point.x or 0 for point in line.points], [point.y for point in line.points]
@@ -146,7 +146,7 @@ def _by_line(run: str, cells: Sequence[CellFigures], axis: Axis) -> dict[str, li
     for figures in cells:
         groups.setdefault(figures.cell.budget if axis == "resolution" else figures.cell.resolution, []).append(figures)
     other = "first look" if axis == "resolution" else "picture"
-    shown = budget_name if axis == "resolution" else resolution_name
+    shown = budget_name if axis == "resolution" else told
     return {
         " ".join(filter(None, (run, f"{other} {shown(held)}" if len(groups) > 1 else ""))): members
         for held, members in groups.items()
@@ -167,7 +167,7 @@ def _lines(
 
 def _cost_lines(run: str, cells: Sequence[CellFigures], axis: Axis) -> list[tuple[Line, list[str]]]:
     found = []
-    shown = resolution_name if axis == "resolution" else budget_name
+    shown = told if axis == "resolution" else budget_name
     for name, members in _by_line(run, cells, axis).items():
         points, names = [], []
         for figures in members:
@@ -281,7 +281,7 @@ def _drawn(name: str) -> str:
     """A name with only what the font can draw, and not hidden from the legend by a leading underscore."""
     known = _characters()
     shown = "".join(character if ord(character) in known else "?" for character in name).lstrip("_") or "run"
-    return shown if len(shown) <= NAME else shown[: NAME - 1] + "…"
+    return excerpt(shown, NAME)
 
 
 @cache

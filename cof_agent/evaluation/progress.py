@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -34,6 +35,8 @@ class RunProgress:
             disable=not self._console.is_terminal,
         )
         self._bar_task = self._bar.add_task("asking", total=None, figures="")
+        self.directory: Path | None = None
+        """Where the results go, as soon as it is known."""
         self._total: int | None = None
         self._done = self._plain = self._correct = self._zooms = self._here = self._skipped = self._runs = 0
         self._began = self._told = time.monotonic()
@@ -81,7 +84,7 @@ class RunProgress:
 
     def _count(self, row: ResultRow) -> None:
         self._done += 1
-        if row.cell.plain:
+        if row.cell.plain and row.source:
             self._plain += 1
             self._correct += row.correct
             self._zooms += len(row.zooms)

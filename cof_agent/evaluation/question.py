@@ -61,6 +61,8 @@ class BenchmarkQuestion:
     """The accuracy of a guess, where it is known for a question without options."""
     scene: SceneQuestion | None = None
     """The scene it asks about, where it is one of ours."""
+    where: str = ""
+    """File and line (or row) that it was read from, such as `mine.jsonl line 17`, if it was."""
 
     @property
     def chance(self) -> float | None:

@@ -12,7 +12,7 @@ from cof_agent.evaluation.page import comparison_page, run_page
 from cof_agent.evaluation.plots import plots_of
 from cof_agent.evaluation.results import Run, read_run
 from cof_agent.evaluation.row import ResultRow
-from cof_agent.evaluation.settings import told
+from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import Summary
 from cof_agent.evaluation.tally import summarise
 from cof_agent.whole_file import whole_file
@@ -55,7 +55,8 @@ def write_comparison(comparison: Comparison, directory: str | Path) -> None:
 
 def some_wrong(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """Wrong answers drawn by lot, the same in every report of the same rows; none that tampered regions asked for."""
-    wrong = sorted((row for row in rows if not row.correct and row.cell.region is None), key=lambda row: row.key)
+    seen = (row for row in rows if row.source and row.cell.region is None)
+    wrong = sorted((row for row in seen if not row.correct), key=lambda row: row.key)
     drawn = random.Random("wrong answers").sample(wrong, min(WRONG, len(wrong)))
     return sorted(drawn, key=lambda row: row.key)
 

@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation.lines import Lines, corrupt, read_lines
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.question import MalformedRow
-from cof_agent.evaluation.row import ResultRow
-from cof_agent.evaluation.settings import RunSettings, differences, shown
+from cof_agent.evaluation.row import ResultRow, Rule
+from cof_agent.evaluation.settings import RunSettings, differing, shown
 from cof_agent.json_bytes import json_bytes
 from cof_agent.state import Status
 from cof_agent.validation import validated
@@ -74,9 +74,8 @@ class RunDirectory:
         self._asked = set(self.rows)
         self._skipped = set(_skipped(path))
         self._files = files
-        self._results = files.enter_context(Lines(path / RESULTS))
         (path / MALFORMED).unlink(missing_ok=True)  # the benchmark is read again, and may have been mended
-        self._others: dict[str, Lines] = {}
+        self._lines: dict[str, Lines] = {}
 
     def has(self, task: Task) -> bool:
         """Whether it is known how this ended. Raises ConfigError when something else was asked under the same id."""
@@ -87,18 +86,24 @@ class RunDirectory:
     def add(self, row: ResultRow) -> None:
         """Keep a row. Raises TrajectoryError when it cannot be written; a row of the same key is a mistake of ours."""
         assert row.key not in self._asked, f"{row.key} was asked twice"
-        self._results.append(row.model_dump(mode="json"))
+        self._append(RESULTS, row.model_dump(mode="json"))
         self._asked.add(row.key)
+
+    def exchange(self, rows: Iterable[ResultRow]) -> None:
+        """Put rows in the places of those with their keys, all at once, before any is added."""
+        assert RESULTS not in self._lines, "rows are exchanged before others are added"
+        self.rows |= {row.key: row for row in rows}
+        _write_rows(self.path, self.rows.values())
 
     def skip(self, task: Task) -> None:
         """Keep in mind that the image of this question is smaller than the resolution."""
         if not self.has(task):
-            self._other(SKIPPED).append({"question": task.question.id, "resolution": task.cell.resolution})
+            self._append(SKIPPED, {"question": task.question.id, "resolution": task.cell.resolution})
             self._skipped.add((task.question.id, task.cell.resolution))
 
     def keep_malformed(self, row: MalformedRow) -> None:
         """Keep what cannot be asked; those of an earlier reading of the benchmark are gone."""
-        self._other(MALFORMED).append(asdict(row))
+        self._append(MALFORMED, asdict(row))
 
     def _check_same(self, row: ResultRow, task: Task) -> None:
         question = task.question
@@ -110,18 +115,20 @@ class RunDirectory:
                     f"{shown(before)} and is now {shown(now)}. Choose another directory with --out"
                 )
 
-    def _other(self, name: str) -> Lines:
-        if name not in self._others:
-            self._others[name] = self._files.enter_context(Lines(self.path / name))
-        return self._others[name]
+    def _append(self, name: str, value: dict[str, Any]) -> None:
+        if name not in self._lines:
+            self._lines[name] = self._files.enter_context(Lines(self.path / name))
+        self._lines[name].append(value)
 
 
 @contextlib.contextmanager
 def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = False) -> Iterator[RunDirectory]:
-    """Begin a run in a directory, or go on with the one that is there; with `retry_failed` without its failed rows.
+    """Begin a run in a directory, or go on with the one that is there.
 
-    Raises ConfigError when it was made with other settings (naming them), another process writes to it, or it cannot
-    be made; TrajectoryError, naming file and line, for a line that is damaged.
+    With `retry_failed` its failed rows are left out, but for those that have an answer, which can be judged again.
+    Raises ConfigError when it was made with other settings (naming them; another judge is none until one has decided
+    something), another process writes to it, or it cannot be made; TrajectoryError, naming file and line, for a line
+    that is damaged.
     """
     path = Path(path)
     with contextlib.ExitStack() as files:
@@ -161,13 +168,18 @@ def _settle(path: Path, settings: RunSettings) -> None:
     """Write the settings, or see that they are those which are there."""
     now = settings.to_json()
     if (path / SETTINGS).exists():
-        if found := list(differences(_stored_settings(path), now)):
+        found = differing([_stored_settings(path), now])
+        if found.keys() == {"judge"} and not any(row.rule is Rule.JUDGE for row in _rows(path)):
+            found = {}
+        if found:
+            changes = (
+                f"{name} was {shown(before)} and is now {shown(after)}" for name, (before, after) in found.items()
+            )
             raise ConfigError(
-                f"{path} holds a run with other settings: {'; '.join(found)}. "
+                f"{path} holds a run with other settings: {'; '.join(changes)}. "
                 "Choose another directory with --out, or the same settings to go on with that run"
             )
-        return
-    if (path / RESULTS).exists():
+    elif (path / RESULTS).exists():
         raise ConfigError(
             f"{path} has {RESULTS} but no {SETTINGS}, so nobody knows what was asked: choose another directory (--out)"
         )
@@ -176,9 +188,13 @@ def _settle(path: Path, settings: RunSettings) -> None:
 
 
 def _drop_failed(path: Path) -> None:
-    kept = [row for row in _rows(path) if row.status is not Status.FAILED]
+    """Failed rows that have an answer stay: only the judge failed."""
+    _write_rows(path, [row for row in _rows(path) if row.status is not Status.FAILED or row.answer is not None])
+
+
+def _write_rows(path: Path, rows: Iterable[ResultRow]) -> None:
     with whole_file(path / RESULTS) as file:
-        file.writelines(json_bytes(row.model_dump(mode="json")) for row in kept)
+        file.writelines(json_bytes(row.model_dump(mode="json")) for row in rows)
 
 
 def _stored_settings(directory: Path) -> dict[str, Any]:

@@ -13,16 +13,26 @@ from cof_agent.evaluation.sheet import (
     budget_name,
     number,
     percent,
-    resolution_name,
     setting,
     share,
     with_interval,
 )
-from cof_agent.evaluation.summary import CellFigures, Costs, Fall, Need, NeedFigures, Summary, TamperedRegions
+from cof_agent.evaluation.sizes import told
+from cof_agent.evaluation.summary import (
+    CellFigures,
+    Costs,
+    Failure,
+    Fall,
+    Need,
+    NeedFigures,
+    Summary,
+    TamperedRegions,
+)
 from cof_agent.state import Status
 
 COSTS = ("zooms", "visual", "prompt", "text", "s")
 _OPEN_ENDS = {Status.DECLINED: "declined", Status.BUDGET: "out of budget"}
+_BY_CATEGORY = "By category: right, in %"
 NEEDS = {Need.NO_ZOOM: "no zoom", Need.ZOOM: "zooms", Need.OUT_OF_REACH: "out of reach"}
 
 
@@ -53,12 +63,12 @@ def _varied(cell: Cell, cells: Sequence[CellFigures]) -> list[str]:
 
 def sheets(summary: Summary, *, full: bool = True) -> list[Sheet]:
     """All tables of a run that have something to say; unless `full`, only those that most people look for first."""
-    categories = _categories(summary)
-    made = [_main(summary, full), *(categories if full or len(categories) == 1 else ())]
+    made = [_main(summary, full), _in_categories(summary) if full else _categories(summary)]
     made += [_tampered(summary), _faithful(summary)]
     if full:
         made += [_needs(summary), _tampered_needs(summary), _endings(summary), _rules(summary), _evidence(summary)]
-    made.append(_failures(summary))
+    made.append(_failures("Failures (counted as wrong)", summary.failures))
+    made.append(_failures("Pictures that could not be opened (in no figure)", summary.unopened_why))
     return [sheet for sheet in made if sheet.rows]
 
 
@@ -78,8 +88,8 @@ def _main(summary: Summary, full: bool) -> Sheet:
         row = (*averaged(average), NONE, accuracy, percent(average.chance), percent(average.direct))
         rows.append((*row, *costs(average.costs)))
     note = (
-        "Shares in %, with 95% intervals; costs are means per question. direct: answered without a zoom. visual, "
-        "prompt, text: tokens. s: seconds, waiting for other questions included."
+        "Shares in %, with 95% intervals; costs are means per question that did not fail. direct: answered without a "
+        "zoom. visual, prompt, text: tokens. s: seconds, waiting for other questions included."
     )
     if summary.averages:
         note += " mean: each setting weighs the same; all answers to one question count as one in its interval."
@@ -97,33 +107,36 @@ def costs(value: Costs) -> tuple[str, ...]:
     )
 
 
-def _categories(summary: Summary) -> list[Sheet]:
-    """A table for each budget; a column for each resolution. None where there is one category only."""
-    groups: dict[int | None, list[CellFigures]] = {}
-    for figures in summary.plain:
-        groups.setdefault(figures.cell.budget, []).append(figures)
-    made = []
-    for budget, members in groups.items():
-        sizes: dict[str, int] = {}
-        for figures in members:
-            for name, found in figures.categories.items():
-                sizes[name] = max(found.n, sizes.get(name, 0))
-        if len(sizes) < 2:
-            continue
-        alone = len(members) == 1
-        rows = [
-            (name, number(size), *(_category(figures, name, alone=alone) for figures in members))
-            for name, size in sorted(sizes.items())
-        ]
-        where = f", first look {budget_name(budget)}" if len(groups) > 1 else ""
-        columns = ("category", "n", *(resolution_name(figures.cell.resolution) for figures in members))
-        made.append(Sheet.of(f"By category{where}: right, in %", columns, rows, 1))
-    return made
+def _categories(summary: Summary) -> Sheet:
+    """A column for each resolution. Nothing where there is one category only, or several budgets."""
+    cells = summary.plain
+    sizes: dict[str, int] = {}
+    for figures in cells if len({figures.cell.budget for figures in cells}) == 1 else ():
+        for name, found in figures.categories.items():
+            sizes[name] = max(found.n, sizes.get(name, 0))
+    rows = [
+        (name, number(size), *(_category(figures, name, alone=len(cells) == 1) for figures in cells))
+        for name, size in sorted(sizes.items())
+        if len(sizes) > 1
+    ]
+    columns = ("category", "n", *(told(figures.cell.resolution) for figures in cells))
+    return Sheet.of(_BY_CATEGORY, columns, rows, 1)
 
 
 def _category(figures: CellFigures, name: str, *, alone: bool) -> str:
     found = figures.categories.get(name)
     return NONE if found is None else share(found) if alone else percent(found.value)
+
+
+def _in_categories(summary: Summary) -> Sheet:
+    """The same with intervals, for all budgets. Nothing where there is one category only."""
+    several = len({name for figures in summary.plain for name in figures.categories}) > 1
+    rows = [
+        (*setting(figures.cell), name, number(found.n), share(found))
+        for figures in (summary.plain if several else ())
+        for name, found in figures.categories.items()
+    ]
+    return Sheet.of(_BY_CATEGORY, (*SETTING, "category", "n", "right %"), rows, 3)
 
 
 def _needs(summary: Summary) -> Sheet:
@@ -242,9 +255,9 @@ def _evidence(summary: Summary) -> Sheet:
     return Sheet.of("Evidence", columns, rows, 2, note)
 
 
-def _failures(summary: Summary) -> Sheet:
-    rows = [(found.reason.value, found.message, number(found.count)) for found in summary.failures]
-    return Sheet.of("Failures (counted as wrong)", ("reason", "message", "questions"), rows, 2)
+def _failures(title: str, alike: Sequence[Failure]) -> Sheet:
+    rows = [(found.reason.value, found.message, number(found.count)) for found in alike]
+    return Sheet.of(title, ("reason", "message", "questions"), rows, 2)
 
 
 def remarks(summary: Summary) -> list[str]:
@@ -261,7 +274,11 @@ def remarks(summary: Summary) -> list[str]:
         lines.append(f"Without an answer, which counts as wrong: {', '.join(open_ends)}.")
     unmatched = sum(figures.rules.get(Rule.UNMATCHED, 0) for figures in summary.cells)
     if unmatched and not summary.settings.get("judge"):
-        lines.append(f"Answers that no rule could match, which count as wrong: {unmatched:,}. A --judge could tell.")
+        exact = all(figures.scenes and figures.scenes.reachable.n == figures.n for figures in summary.cells)
+        hint = "" if exact else " A --judge could tell."  # of a scene all right answers are known
+        lines.append(f"Answers that no rule could match, which count as wrong: {unmatched:,}.{hint}")
+    if summary.unopened:
+        lines.append(f"Pictures that could not be opened, whose questions are in no figure: {summary.unopened:,}.")
     if summary.failed:
         lines.append(f"{summary.failed:,} of {summary.rows:,} failed and count as wrong.")
     return lines

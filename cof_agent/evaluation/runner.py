@@ -32,7 +32,8 @@ class Runner:
 
     One thread reads the benchmark, a few make pictures ahead of the questions, and at most `concurrency` questions are
     asked at a time, so at most `concurrency` + 4 pictures are held, however large they are. What one question raises
-    is its row; only a benchmark that cannot be read on, or a directory that cannot be written, ends the run.
+    is its row; only a benchmark that cannot be read on, a directory that cannot be written, or a judge that cannot
+    give its first verdict ends the run.
     """
 
     def __init__(
@@ -114,6 +115,8 @@ class Runner:
             if self._progress:
                 self._progress.skip() if row is None else self._progress.add(row)
             self._places.release()
+            if self._judge:
+                self._judge.check()
 
     async def _row(self, task: Task, coming: Coming) -> ResultRow | None:
         """How a question ended; None where its image is smaller than the resolution."""

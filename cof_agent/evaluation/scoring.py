@@ -6,7 +6,7 @@ import logging
 
 from cof_agent.errors import CofError
 from cof_agent.evaluation.judge import Judge
-from cof_agent.evaluation.matching import decide
+from cof_agent.evaluation.matching import asked_in, decide
 from cof_agent.evaluation.overlap import overlap
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.row import ResultRow, Rule, Verdict
@@ -19,31 +19,18 @@ log = logging.getLogger(__name__)
 
 
 async def scored(task: Task, size: Size, result: FocusResult, profile: Profile, judge: Judge | None) -> ResultRow:
-    """The row of a question that was asked about an image of `size` pixels.
-
-    A judge that fails makes the row a failed one, which keeps the answer that was to be judged.
-    """
-    status, stop_reason, message = result.status, result.stop_reason, result.message or result.save_error
-    try:
-        verdict = await decide(task.question, result.answer, judge)
-    except Exception as error:  # a judge is foreign code: its failure is recorded, and stops no other question
-        _note(task, error)
-        status, stop_reason = Status.FAILED, StopReason.ERROR
-        message = f"the answer could not be judged: {_words(error)}"
-        verdict = Verdict(correct=False, rule=Rule.UNMATCHED)
+    """The row of a question that was asked about an image of `size` pixels; see `judged`."""
     evidence = tuple(dict.fromkeys(item.box for item in result.evidence))
     contains, iou = None, None
     if task.question.boxes and result.answer is not None:
         contains, iou = overlap(evidence, task.question.boxes, size)
     zooms = _ideal_zooms(task, size, profile)
-    return _row(task, size).model_copy(
+    row = _row(task, size).model_copy(
         update={
             "answer": result.answer,
-            "status": status,
-            "stop_reason": stop_reason,
-            "message": message,
-            "correct": verdict.correct,
-            "rule": verdict.rule,
+            "status": result.status,
+            "stop_reason": result.stop_reason,
+            "message": result.message or result.save_error,
             "evidence": evidence,
             "contains_truth": contains,
             "iou": iou,
@@ -54,13 +41,32 @@ async def scored(task: Task, size: Size, result: FocusResult, profile: Profile, 
             "trajectory": result.trajectory.id if result.saved else None,
         }
     )
+    return await judged(row, judge)
+
+
+async def judged(row: ResultRow, judge: Judge | None) -> ResultRow:
+    """`row` with whether its answer is right, as rules or else `judge` decide, whatever stood there before.
+
+    A judge that fails makes it a failed row, which keeps the answer that was to be judged.
+    """
+    if row.status is Status.FAILED and row.answer is not None:  # an earlier judge failed, and not the policy
+        row = row.model_copy(update={"status": Status.ANSWERED, "message": None})
+    try:
+        verdict = await decide(asked_in(row), row.answer, judge)
+    except Exception as error:  # a judge is foreign code: its failure is recorded, and stops no other question
+        _note(row.key, error)
+        message = f"the answer could not be judged: {_words(error)}"
+        verdict = Verdict(correct=False, rule=Rule.UNMATCHED)
+        row = row.model_copy(update={"status": Status.FAILED, "message": message})
+    return row.model_copy(update={"correct": verdict.correct, "rule": verdict.rule})
 
 
 def failed(task: Task, size: Size | None, error: Exception, policy: str) -> ResultRow:
     """The row of a question that could not be asked to its end; `size` is None if its image could not be opened."""
-    _note(task, error)
+    _note(task.key, error)
     known = FailedQuestion(None, task.question.text, error, policy)
-    return _row(task, size).model_copy(update={"stop_reason": known.stop_reason, "message": _words(error)})
+    where = f"{task.question.where}: " if task.question.where and size is None else ""
+    return _row(task, size).model_copy(update={"stop_reason": known.stop_reason, "message": where + _words(error)})
 
 
 def _row(task: Task, size: Size | None) -> ResultRow:
@@ -98,9 +104,9 @@ def _ideal_zooms(task: Task, size: Size, profile: Profile) -> int | None:
     )
 
 
-def _note(task: Task, error: Exception) -> None:
+def _note(key: str, error: Exception) -> None:
     if not isinstance(error, CofError):
-        log.error("%s failed", task.key, exc_info=error)
+        log.error("%s failed", key, exc_info=error)
 
 
 def _words(error: Exception) -> str:

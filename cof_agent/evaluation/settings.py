@@ -5,26 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation.modes import Mode
+from cof_agent.evaluation.excerpt import excerpt
+from cof_agent.evaluation.modes import Mode, limits_of
 from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import Cell
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE, told
 from cof_agent.profile import Profile
 from cof_agent.redaction import hide
 from cof_agent.validation import validated
 
-DEFAULT_RESOLUTIONS: tuple[int | None, ...] = (224, 336, 448, 672, 1024, 1536, 2240, 3840)
-"""Long sides in pixels: eight steps from 224 to 4K."""
-
-NATIVE = "native"
-"""How people write a resolution or budget that is left as it is."""
+_SHOWN = 120
+"""Characters of a value that a message shows."""
 
 _OF_THE_MACHINE = {"api_key", "base_url", "device", "timeout", "max_retries", "http_client", "default_headers"}
 """Options of a policy that say where it runs and who pays rather than what it answers."""
@@ -107,44 +107,56 @@ def lasting_options(options: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(map(hide, kept)))
 
 
-def differences(earlier: object, now: object, name: str = "") -> Iterator[str]:
-    """In words, each setting of which two runs' JSON values are not equal."""
-    if isinstance(earlier, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*earlier, *now]):
-            if key != "profile_digest":  # the profile tells more
-                yield from differences(earlier.get(key), now.get(key), f"{name}.{key}" if name else key)
-    elif earlier != now:
-        yield f"{name} was {shown(earlier)} and is now {shown(now)}"
+def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """What is not the same in all `settings`, with each one's value; those inside others as `limits.max_zooms`."""
+    flat = [dict(_flattened(held)) for held in settings]
+    names = dict.fromkeys(name for held in flat for name in held if name != "profile_digest")  # the profile tells more
+    values = {name: tuple(held.get(name) for held in flat) for name in names}
+    return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
+
+
+def _flattened(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        if isinstance(item, dict):
+            yield from _flattened(item, f"{above}{name}.")
+        else:
+            yield above + name, item
 
 
 def shown(value: object) -> str:
     """`value` as JSON, cut short for a message."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 120 else text[:117] + "…"
+    return excerpt(json.dumps(value, ensure_ascii=False), _SHOWN)
 
 
-def told(value: int | None) -> str:
-    """A resolution or budget as people write it."""
-    return NATIVE if value is None else str(value)
+def default_directory(settings: RunSettings, usual_limit: int | None) -> Path:
+    """Where a run goes unless somebody says so: a name for people, in the current directory.
 
-
-def numbers(text: str, name: str) -> tuple[int | None, ...]:
-    """`224,448,native` as numbers, None for native. Raises ConfigError, naming the option, for anything else."""
-    try:
-        return tuple(None if part.strip() == NATIVE else int(part) for part in text.split(","))
-    except ValueError:
-        raise ConfigError(f"{name} takes whole numbers and {NATIVE}, such as 224,448,{NATIVE}, not {text!r}") from None
-
-
-def default_directory(
-    benchmark: str, policy: str, mode: str, regions: Sequence[str] = (), counterfactual: bool = False
-) -> Path:
-    """Where a run goes unless somebody says so: a name for people, in the current directory."""
-    kind, _, where = benchmark.partition(":")
-    parts = [kind, _last(where), *policy.partition(":")[::2], mode, *regions, "changed" if counterfactual else ""]
-    parts[3] = _last(parts[3])
+    It tells what is asked and whatever is not as usual, so that other settings go elsewhere. `usual_limit` is that of
+    the benchmark.
+    """
+    kind, _, where = settings.benchmark.partition(":")
+    provider, _, model = settings.policy.partition(":")
+    usual = limits_of(settings.mode, FocusConfig(), Profile.model_validate(settings.profile)).model_dump(mode="json")
+    parts = [
+        *(kind, _last(where), provider, _last(model), settings.mode, *settings.regions),
+        "changed" if settings.counterfactual else "",
+        _sizes("at", settings.resolutions, DEFAULT_RESOLUTIONS),
+        _sizes("look", settings.budgets, (None,)),
+        "" if settings.limit == usual_limit else f"first {settings.limit}",
+        *(f"{name} {value}" for name, value in settings.limits.items() if value != usual.get(name)),
+        *settings.options,
+    ]
     words = [re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.") for part in parts]
-    return Path("-".join(word[:40] for word in words if word) or "run")
+    return Path("-".join(map(_short, filter(None, words))) or "run")
+
+
+def _sizes(name: str, values: Sequence[int | None], usual: Sequence[int | None]) -> str:
+    return "" if tuple(values) == usual else " ".join([name, *map(told, values)])
+
+
+def _short(word: str) -> str:
+    """A part of a file's name; two long ones that differ stay apart."""
+    return word if len(word) <= 40 else f"{word[:31].rstrip('-.')}-{hashlib.sha256(word.encode()).hexdigest()[:8]}"
 
 
 def _last(path: str) -> str:

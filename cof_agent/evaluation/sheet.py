@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cof_agent.evaluation.intervals import Share
 from cof_agent.evaluation.row import Cell
+from cof_agent.evaluation.sizes import NATIVE, told
 from cof_agent.evaluation.summary import Average
 
 NONE = "–"
@@ -57,10 +58,6 @@ def share(value: Share) -> str:
     return with_interval(value.value, value.low, value.high)
 
 
-def resolution_name(resolution: int | None) -> str:
-    return "native" if resolution is None else str(resolution)
-
-
 def budget_name(budget: int | None) -> str:
     return OWN if budget is None else str(budget)
 
@@ -72,13 +69,13 @@ def asked(what: Cell | Average) -> str:
 
 def setting(cell: Cell) -> tuple[str, str]:
     """The first two columns of most tables: the picture's long side, and the side of the overview's budget."""
-    return resolution_name(cell.resolution) + asked(cell), budget_name(cell.budget)
+    return told(cell.resolution) + asked(cell), budget_name(cell.budget)
 
 
 def averaged(average: Average) -> tuple[str, str]:
     if average.over == "resolution":
         return "mean" + asked(average), budget_name(average.held)
-    return resolution_name(average.held) + asked(average), "mean"
+    return told(average.held) + asked(average), "mean"
 
 
 def describe(settings: dict[str, object]) -> list[tuple[str, str]]:
@@ -93,7 +90,7 @@ def show(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {show(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join("native" if item is None else show(item) for item in value)
+        return ", ".join(NATIVE if item is None else show(item) for item in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return NONE if value is None else str(value)

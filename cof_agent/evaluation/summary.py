@@ -171,7 +171,7 @@ class Average(_Value):
 
 
 class Failure(_Value):
-    """Questions that failed alike. They count as wrong."""
+    """Questions that failed alike."""
 
     reason: StopReason
     message: str
@@ -189,16 +189,20 @@ class Summary(_Value):
     questions: int
     """Different questions."""
     rows: int
-    """Questions times settings."""
+    """Questions times settings, as all figures without those whose image could not be opened."""
     cells: tuple[CellFigures, ...]
     averages: tuple[Average, ...]
     skipped: dict[str, int]
     """Questions not asked at a resolution because their picture is smaller; `native` never is."""
     malformed: int
     """Rows of the benchmark that could not be asked."""
+    unopened: int
+    """Questions times settings whose image could not be opened."""
+    unopened_why: tuple[Failure, ...]
+    """Of these, as `failures`; but none of them counts as wrong."""
     failed: int
     failures: tuple[Failure, ...]
-    """The most frequent first, at most 20 kinds."""
+    """The most frequent first, at most 20 kinds. They count as wrong."""
 
     @property
     def plain(self) -> tuple[CellFigures, ...]:

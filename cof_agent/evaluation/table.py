@@ -1,4 +1,4 @@
-"""Reports for a terminal, and as Markdown."""
+"""Reports for a terminal."""
 
 from __future__ import annotations
 
@@ -29,16 +29,6 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     names = " · ".join(run.name for run in comparison.runs)
     _line(console, f"{comparison.benchmark}: {names}", bold=True)
     _print(console, comparison_sheets(comparison), comparison_remarks(comparison))
-
-
-def summary_markdown(summary: Summary) -> str:
-    """A run's tables for a README."""
-    return _markdown(sheets(summary), remarks(summary))
-
-
-def comparison_markdown(comparison: Comparison) -> str:
-    """A comparison's tables for a README."""
-    return _markdown(comparison_sheets(comparison), comparison_remarks(comparison))
 
 
 def printable(text: str) -> str:
@@ -74,26 +64,3 @@ def _print(console: Console, tables: Sequence[Sheet], lines: Sequence[str]) -> N
             console.print(Text(sheet.note, style="dim"), end="\n\n")
     for line in lines:
         _line(console, line)
-
-
-def _markdown(tables: Sequence[Sheet], lines: Sequence[str]) -> str:
-    parts = [f"**{_escaped(sheet.title)}**\n\n{sheet_markdown(sheet)}" for sheet in tables]
-    return "\n\n".join([*parts, *(_escaped(line) for line in lines)]) + "\n"
-
-
-def sheet_markdown(sheet: Sheet) -> str:
-    """One table as Markdown, its note beneath."""
-    rules = ["---" if position < sheet.words else "---:" for position in range(len(sheet.columns))]
-    rows = [
-        [_escaped(name) for name in sheet.columns],
-        rules,
-        *([_escaped(cell) for cell in row] for row in sheet.rows),
-    ]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines) + (f"\n\n{_escaped(sheet.note)}" if sheet.note else "")
-
-
-def _escaped(text: str) -> str:
-    """As Markdown shows it word for word."""
-    shown = "".join(f"\\{character}" if character in "\\|*_`<" else character for character in printable(text))
-    return shown.replace("](", "]\\(")

@@ -25,7 +25,7 @@ from cof_agent.evaluation.summary import (
     Summary,
     TamperedRegions,
 )
-from cof_agent.state import Status
+from cof_agent.state import Status, StopReason
 
 MESSAGE = 200
 """Characters of a failure's message that are kept."""
@@ -45,15 +45,15 @@ def summarise(
     skipped: Mapping[str, int] | None = None,
 ) -> Summary:
     """The figures of a run. The order of its rows does not matter."""
-    ordered = sorted(rows, key=lambda row: row.key)
+    every = sorted(rows, key=lambda row: row.key)
+    ordered = [row for row in every if row.source]  # what was never seen says nothing about the policy
     cells: dict[Cell, list[ResultRow]] = defaultdict(list)
     for row in ordered:
         cells[row.cell].append(row)
     by_cell = {cell: cells[cell] for cell in sorted(cells, key=cell_order)}
     figures = {cell: _cell_figures(cell, by_cell) for cell in by_cell}
-    failures = Counter(
-        (row.stop_reason, (row.message or "")[:MESSAGE]) for row in ordered if row.status is Status.FAILED
-    )
+    failed = [row for row in ordered if row.status is Status.FAILED]
+    unopened = [row for row in every if not row.source]
     return Summary(
         settings=dict(settings),
         questions=len({row.question for row in ordered}),
@@ -64,12 +64,20 @@ def summarise(
         ),
         skipped=dict(skipped or {}),
         malformed=malformed,
-        failed=sum(failures.values()),
-        failures=tuple(
-            Failure(reason=reason, message=message, count=count)
-            for (reason, message), count in sorted(failures.items(), key=lambda item: (-item[1], item[0]))[:FAILURES]
-        ),
+        unopened=len(unopened),
+        unopened_why=_alike_failures(unopened),
+        failed=len(failed),
+        failures=_alike_failures(failed),
     )
+
+
+def _alike_failures(rows: Sequence[ResultRow]) -> tuple[Failure, ...]:
+    """Failed rows by why they failed; those that have an answer by their judge's failure."""
+    found = Counter(
+        (StopReason.ERROR if row.answer is not None else row.stop_reason, (row.message or "")[:MESSAGE]) for row in rows
+    )
+    most = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:FAILURES]
+    return tuple(Failure(reason=reason, message=message, count=count) for (reason, message), count in most)
 
 
 def cell_order(cell: Cell) -> tuple[bool, int, float, float]:

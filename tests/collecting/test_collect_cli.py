@@ -16,7 +16,7 @@ from cof_agent.cli_collect import collect_command
 from cof_agent.collecting import collect, read_rows
 from cof_agent.collecting.front import DEFAULT_RESOLUTIONS
 from cof_agent.evaluation import read_run
-from cof_agent.evaluation.settings import numbers
+from cof_agent.evaluation.sizes import numbers
 from tests.collecting.told import lasting
 from tests.interrupted_evaluation import interrupt
 

@@ -14,9 +14,11 @@ import pytest
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import FORMS, default_limit, open_benchmark
+from cof_agent.evaluation.benchmarks.checked import checked
 from cof_agent.evaluation.matching import decide_by_rules
 from cof_agent.evaluation.picture import picture
 from cof_agent.evaluation.question import BenchmarkQuestion, MalformedRow, Renderable, Role
+from cof_agent.evaluation.row import Rule, Verdict
 from tests.evaluation.layouts import GLOVE, SIDE, jpeg, mme, mme_row, split, vstar, vstar_row, write_lines
 
 
@@ -78,7 +80,7 @@ def test_odd_rows_of_vstar_do_not_stop_the_rest(tmp_path: Path) -> None:
         vstar_row(7, label="cotton"),
         vstar_row(True), vstar_row(8, label=None), vstar_row(9, image="direct_attributes"),
     )  # fmt: skip
-    questions, malformed = split(list(open_benchmark(f"vstar:{vstar(tmp_path, *rows)}")))
+    questions, malformed = split(list(checked(open_benchmark(f"vstar:{vstar(tmp_path, *rows)}"))))
     assert [question.id for question in questions] == ["0", "7"]
     assert questions[1].answer == "B"
     assert [row.where.removeprefix("test_questions.jsonl line ") for row in malformed] == (
@@ -166,7 +168,7 @@ def test_odd_rows_of_mme_realworld_do_not_stop_the_rest(tmp_path: Path) -> None:
         mme_row(4, **{"Answer choices": "none"}), mme_row(5, **{"Answer choices": ["(A) ", "(B) x"]}),
         mme_row(6, **{"Answer choices": plain}), mme_row(7, **{"Ground truth": "(C)"}),
     )  # fmt: skip
-    questions, malformed = split(list(open_benchmark(f"mme-realworld-lite:{mme(tmp_path, *rows)}")))
+    questions, malformed = split(list(checked(open_benchmark(f"mme-realworld-lite:{mme(tmp_path, *rows)}"))))
     assert [question.id[-1] for question in questions] == ["1", "6", "7"]
     assert questions[1].options == tuple(plain)
     assert questions[2].answer == "C"
@@ -203,7 +205,7 @@ def test_questions_of_ones_own(tmp_path: Path) -> None:
         row(options=["left", "right"], answer="B", image=data),
         row(image="https://example.org/photo.jpg", options=None, boxes=None),
     )
-    first, second, third, fourth, fifth = split(list(open_benchmark(spec)))[0]
+    first, second, third, fourth, fifth = split(list(checked(open_benchmark(spec))))[0]
     assert (first.id, first.answer, first.category, first.boxes) == ("line 1", "42", "all", ())
     assert first.image == str(tmp_path / "photo.jpg")
     assert (second.id, second.answer, second.category, second.boxes) == ("sign", "42", "signs", ((0, 0.25, 0.5, 1),))
@@ -254,11 +256,29 @@ def test_questions_may_be_declared_to_be_trained_on(tmp_path: Path) -> None:
     ({"id": [1]}, "not a text"),
 ])  # fmt: skip
 def test_a_row_that_cannot_be_asked_says_why(changes: dict[str, Any], why: str, tmp_path: Path) -> None:
-    malformed, good = list(open_benchmark(own(tmp_path, row(**changes), row())))
+    malformed, good = list(checked(open_benchmark(own(tmp_path, row(**changes), row()))))
     assert isinstance(malformed, MalformedRow)
     assert malformed.where == "mine.jsonl line 1"
     assert isinstance(good, BenchmarkQuestion)
     assert re.search(why, malformed.why), malformed.why
+
+
+BRAND = "Which brand is the motorcycle? (A) Honda (B) Suzuki (C) Yamaha (D) Kawasaki"
+
+
+@pytest.mark.parametrize("answer", ["C", "(C)", "Yamaha"])
+def test_options_that_stand_in_the_question_are_options(answer: str, tmp_path: Path) -> None:
+    (question,) = split(list(checked(open_benchmark(own(tmp_path, row(question=BRAND, answer=answer))))))[0]
+    assert (question.text, question.answer, question.chance) == (BRAND, "C", 0.25)
+    assert question.options == ("Honda", "Suzuki", "Yamaha", "Kawasaki")
+    right, wrong = (decide_by_rules(question, said) for said in ("(C) Yamaha", "(A) Honda"))
+    assert right == Verdict(correct=True, rule=Rule.LETTER)
+    assert wrong == Verdict(correct=False, rule=Rule.LETTER)
+
+
+def test_an_open_question_that_names_some_things_stays_open(tmp_path: Path) -> None:
+    (question,) = split(list(checked(open_benchmark(own(tmp_path, row(question=BRAND, answer="Ducati"))))))[0]
+    assert (question.options, question.answer) == ((), "Ducati")
 
 
 def test_a_letter_in_brackets_is_a_letter_also_where_an_option_is_one(tmp_path: Path) -> None:
@@ -268,7 +288,7 @@ def test_a_letter_in_brackets_is_a_letter_also_where_an_option_is_one(tmp_path: 
 
 
 def test_an_id_counts_once(tmp_path: Path) -> None:
-    first, second, third = list(open_benchmark(own(tmp_path, row(id=1), row(id="1"), row(id="2"))))
+    first, second, third = list(checked(open_benchmark(own(tmp_path, row(id=1), row(id="1"), row(id="2")))))
     assert isinstance(second, MalformedRow)
     assert "mine.jsonl line 1" in second.why
     assert isinstance(third, BenchmarkQuestion)

@@ -9,6 +9,7 @@ import pytest
 
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError
 from cof_agent.evaluation.benchmarks import open_benchmark
+from cof_agent.evaluation.benchmarks.checked import checked
 from cof_agent.evaluation.picture import picture
 from cof_agent.evaluation.question import BenchmarkQuestion, Readable
 from tests.evaluation.layouts import HRBENCH_COLUMNS, hrbench_rows, jpeg, split, write_tsv
@@ -78,7 +79,7 @@ def test_odd_rows_of_a_tsv_do_not_stop_the_rest(tmp_path: Path) -> None:
         (plain % 17).replace(b"two", b""), plain % 18,
     ]  # fmt: skip
     path.write_bytes(b"\n".join(lines))
-    questions, malformed = split(list(open_benchmark(f"hrbench:{path}")))
+    questions, malformed = split(list(checked(open_benchmark(f"hrbench:{path}"))))
     assert [question.id.partition(" ")[0] for question in questions] == ["0", "10", "16", "18"]
     assert all(stored(question).read() == jpeg() for question in questions)
     assert questions[1].options == ("one", "two")

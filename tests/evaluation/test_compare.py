@@ -11,8 +11,8 @@ from rich.console import Console
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.compare import compare_runs
 from cof_agent.evaluation.comparison import Comparison
-from cof_agent.evaluation.table import comparison_markdown, print_comparison
-from tests.evaluation.rows import lifelike_rows, row, write_run
+from cof_agent.evaluation.table import print_comparison
+from tests.evaluation.rows import failed_row, lifelike_rows, row, write_run
 
 
 def test_runs_are_compared_over_what_all_of_them_have(tmp_path: Path) -> None:
@@ -71,7 +71,14 @@ def test_a_comparison_fits_100_columns(tmp_path: Path) -> None:
     words = set(shown.replace("[", " ").split())
     assert {"percentage", "gained", "visual", "changed"} <= words  # no heading broken apart
     assert "[markup]" in shown
-    assert "| source |" in comparison_markdown(found)
+
+
+def test_a_picture_that_one_run_could_not_open_is_compared_in_none(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "first", [row("a", True), row("b", True)])
+    second = write_run(tmp_path / "second", [row("a", True), failed_row("b", source=None, usage=None)])
+    found = compare_runs([first, second])
+    assert (found.common, [run.left_out for run in found.runs]) == (1, [1, 1])
+    assert found.tests[0].test.only_first == 0
 
 
 def test_runs_that_cannot_be_compared_are_refused_by_name(tmp_path: Path) -> None:

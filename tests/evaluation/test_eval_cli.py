@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from cof_agent.cli import app
 from cof_agent.cli_evaluation import evaluate_command
 from cof_agent.evaluation import aevaluate, read_run
-from cof_agent.evaluation.settings import DEFAULT_RESOLUTIONS, numbers
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
 from tests.conversations import answer, photo, zoom
 
 COMMAND = Path(sys.executable).with_name("cof-agent")
@@ -105,6 +105,7 @@ def test_two_runs_are_compared(asked: Path, tmp_path: Path) -> None:
         (("scenes", "--policy", "observer", "--region", "black"), "region is one of blank, elsewhere, overview"),
         (("scenes", "--policy", "observer", "--resolutions", "big"), "--resolutions takes whole numbers and native"),
         (("scenes", "--policy", "observer", "--resolutions", "native"), "no size of their own"),
+        (("scenes", "--policy", "observer", "--resolutions", "448,4000"), "at most 3840 pixels, not 4000"),
         (("scenes", "--policy", "observer", "--mode", "direct", "--max-zooms", "2"), "--max-zooms 2 says nothing"),
         (("scenes", "--policy", "observer", "--dialect", "native"), "observer takes a --profile, but no --dialect"),
         (("scenes", "--policy", "observer", "--concurrency", "0"), "concurrency"),
@@ -135,6 +136,37 @@ def test_a_run_in_which_everything_fails_says_so(asked: Path, tmp_path: Path) ->
     assert done.exit_code == 1
     assert "all 3 questions failed, most often so:" in done.stderr
     assert "failed questions: 3." in done.stderr
+
+
+def test_a_picture_that_cannot_be_opened_is_named_by_file_and_line_and_is_no_mistake(
+    asked: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "torn.png").write_bytes(b"no photo")
+    with asked.open("a") as file:
+        file.write("\n" + json.dumps({"image": "torn.png", "question": "?", "answer": "42", "id": "torn"}))
+    words = [f"jsonl:{asked}", "--policy", script(tmp_path, answer("42")), "--resolutions", "native"]
+    done = run(*words, "--out", tmp_path / "run")
+    assert done.exit_code == 0
+    assert "100.0" in done.stdout
+    assert "pictures that could not be opened, in no figure: 1. One is asked.jsonl line 5: " in done.stderr
+    assert "whose questions are in no figure: 1." in " ".join(done.stdout.split())
+    assert read_run(tmp_path / "run").rows[-1].message.startswith("asked.jsonl line 5: ")  # type: ignore[union-attr]
+
+
+def test_commands_that_differ_do_not_meet_in_one_directory(
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [f"jsonl:{asked}", "--policy", script(tmp_path, answer("42"))]
+    for more in ((), ("--overview-budgets", "56"), ("--limit", "1"), ("--resolutions", "56"), ("--max-zooms", "1")):
+        done = run(*words, *more)
+        assert done.exit_code == 0, done.stderr
+    made = sorted(path.parent.name for path in tmp_path.glob("*/run.json"))
+    assert len(made) == 5
+    assert [name.partition("-adaptive")[2] for name in made] == [
+        "", "-at-56", "-first-1", "-look-56", "-max-zooms-1"
+    ]  # fmt: skip
+    assert f"the results and the report are in {made[-1]}" in done.stderr
 
 
 def test_one_run_tells_how_far_accuracy_falls_with_tampered_regions(asked: Path, tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_the_same_text(truth: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(("truth", "answer"), [
-    ("K", "not K"), ("K", "K or M"), ("K", "K, M"), ("K", "K and M"), ("K", "M"), ("K", "OK"), ("K", "It isn't K"),
+    ("K", "not K"), ("K", "K or M"), ("K", "K, M"), ("K", "K and M"), ("K", "OK"), ("K", "It isn't K"),
     ("K", "Either K or nothing"), ("K", "Is it k on the star"), ("K", "maybe K"), ("K", "KM"), ("K", "anything but K"),
     ("A", "A red star"), ("A", "It is a star"), ("A", "A star"), ("A", "a red one"), ("I", "I see a star"),
     ("Main Street", "Main Street Cafe"), ("Main Street", "Street Main"), ("C++", "C"), ("PK-14", "PK14"),
@@ -183,7 +183,7 @@ def test_a_side(answer: str) -> None:
 
 
 @pytest.mark.parametrize("answer", [
-    "right", "left or right", "left, not right", "not left", "It is not to the left", "neither left nor right",
+    "left or right", "left, not right", "not left", "It is not to the left", "neither left nor right",
     "The blue circle is to the left of the red star.", "To the left is the blue circle.", "The circle is left",
     "The blue one is left", "left of the red star", "upper left", "left and below", "The left is where the circle is",
 ])  # fmt: skip
@@ -191,10 +191,38 @@ def test_another_side_or_the_side_of_the_other_thing(answer: str) -> None:
     assert verdict(SIDE, answer) is None
 
 
+@pytest.mark.parametrize(("truth", "answer"), [
+    ("K", "M"), ("K", "The character on the red star is M."), ("k", "**7**"), ("7", "K"), ("red", "blue"),
+    ("red", "It is blue."), ("grey", "black"), ("left", "right"), ("to the left", "It is to the right."),
+    ("yes", "No."), ("no", "Yes, it is."), ("true", "False"),
+])  # fmt: skip
+def test_a_value_that_excludes_the_truth_is_wrong(truth: str, answer: str) -> None:
+    assert verdict(asked("Which character is on the red star?", truth), answer) == (False, Rule.TEXT)
+
+
+@pytest.mark.parametrize(("truth", "answer"), [
+    ("O", "0"), ("1", "I"), ("blue", "cyan"), ("purple", "violet"), ("yellow", "golden"), ("red", "dark blue"),
+    ("red", "red or blue"), ("K", "A star"), ("K", "It is a star"), ("above", "left"), ("above", "over"),
+    ("yes", "No, it is red"), ("yes", "No sign is there"),
+    ("K", "M or K"), ("red", "reddish"), ("K", "KM"), ("Café", "CAFE"), ("4.99", "$4.99"),
+])  # fmt: skip
+def test_what_may_mean_the_same_is_left_to_a_judge(truth: str, answer: str) -> None:
+    assert verdict(asked("What is written there?", truth), answer) is None
+
+
+def test_a_value_that_excludes_the_right_option_is_wrong() -> None:
+    question = asked("Which colour is it?", "A", "red", "blue")
+    assert verdict(question, "It is green.") == (False, Rule.TEXT)
+    assert verdict(question, "crimson") is None
+    assert verdict(asked("Which character is it?", "D", "M", "7", "A", "K"), "P") == (False, Rule.TEXT)
+
+
 def test_above_and_below() -> None:
     for answer in ("above", "It is above the blue circle.", "The red star is above the blue circle", "above it"):
         assert verdict(HEIGHT, answer) == (True, Rule.TEXT), answer
-    for answer in ("below", "The blue circle is above the red star", "Above the blue circle is the red star"):
+    for answer in ("below", "It is below it.", "under the blue circle", "The red star is below the blue circle"):
+        assert verdict(HEIGHT, answer) == (False, Rule.TEXT), answer
+    for answer in ("The blue circle is above the red star", "Above the blue circle is the red star"):
         assert verdict(HEIGHT, answer) is None, answer
 
 

@@ -15,13 +15,13 @@ from PIL import Image
 from rich.console import Console
 
 from cof_agent.errors import ConfigError, MissingExtraError
-from cof_agent.evaluation.page import run_page
+from cof_agent.evaluation.page import PLOTS, run_page
 from cof_agent.evaluation.plots import Line, Point, line_plot, plots_of
 from cof_agent.evaluation.report import some_wrong, write_report
 from cof_agent.evaluation.row import Rule
-from cof_agent.evaluation.run_sheet import headline, sheets
+from cof_agent.evaluation.run_sheet import headline, remarks, sheets
 from cof_agent.evaluation.summary import Summary
-from cof_agent.evaluation.table import print_summary, sheet_markdown, summary_markdown
+from cof_agent.evaluation.table import print_summary
 from cof_agent.evaluation.tally import summarise
 from cof_agent.state import Status
 from tests.evaluation.rows import failed_row, lifelike_rows, row, settings, write_run
@@ -176,6 +176,56 @@ def test_a_terminal_shows_the_main_tables_and_what_went_wrong_unless_all_are_ask
     assert "no rule could" not in drawn(summarise(settings(judge="openai:m").to_json(), rows))
 
 
+def test_no_judge_is_recommended_where_all_right_answers_are_known() -> None:
+    scene = row("s", False, answer="?", reachable=True, ideal_zooms=0)
+    (said,) = remarks(summarise(settings().to_json(), [scene]))
+    assert said == "Answers that no rule could match, which count as wrong: 1."
+    (said,) = remarks(summarise(settings().to_json(), [scene, row("p", False)]))
+    assert said == "Answers that no rule could match, which count as wrong: 2. A --judge could tell."
+
+
+def test_pictures_that_could_not_be_opened_are_told_and_are_no_wrong_answers() -> None:
+    rows = [row("a", True), failed_row("b", "mine.jsonl line 2: not an image", source=None, usage=None)]
+    summary = summarise(settings().to_json(), rows)
+    assert headline(summary).startswith("100.0")
+    shown = " ".join(drawn(summary).split())
+    assert "Pictures that could not be opened, whose questions are in no figure: 1." in shown
+    assert "mine.jsonl line 2: not an image" in shown
+    assert "count as wrong" not in shown
+    assert some_wrong(rows) == []
+
+
+def test_every_category_has_its_interval_at_every_setting_in_the_full_tables() -> None:
+    rows = [
+        row(f"{name}{number}", number < right, category=name, resolution=side, budget=budget)
+        for name, right in (("x", 3), ("y", 1))
+        for number in range(4)
+        for side in (224, 448)
+        for budget in (112, None)
+    ]
+    summary = summarise(settings().to_json(), rows)
+    (sheet,) = (found for found in sheets(summary) if found.title.startswith("By category"))
+    assert sheet.columns == ("source", "first look", "category", "n", "right %")
+    assert sheet.rows[:2] == (
+        ("224", "112", "x", "4", "75.0 [30.1, 95.4]"), ("224", "112", "y", "4", "25.0 [4.6, 69.9]")
+    )  # fmt: skip
+    assert len(sheet.rows) == 8
+    assert "75.0 [30.1, 95.4]" in read(run_page(summary, {}, [])).text
+    assert not any(found.title.startswith("By category") for found in sheets(summary, full=False))
+    (short,) = (
+        found
+        for found in sheets(summarise({}, [one for one in rows if one.cell.budget]), full=False)
+        if found.title.startswith("By category")
+    )
+    assert (short.columns, short.rows[0]) == (("category", "n", "224", "448"), ("x", "4", "75.0", "75.0"))
+
+
+def test_costs_are_told_per_question_wherever_they_are_told() -> None:
+    assert not any("per answer" in words for words in PLOTS.values())
+    page = read(run_page(summarise(settings().to_json(), lifelike_rows(n=4)), dict.fromkeys(PLOTS, b""), [])).text
+    assert "costs are means per question that did not fail" in page
+
+
 def test_the_share_of_evidence_says_of_how_many_answers_it_is_taken() -> None:
     rows = [row("a", True, contains_truth=True, iou=0.5), row("b", True, contains_truth=False, iou=0.1)]
     (sheet,) = (sheet for sheet in sheets(summarise({}, [*rows, row("c", True)])) if sheet.title == "Evidence")
@@ -187,19 +237,6 @@ def test_the_headline_says_of_which_first_look_it_is() -> None:
     rows = [row("q", True, resolution=side, budget=budget) for side in (224, 448) for budget in (112, 168)]
     assert headline(summarise({}, rows)).endswith("2 resolutions from 224 to 448, first look 112")
     assert headline(summarise({}, rows[::2])).endswith("2 resolutions from 224 to 448")
-
-
-def test_markdown_has_the_same_cells() -> None:
-    rows = [row("a", True, category="x|y"), row("b", False, category="<b>")]
-    text = summary_markdown(summarise(settings().to_json(), rows))
-    assert "50.0 [9.5, 90.5]" in text
-    assert "x\\|y" in text
-    assert "\\<b>" in text
-    tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({line.count("|") - line.count("\\|") for line in tables[:3]}) == 1
-    empty = summary_markdown(summarise({}, []))
-    assert empty.strip() == ""
-    assert callable(sheet_markdown)
 
 
 def test_plots_are_pictures_of_every_axis_there_may_be() -> None:

@@ -12,11 +12,13 @@ import pytest
 
 from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError, TrajectoryError
+from cof_agent.evaluation.modes import limits_of
 from cof_agent.evaluation.plan import Plan, Task
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.results import read_run, writing
 from cof_agent.evaluation.row import ResultRow, Rule
-from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, numbers, profile_digest
+from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, profile_digest
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
 from cof_agent.profile import Profile
 from cof_agent.state import Status, StopReason
 from cof_agent.trajectory import UsageRecord
@@ -272,13 +274,46 @@ def test_options_that_change_no_answer_are_left_out_and_secrets_hidden() -> None
 @pytest.mark.parametrize(
     ("given", "name"),
     [
-        (("scenes", "observer", "adaptive"), "scenes-observer-adaptive"),
-        (("scenes:test:colour", "hf:sets/Qwen2.5-VL-7B", "direct"), "scenes-test-colour-hf-sets-qwen2.5-vl-7b-direct"),
-        (("vstar:/a/b/vstar_bench/", "openai:a/b", "proactive", ["blank"]),
+        ({"policy": "observer"}, "scenes-observer-adaptive"),
+        ({"benchmark": "scenes:test:colour", "policy": "hf:sets/Qwen2.5-VL-7B", "mode": "direct"},
+         "scenes-test-colour-hf-sets-qwen2.5-vl-7b-direct"),
+        ({"benchmark": "vstar:/a/b/vstar_bench/", "policy": "openai:a/b", "mode": "proactive", "regions": ["blank"]},
          "vstar-b-vstar-bench-openai-a-b-proactive-blank"),
-        (("scenes", "script:../x.json", "adaptive", (), True), "scenes-script-x.json-adaptive-changed"),
-        (("scenes", "observer", "adaptive", ("blank", "overview")), "scenes-observer-adaptive-blank-overview"),
+        ({"policy": "script:../x.json", "counterfactual": True}, "scenes-script-x.json-adaptive-changed"),
+        ({"regions": ("blank", "overview")}, "scenes-script-adaptive-blank-overview"),
+        ({"budgets": (224, None)}, "scenes-script-adaptive-look-224-native"),
+        ({"resolutions": (448, None)}, "scenes-script-adaptive-at-448-native"),
+        ({"limit": 20}, "scenes-script-adaptive-first-20"),
+        ({"limits": FocusConfig(max_zooms=2).model_dump(mode="json")}, "scenes-script-adaptive-max-zooms-2"),
+        ({"options": ("temperature=0.7",)}, "scenes-script-adaptive-temperature-0.7"),
     ],
 )  # fmt: skip
-def test_a_run_without_a_name_gets_a_telling_one(given: Any, name: str) -> None:
-    assert str(default_directory(*given)) == name
+def test_a_run_without_a_name_gets_one_that_tells_what_is_not_as_usual(given: Any, name: str) -> None:
+    known = {"benchmark": "scenes", "limit": 300, "resolutions": DEFAULT_RESOLUTIONS}
+    made = settings(**known | given)
+    limits = limits_of(made.mode, FocusConfig(), Profile()) if "limits" not in given else None
+    made = made.model_copy(update={"limits": limits.model_dump(mode="json")} if limits else {})
+    assert str(default_directory(made, 300)) == name
+
+
+def test_long_names_that_differ_stay_apart() -> None:
+    sizes = [tuple(range(100, 100 + 20 * last, 20)) for last in (18, 19)]
+    one, other = (default_directory(settings(resolutions=size), None) for size in sizes)
+    assert one != other
+    assert len(one.name) < 120
+
+
+def test_another_judge_may_come_until_one_has_decided_something(tmp_path: Path) -> None:
+    rows = filled(tmp_path, 2)
+    for judge in ("first", "second", None, "third"):
+        with writing(tmp_path, settings(judge=judge)) as directory:
+            assert directory.rows == {item.key: item for item in rows}
+        assert read_run(tmp_path).settings.judge == judge
+    with writing(tmp_path, settings(judge="third")) as directory:
+        directory.exchange([rows[0].model_copy(update={"rule": Rule.JUDGE})])
+    assert [item.rule for item in read_run(tmp_path).rows] == [Rule.JUDGE, *[Rule.TEXT] * 3]
+    for judge in ("first", None):
+        with pytest.raises(ConfigError, match='judge was "third" and is now'):
+            writing(tmp_path, settings(judge=judge)).__enter__()
+    with pytest.raises(ConfigError, match="limit was null and is now 5; judge was"):
+        writing(tmp_path, settings(judge="first", limit=5)).__enter__()

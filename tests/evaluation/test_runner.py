@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from cof_agent import FocusConfig, read_trajectories
-from cof_agent.errors import ConfigError, ImageError, MissingExtraError
+from cof_agent.errors import ConfigError, ImageError, MissingExtraError, PolicyError
 from cof_agent.evaluation import RunProgress, aevaluate, evaluate, front, read_run
 from cof_agent.evaluation.driver import Driver
 from cof_agent.evaluation.image_memory import ImageMemory
@@ -33,6 +33,7 @@ SMALL: Any = {"resolutions": (56,)}
 PLAIN = ResultRow(
     key="k", question="q", category="all", cell=Cell(), text="?", truth="42", answer="42", status=Status.ANSWERED,
     stop_reason=StopReason.ANSWERED, message=None, correct=True, rule=Rule.TEXT, zooms=((0, 0, 1, 1),) * 2, usage=None,
+    source=(56, 42),
 )  # fmt: skip
 
 
@@ -157,30 +158,85 @@ async def test_one_questions_trouble_stays_its_own(tmp_path: Path) -> None:
             question(2),
             question(3, image=b"no image"),
             question(4, image=Unpaintable()),
-            question(5, text="  "),
             question(6),
         ]
     )
     rows = await run(made, MissingModel(misses=frozenset({"Question 2?"})), tmp_path / "out", concurrency=2)
-    assert [row.status.value for row in rows] == ["answered", *["failed"] * 5, "answered"]
-    assert [row.stop_reason for row in rows[1:6]] == [
-        StopReason.IMAGE_ERROR, StopReason.POLICY_ERROR, StopReason.IMAGE_ERROR, StopReason.ERROR, StopReason.ERROR
+    assert [row.status.value for row in rows] == ["answered", *["failed"] * 4, "answered"]
+    assert [row.stop_reason for row in rows[1:5]] == [
+        StopReason.IMAGE_ERROR, StopReason.POLICY_ERROR, StopReason.IMAGE_ERROR, StopReason.ERROR
     ]  # fmt: skip
     for row, words in zip(
-        rows[1:6], ["does not exist", "no such luck", "not an image", "ZeroDivisionError: no paint", "not empty"],
-        strict=True,
-    ):  # fmt: skip
+        rows[1:5], ["does not exist", "no such luck", "not an image", "ZeroDivisionError: no paint"], strict=True
+    ):
         assert words in (row.message or "")
         assert (row.correct, row.rule, row.answer) == (False, Rule.UNANSWERED, None)
 
 
+class Strict(ScriptedModel):
+    """A judge that says 0, and fails after so many verdicts."""
+
+    verdicts: int
+    given: int = 0
+
+    def __init__(self, verdicts: int = 1_000_000) -> None:
+        super().__init__(turns=["0"], verdicts=verdicts)
+
+    async def _agenerate(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+        self.given += 1
+        if self.given > self.verdicts:
+            raise RuntimeError("no judge is in")
+        return self._generate(messages)
+
+
+def unmatched(count: int) -> Made:
+    return questions(count, answer="a red cat")
+
+
 async def test_a_judge_that_fails_is_one_rows_trouble(tmp_path: Path) -> None:
-    judge = driven(ScriptedModel(turns=[]))
-    made = Made([question(0), question(1, answer="a red cat")])
-    rows = await run(made, WordyModel(), tmp_path, judge=judge)
-    assert rows[1].status is Status.FAILED
-    assert rows[1].answer == "1"
+    rows = await run(unmatched(3), WordyModel(), tmp_path, judge=driven(Strict(1)), concurrency=1)
+    assert [(row.status.value, row.rule) for row in rows] == [
+        ("answered", Rule.JUDGE), ("failed", Rule.UNMATCHED), ("failed", Rule.UNMATCHED)
+    ]  # fmt: skip
+    assert [row.answer for row in rows] == ["0", "1", "2"]
     assert "could not be judged" in (rows[1].message or "")
+
+
+async def test_an_answer_that_could_not_be_judged_is_judged_again_and_not_asked_for(tmp_path: Path) -> None:
+    whole = await run(unmatched(3), WordyModel(), tmp_path / "whole", judge=driven(Strict()))
+    failing = await run(unmatched(3), WordyModel(), tmp_path / "run", judge=driven(Strict(1)), concurrency=1)
+    model = WordyModel()
+    assert await run(unmatched(3), model, tmp_path / "run", judge=driven(Strict())) == failing
+    again = await run(unmatched(3), model, tmp_path / "run", judge=driven(Strict()), retry_failed=True)
+    assert model.asked == []
+    assert [row.lasting for row in again] == [row.lasting for row in whole]
+
+
+async def test_a_judge_may_come_later(tmp_path: Path) -> None:
+    made = Made([*unmatched(3).items, question(3)])
+    whole = await run(made, WordyModel(), tmp_path / "whole", judge=driven(Strict()))
+    before = await run(made, WordyModel(), tmp_path / "run")
+    assert [row.rule for row in before] == [*[Rule.UNMATCHED] * 3, Rule.NUMBER]
+    model, judge = WordyModel(), Strict()
+    rows = await run(made, model, tmp_path / "run", judge=driven(judge))
+    assert (model.asked, judge.given) == ([], 3)
+    assert [row.lasting for row in rows] == [row.lasting for row in whole]
+    assert await run(made, model, tmp_path / "run", judge=driven(judge)) == rows
+    assert judge.given == 3
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_judge_that_cannot_judge_is_noticed_at_its_first_verdict(tmp_path: Path, later: bool) -> None:
+    if later:
+        await run(unmatched(9), WordyModel(), tmp_path)
+    broken, model = Strict(0), WordyModel()
+    with pytest.raises(PolicyError, match=r"no judge is in.*first verdict, so the run stops here.*--retry-failed"):
+        await run(unmatched(9), model, tmp_path, judge=driven(broken), concurrency=1)
+    assert broken.given == 1
+    model.asked.clear()
+    rows = await run(unmatched(9), model, tmp_path, judge=driven(Strict()), retry_failed=True)
+    assert [row.rule for row in rows] == [Rule.JUDGE] * 9
+    assert sorted(model.asked) == ([] if later else [f"Question {number}?" for number in range(1, 9)])
 
 
 async def test_a_run_that_is_over_asks_nothing_more(tmp_path: Path) -> None:
@@ -234,6 +290,55 @@ async def test_malformed_rows_and_repeated_ids_are_told_and_not_asked(tmp_path: 
     assert [row.question for row in rows] == ["q0", "q1"]
     assert read_run(tmp_path).malformed == 2
     assert "q0" in (tmp_path / "malformed.jsonl").read_text()
+
+
+@pytest.mark.parametrize(("known", "why"), [
+    ({"id": 1}, "`id` is 1: it needs a text"), ({"id": None}, "`id` is None"), ({"text": None}, "`text` is None"),
+    ({"text": "  "}, "`text` is"), ({"answer": None}, "`answer` is None"), ({"category": None}, "`category` is None"),
+    ({"options": ("41", "43"), "answer": "Z"}, "`answer` is 'Z': it needs the letter of an option, or its text"),
+    ({"options": ("41",)}, "list of 2 to 26 texts"), ({"options": ("41", 42)}, "list of 2 to 26 texts"),
+    ({"options": None}, "`options` is None"), ({"guessing": 25}, "`guessing` is 25: it needs a share, 0 to 1"),
+    ({"boxes": ((10, 20, 30, 40),)}, "seems to be in pixels"), ({"boxes": ((0, 0, 1),)}, "it needs four numbers"),
+    ({"boxes": None}, "it needs a list of boxes"),
+])  # fmt: skip
+async def test_an_odd_question_of_ones_own_is_told_and_the_rest_is_asked(
+    known: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    rows = await run(Made([question(0, **known), question(1)]), CountingModel(), tmp_path)
+    assert [row.question for row in rows] == ["q1"]
+    (line,) = (tmp_path / "malformed.jsonl").read_text().splitlines()
+    assert json.loads(line)["where"] == f"question {known.get('id', 'q0')}"
+    assert why in json.loads(line)["why"]
+
+
+async def test_options_in_the_text_of_a_question_of_ones_own_are_options(tmp_path: Path) -> None:
+    made = Made([question(0, text="Question 0? (A) Honda (B) Yamaha", answer="Yamaha")])
+    (row,) = await run(made, scripted(answer("(B) Yamaha")), tmp_path)
+    assert (row.options, row.truth, row.correct, row.rule) == (("Honda", "Yamaha"), "B", True, Rule.LETTER)
+
+
+class Once(Made):
+    """Its questions can be read a single time."""
+
+    def __iter__(self) -> Iterator[Any]:
+        self.left = getattr(self, "left", None) or iter(self.items)
+        return self.left
+
+
+class Drained(Once):
+    def __iter__(self) -> Iterator[Any]:
+        yield from super().__iter__()
+
+
+@pytest.mark.parametrize("kind", [Once, Drained])
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_benchmark_that_can_be_read_once_only_is_refused_by_name(
+    kind: type[Made], count: int, tmp_path: Path
+) -> None:
+    made = kind(questions(count).items)
+    with pytest.raises(ConfigError, match="made gives its questions only once, so the first would be lost"):
+        await run(made, CountingModel(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 async def test_the_limit_takes_the_first_questions_at_every_resolution(tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ def test_one_setting_by_hand() -> None:
     ]
     summary = summarise({}, rows, malformed=3, skipped={"448": 2})
     (figures,) = summary.cells
-    assert (figures.n, figures.accuracy.count, figures.accuracy.value) == (6, 2, pytest.approx(2 / 6))
-    assert figures.chance == pytest.approx((0.25 + 0.75 + 3 * 0.5) / 5)
+    assert (figures.n, figures.accuracy.count, figures.accuracy.value) == (5, 2, pytest.approx(2 / 5))
+    assert figures.chance == pytest.approx((0.25 + 0.75 + 2 * 0.5) / 4)
     assert {name: (share.count, share.n) for name, share in figures.categories.items()} == {
-        "all": (0, 3),
+        "all": (0, 2),
         "x": (2, 2),
         "y": (0, 1),
     }
@@ -40,16 +40,19 @@ def test_one_setting_by_hand() -> None:
     assert figures.costs.refused == pytest.approx(2 / 4)
     assert figures.costs.refused_share == pytest.approx(2 / (2 + 3))
     assert (figures.costs.seconds, figures.costs.median_seconds) == (pytest.approx(13 / 4), pytest.approx(1.5))
-    assert figures.statuses == {Status.ANSWERED: 3, Status.DECLINED: 1, Status.FAILED: 2}
-    assert figures.rules == {Rule.LETTER: 2, Rule.UNMATCHED: 1, Rule.UNANSWERED: 3}
+    assert figures.statuses == {Status.ANSWERED: 3, Status.DECLINED: 1, Status.FAILED: 1}
+    assert figures.rules == {Rule.LETTER: 2, Rule.UNMATCHED: 1, Rule.UNANSWERED: 2}
     assert (figures.contains_truth.count, figures.contains_truth.n, figures.iou) == (1, 2, pytest.approx(0.3))
     assert figures.scenes is None
     assert figures.faithfulness is None
-    assert (summary.questions, summary.rows, summary.failed, summary.malformed) == (6, 6, 2, 3)
-    assert {(found.reason, found.message, found.count) for found in summary.failures} == {
-        (StopReason.POLICY_ERROR, "the server is gone", 1),
-        (StopReason.IMAGE_ERROR, "no such file", 1),
-    }
+    assert (summary.questions, summary.rows, summary.failed, summary.malformed) == (5, 5, 1, 3)
+    assert [(found.reason, found.message, found.count) for found in summary.failures] == [
+        (StopReason.POLICY_ERROR, "the server is gone", 1)
+    ]
+    assert summary.unopened == 1  # in no figure: nobody answered
+    assert [(found.reason, found.message, found.count) for found in summary.unopened_why] == [
+        (StopReason.IMAGE_ERROR, "no such file", 1)
+    ]
 
 
 def test_scenes_are_split_by_what_they_need() -> None:

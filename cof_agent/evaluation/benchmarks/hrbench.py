@@ -17,7 +17,6 @@ import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks.parquet import parquet_rows
@@ -38,7 +37,6 @@ class HrBench:
     name: str
     path: Path
     role: Role = Role.TEST
-    default_limit: ClassVar[int | None] = None
 
     @classmethod
     def open(cls, place: str) -> HrBench:

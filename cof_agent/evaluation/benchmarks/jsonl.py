@@ -1,7 +1,8 @@
 """Questions of one's own: a JSONL file, one object a line.
 
 Fields: `image` (a path relative to the file, an http(s) address or a data URL), `question`, `answer`, and optionally
-`options` (a list of texts; the answer is then a letter or one of them), `category`, `id`, and `boxes`: where the answer
+`options` (a list of texts; the answer is then a letter or one of them; those that stand in the question as `(A) …` need
+no list), `category`, `id`, and `boxes`: where the answer
 is to be seen, each `[left, top, right, bottom]` in fractions, 0 to 1, of the upright image's width and height.
 """
 
@@ -12,13 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks.rows import (
     Row,
     RowError,
-    corners_as_fractions,
     existing,
     image_source,
     json_lines,
@@ -31,11 +31,9 @@ from cof_agent.evaluation.benchmarks.rows import (
 from cof_agent.evaluation.matching.options import LETTERS, with_options
 from cof_agent.evaluation.matching.words import same_text
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
-from cof_agent.geometry import Corners
 
 _TRAIN = "train:"
 _EXPECTED = 'one JSON object a line, such as {"image": "photo.jpg", "question": "…", "answer": "…"}'
-_FRACTIONS = "left, top, right, bottom as fractions 0 to 1 of the upright image's width and height"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,6 @@ class JsonLines:
     name: str
     path: Path
     role: Role = Role.TEST
-    default_limit: ClassVar[int | None] = None
 
     @classmethod
     def open(cls, rest: str) -> JsonLines:
@@ -92,7 +89,7 @@ def _question(row: Row, directory: Path) -> BenchmarkQuestion:
         answer=answer,
         options=options,
         category=optional_text(row, "category", "all"),
-        boxes=_boxes(row.get("boxes")),
+        boxes=() if (boxes := row.get("boxes")) is None else boxes,
     )
 
 
@@ -123,17 +120,3 @@ def _right(answer: str, options: tuple[str, ...]) -> int:
     if index is None:
         raise RowError(f"`answer` is {show(answer)}: it needs the letter of an option, or its text")
     return index
-
-
-def _boxes(value: Any) -> tuple[Corners, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise RowError(f"`boxes` is {show(value)}: it needs a list of boxes, each {_FRACTIONS}")
-    boxes = tuple(corners_as_fractions(box, _FRACTIONS) for box in value)
-    for x1, y1, x2, y2 in boxes:
-        if max(x1, y1, x2, y2) > 1:
-            raise RowError(f"the box {[x1, y1, x2, y2]} seems to be in pixels: it needs {_FRACTIONS}")
-        if not (0 <= x1 < x2 and 0 <= y1 < y2):
-            raise RowError(f"the box {[x1, y1, x2, y2]} has no area or leaves the image: it needs {_FRACTIONS}")
-    return boxes

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks.rows import (
@@ -47,7 +47,6 @@ class MmeRealWorldLite:
     name: str
     path: Path
     role: Role = Role.TEST
-    default_limit: ClassVar[int | None] = None
 
     @classmethod
     def open(cls, place: str) -> MmeRealWorldLite:

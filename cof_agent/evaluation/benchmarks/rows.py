@@ -8,10 +8,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from cof_agent.errors import ConfigError
+from cof_agent.evaluation.excerpt import excerpt
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, MalformedRow
 
 Row: TypeAlias = Mapping[str, Any]
@@ -27,19 +29,15 @@ class RowError(ValueError):
 def questions(
     rows: Iterable[tuple[str, Row | RowError]], ask: Callable[[Row], BenchmarkQuestion]
 ) -> Iterator[BenchmarkItem]:
-    """The question that `ask` makes of each row, given with where it stands. An id that was there before is refused."""
-    places: dict[str, str] = {}
+    """The question that `ask` makes of each row, given with where it stands."""
     for where, row in rows:
         try:
             if isinstance(row, RowError):
                 raise row
-            question = ask(row)
-            if question.id in places:
-                raise RowError(f"its id {show(question.id)} is that of {places[question.id]}")
+            question = replace(ask(row), where=where)
         except RowError as error:
             yield MalformedRow(where, str(error))
         else:
-            places[question.id] = where
             yield question
 
 
@@ -108,7 +106,7 @@ def image_source(name: str, directory: Path) -> str:
 def corners_as_fractions(value: Any, unit: str) -> tuple[float, float, float, float]:
     """Four finite numbers in `value`. Raises RowError that names the `unit` for anything else."""
     if not (
-        isinstance(value, list)
+        isinstance(value, list | tuple)
         and len(value) == 4
         and all(isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side) for side in value)
     ):
@@ -133,5 +131,4 @@ def unreadable(path: Path, error: OSError) -> ConfigError:
 
 def show(value: object) -> str:
     """`value` for a message: as Python writes it, cut short."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return excerpt(repr(value), _SHOWN)

@@ -18,7 +18,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from PIL import Image
 
@@ -56,7 +55,6 @@ class VStar:
     name: str
     directory: Path
     role: Role = Role.TEST
-    default_limit: ClassVar[int | None] = None
 
     @classmethod
     def open(cls, place: str) -> VStar:

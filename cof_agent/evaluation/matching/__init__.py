@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from cof_agent.evaluation.matching.decision import decide, decide_by_rules
+from cof_agent.evaluation.matching.decision import asked_in, decide, decide_by_rules
 
-__all__ = ["decide", "decide_by_rules"]
+__all__ = ["asked_in", "decide", "decide_by_rules"]

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from cof_agent.evaluation.matching.letter import chosen_option, cleaned, letter_index, without_lead
 from cof_agent.evaluation.matching.options import LETTERS, read_options
 from cof_agent.evaluation.matching.quantity import parse_quantity, same_quantity, says_quantity
-from cof_agent.evaluation.matching.words import LONGEST, plain, same_text, says
+from cof_agent.evaluation.matching.words import LONGEST, plain, same_text, says, says_rival
 from cof_agent.evaluation.question import BenchmarkQuestion
-from cof_agent.evaluation.row import Rule, Verdict
+from cof_agent.evaluation.row import ResultRow, Rule, Verdict
 
 if TYPE_CHECKING:
     from cof_agent.evaluation.judge import Judge
+
+
+_WRONG = Verdict(correct=False, rule=Rule.TEXT)
 
 
 async def decide(question: BenchmarkQuestion, answer: str | None, judge: Judge | None = None) -> Verdict:
@@ -32,6 +35,11 @@ async def decide(question: BenchmarkQuestion, answer: str | None, judge: Judge |
     return Verdict(correct=await judge.means(question.text, truth, answer or ""), rule=Rule.JUDGE)
 
 
+def asked_in(row: ResultRow) -> BenchmarkQuestion:
+    """What a row's question needs to be decided again; without its image."""
+    return BenchmarkQuestion(row.question, b"", row.text, row.truth, row.options)
+
+
 def decide_by_rules(question: BenchmarkQuestion, answer: str | None) -> Verdict | None:
     """What the rules say of `answer`; None when none is certain."""
     if answer is None or not answer.strip():
@@ -42,7 +50,9 @@ def decide_by_rules(question: BenchmarkQuestion, answer: str | None) -> Verdict 
     index = letter_index(question.answer, question.options) if question.options else None
     if index is not None:
         chosen = chosen_option(answer, question.options, asked)
-        return Verdict(correct=chosen.index == index, rule=chosen.rule) if chosen else None
+        if chosen:
+            return Verdict(correct=chosen.index == index, rule=chosen.rule)
+        return _WRONG if says_rival(without_lead(cleaned(answer)), question.options[index], asked) else None
     return _open(answer, question.answer, asked)
 
 
@@ -51,11 +61,10 @@ def _open(answer: str, truth: str, asked: str) -> Verdict | None:
     body = without_lead(text)
     if any(same_text(form, truth) for form in (text, body)) or any(says(form, truth, asked) for form in (text, body)):
         return Verdict(correct=True, rule=Rule.TEXT)
-    wanted = parse_quantity(truth)
-    if wanted is None:
-        return None
-    given = parse_quantity(body)
-    if given is not None:
+    wanted, given = parse_quantity(truth), parse_quantity(body)
+    if wanted and given:
         same = same_quantity(wanted, given, plain(asked))
         return None if same is None else Verdict(correct=same, rule=Rule.NUMBER)
-    return Verdict(correct=True, rule=Rule.NUMBER) if says_quantity(body, wanted, asked) else None
+    if wanted and says_quantity(body, wanted, asked):
+        return Verdict(correct=True, rule=Rule.NUMBER)
+    return _WRONG if says_rival(body, truth, asked) else None

@@ -22,7 +22,6 @@ _LEAD = re.compile(
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _STYLED = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}")
 _STRESSED = re.compile(r"(\*{1,3}|_{2,3}|`{1,3})(?=\S)([^*_`]+?)(?<=\S)\1")
-_MARKS = " \t\n\"'“”.,:;!"
 
 _SEVERAL = re.compile(
     r"(?:(?:either|both)\s+)?"

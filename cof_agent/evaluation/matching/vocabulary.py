@@ -42,5 +42,21 @@ _COLOURS = _words(
     "tan teal navy maroon turquoise"
 )
 
+_PLAIN_COLOURS = _words("red orange yellow green blue purple pink black white grey brown")
+_CLEAR = "acdefhjkmnprtuvwxy3479"
+
+EXCLUSIVE = (
+    (_words("left"), _words("right")),
+    (_words("above over top up upper"), _words("below under bottom down lower beneath underneath")),
+    (_words("yes"), _words("no")),
+    (_words("true"), _words("false")),
+    tuple(frozenset({colour}) for colour in sorted(_PLAIN_COLOURS)),
+    tuple(map(frozenset, _CLEAR)),
+)
+"""Kinds of values, as sets of words that mean the same: who says one of a kind denies the others.
+
+Of colours only those that nobody calls by another's name, of characters only those that look like no other.
+"""
+
 RIVALS = (DIRECTIONS, _COLOURS, _words("yes no"), _words("true false"))
 """Values of which a sentence that says one must not hold another."""

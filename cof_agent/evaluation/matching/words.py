@@ -14,6 +14,7 @@ from cof_agent.evaluation.matching.vocabulary import (
     BANNED,
     BESIDE_DIRECTIONS,
     DIRECTIONS,
+    EXCLUSIVE,
     FUNCTION,
     HEDGES,
     RETRACTING,
@@ -116,6 +117,15 @@ def says(answer: str, truth: str, question: str) -> bool:
     if any(word.plain in group for group in RIVALS if group & set(values) for word in rest):
         return False
     return not (len(values) == 1 and len(values[0]) == 1 and any(len(word.plain) == 1 for word in rest))
+
+
+def says_rival(answer: str, truth: str, question: str) -> bool:
+    """Whether `answer` is, or is a short sentence that gives, a value that excludes `truth`: `blue` where it is red."""
+    value = direction(truth) or " ".join(plain(truth))
+    kinds = [kind for kind in EXCLUSIVE if any(value in same for same in kind)]
+    rivals = {word for kind in kinds for same in kind if value not in same for word in same}
+    given = {word.raw for word in words(answer) if word.plain in rivals}
+    return any(same_text(answer, word) or says(answer, word, question) for word in given)
 
 
 def direction(text: str) -> str | None:
