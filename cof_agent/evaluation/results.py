@@ -168,10 +168,9 @@ def _settle(path: Path, settings: RunSettings) -> None:
     """Write the settings, or see that they are those which are there."""
     now = settings.to_json()
     if (path / SETTINGS).exists():
-        found = differing([_stored_settings(path), now])
-        if found.keys() == {"judge"} and not any(row.rule is Rule.JUDGE for row in _rows(path)):
-            found = {}
-        if found:
+        if not (found := differing([_stored_settings(path), now])):
+            return
+        if found.keys() != {"judge"} or any(row.rule is Rule.JUDGE for row in _rows(path)):
             changes = (
                 f"{name} was {shown(before)} and is now {shown(after)}" for name, (before, after) in found.items()
             )
