@@ -40,7 +40,7 @@ def conclude(
             "message": f"{_limit(closing, config)}, and the policy had no answer when asked for its last one",
             "evidence": [],
         }
-    if answer.lower().startswith(DECLINE):
+    if declines(answer):
         return {
             "answer": None,
             "status": Status.DECLINED.value,
@@ -63,6 +63,11 @@ def final_answer(turn: Turn | None, message: AIMessage | None, closing: str | No
     if answer is None and closing and message is not None:
         answer = plain(opened(message.text)) or None
     return answer
+
+
+def declines(answer: str) -> bool:
+    """Whether it is none: the policy says that the image cannot tell."""
+    return answer.lower().startswith(DECLINE)
 
 
 def _limit(closing: str | None, config: FocusConfig) -> str:

@@ -15,7 +15,21 @@ it learns is what it sees when it is served. The trainer's loop (trl 1.16) itsel
 - Text that spells a special token, such as `<|im_end|>`, gets a space in it: the trainer would take it for the token.
 """
 
+from cof_agent.environment.answer import answered
+from cof_agent.environment.row import check_first_look, original_of, rules_of
 from cof_agent.environment.speech import CHAT_TEMPLATE, RESPONSE_TEMPLATE, prepare, said
 from cof_agent.environment.zoom import Episode, ZoomEnvironment, raise_recorded
 
-__all__ = ["CHAT_TEMPLATE", "RESPONSE_TEMPLATE", "Episode", "ZoomEnvironment", "prepare", "raise_recorded", "said"]
+__all__ = [
+    "CHAT_TEMPLATE",
+    "RESPONSE_TEMPLATE",
+    "Episode",
+    "ZoomEnvironment",
+    "answered",
+    "check_first_look",
+    "original_of",
+    "prepare",
+    "raise_recorded",
+    "rules_of",
+    "said",
+]
