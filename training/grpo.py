@@ -32,6 +32,9 @@ from training.model import adapters, open_model
 from training.questions import Questions, load_questions
 from training.reward import GroupReward
 
+_ANY_AREA = 2**31
+"""Pixels: images are left at the sizes at which the profile and the tool show them."""
+
 
 def train(settings: GrpoSettings) -> Path:
     """Train, or go on training, and return the directory of the trained model.
@@ -41,11 +44,12 @@ def train(settings: GrpoSettings) -> Path:
     if done := trained(settings):
         return done
     if settings.vllm and find_spec("vllm") is None:
-        raise ConfigError("vllm is not installed: pip install \"trl[vllm]\", or leave vllm out of the configuration")
+        raise ConfigError('vllm is not installed: pip install "trl[vllm]", or leave vllm out of the configuration')
     processor: Any = prepare(load_processor(local_directory(settings.model, revision=settings.revision)))
     images = processor.image_processor
-    images.do_resize = False  # images are as they were shown, and regions as the tool shows them
-    questions = load_questions(settings, processor, images.patch_size * images.merge_size)
+    factor = images.patch_size * images.merge_size
+    images.size = {"shortest_edge": factor**2, "longest_edge": _ANY_AREA}
+    questions = load_questions(settings, processor, factor)
     trainer = make_trainer(settings, processor, questions)
     rows = f"{questions.count} questions ({questions.too_long} too long)"
     return carry_out(trainer, settings, questions.profile, rows, every=settings.iterations)

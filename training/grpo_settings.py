@@ -97,8 +97,8 @@ class GrpoSettings(Settings):
     def _check(self) -> GrpoSettings:
         if self.save_steps % self.iterations:
             raise ValueError(
-                f"save_steps ({self.save_steps}) must be a multiple of iterations ({self.iterations}): rollouts are not "
-                "saved, so a save can only stand between them"
+                f"save_steps ({self.save_steps}) must be a multiple of iterations ({self.iterations}): rollouts are "
+                "not saved, so a save can only stand between them"
             )
         return self
 

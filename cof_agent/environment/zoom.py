@@ -23,7 +23,6 @@ from cof_agent.environment.row import check_first_look, original_of, rules_of
 from cof_agent.environment.speech import TURN_END
 from cof_agent.errors import ConfigError
 from cof_agent.images import ImageLimits, SourceImage, open_image
-from cof_agent.profile import Profile
 from cof_agent.state import no_usage, spent
 from cof_agent.step import NO_MORE, Progress, take
 from cof_agent.store import MemoryStore
