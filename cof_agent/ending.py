@@ -57,6 +57,15 @@ def conclude(
     }
 
 
+def without_answer(reason: StopReason, config: FocusConfig) -> dict[str, Any]:
+    """The status of a run that ends here, before its policy has answered."""
+    return {
+        "status": Status.BUDGET.value,
+        "stop_reason": reason.value,
+        "message": f"{_limit(reason, config)}, and nothing more was asked (trainer_loop)",
+    }
+
+
 def final_answer(turn: Turn | None, message: AIMessage | None, closing: str | None) -> str | None:
     """The answer of a turn. In a closing turn, plain text counts too."""
     answer = turn.answer if turn else None
@@ -76,6 +85,7 @@ def _limit(closing: str | None, config: FocusConfig) -> str:
         StopReason.TURN_LIMIT: f"the limit of {config.max_turns} turns (max_turns) was reached",
         StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} (max_visual_tokens) tokens was reached",
         StopReason.TIME_LIMIT: f"the limit of {config.max_seconds:g} seconds (max_seconds) was reached",
+        StopReason.NOT_MENDED: "the last turn had no call that can be read, and no answer that counts",
         StopReason.REFUSED_LIMIT: f"{config.max_refused} calls in a row (max_refused) were refused",
     }
     return limits[StopReason(closing)] if closing else "the run ended"

@@ -96,6 +96,7 @@ def warm(directory: Path, pictures: int, *, steps: int, seed: int = 0) -> Path:
         "profile": PROFILE.model_dump(mode="json"),
         "train_vision_tower": True,
         "learning_rate": 4e-3,
+        "schedule": "constant_with_warmup",
         "steps": steps,
         "batch": 8,
         "accumulate": 1,
