@@ -80,23 +80,36 @@ def questions(directory: Path, pictures: int, seed: int = 0, config: FocusConfig
     return directory / "questions"
 
 
-def warm(directory: Path, pictures: int, *, steps: int, seed: int = 0) -> Path:
-    """A checkpoint that zooms as often as not."""
+def warm(directory: Path, pictures: int, *, steps: tuple[int, int], seed: int = 0) -> Path:
+    """A checkpoint that zooms as often as not. It learns in so many `steps` to name colours, and then to talk."""
     chance = random.Random(seed)
     for question in Toy(pictures, seed=seed + 1):
-        guess = question.answer if question.category == "ground" else chance.choice(ANSWERS)
-        for turns in ([zoom(*BOX), answer(question.answer)], [answer(guess)]):
-            agent = ChainOfFocus(scripted(*turns, profile=PROFILE), save=directory / "told")
-            agent.ask(question.image, question.text)
-    export(directory / "told", directory / "rows", profile=PROFILE)
+        image, guess = question.image, question.answer
+        if question.category == "mark":
+            image, guess = image.crop((488, 488, 512, 512)), chance.choice(ANSWERS)
+        _tell(directory / "colours", image, question.text, answer(question.answer))
+        _tell(directory / "talk", question.image, question.text, answer(guess))
+        _tell(directory / "talk", question.image, question.text, zoom(*BOX), answer(question.answer))
+    model = write_seed(directory / "seed", profile=PROFILE)
+    for lesson, taken in zip(("colours", "talk"), steps, strict=True):
+        model = _imitate(directory, lesson, model, taken, seed)
+    return model
+
+
+def _tell(directory: Path, image: Image.Image, question: str, *turns: str) -> None:
+    ChainOfFocus(scripted(*turns, profile=PROFILE), save=directory).ask(image, question)
+
+
+def _imitate(directory: Path, lesson: str, model: Path, steps: int, seed: int) -> Path:
+    rows = directory / f"{lesson} rows"
+    export(directory / lesson, rows, profile=PROFILE)
     told: dict[str, Any] = {
-        "model": str(write_seed(directory / "seed", profile=PROFILE)),
-        "data": str(directory / "rows"),
-        "output": str(directory / "sft"),
+        "model": str(model),
+        "data": str(rows),
+        "output": str(directory / f"{lesson} model"),
         "profile": PROFILE.model_dump(mode="json"),
         "train_vision_tower": True,
-        "learning_rate": 4e-3,
-        "schedule": "constant_with_warmup",
+        "learning_rate": 3e-3,
         "steps": steps,
         "batch": 8,
         "accumulate": 1,
