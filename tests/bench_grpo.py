@@ -1,8 +1,8 @@
 """Whether reinforcement learning learns, under each reward: `python -m tests.bench_grpo [STEPS [SEEDS [CHECKPOINT]]]`.
 
 The toy task of `tests.toy`, from a checkpoint that zooms as often as not (CHECKPOINT: one made before). Runs the recipe
-itself with every reward of `cof_agent.rewards` and prints reward, accuracy and share of rollouts that zoom, as means over
-the first and the last tenth of the steps (at least five) of all seeds, with the standard error over steps; then, for each
+itself with every reward of `cof_agent.rewards`. Prints reward, accuracy and share of rollouts that zoom: means over the
+first and the last tenth of the steps (at least five) of all seeds, with the standard error over steps. Then, for each
 seed, how often the trained policy is right and zooms on pictures that it has not seen, by the kind of question.
 """
 
@@ -68,7 +68,8 @@ def _settings(model: Path, rows: Path, output: Path, reward: str, steps: int, se
         rollouts=ROLLOUTS,
         batch=QUESTIONS * ROLLOUTS,
         max_response=160,
-        learning_rate=1e-3,
+        temperature=0.7,
+        learning_rate=6e-4,
         dtype="float32",
         gradient_checkpointing=False,
         device="cpu",
@@ -95,7 +96,7 @@ def _mean(values: Sequence[float]) -> str:
 
 def _asked(model: Path) -> str:
     """What a policy does with pictures that it has not seen, one sample a question."""
-    policy = load_policy(f"hf:{model}", device="cpu", temperature=1.0, max_new_tokens=80)
+    policy = load_policy(f"hf:{model}", device="cpu", temperature=0.7, max_new_tokens=80)
     agent, told = ChainOfFocus(policy), dict[str, list[tuple[bool, bool]]]()
     for question in Toy(UNSEEN, seed=1000):
         result = agent.ask(question.image, question.text)

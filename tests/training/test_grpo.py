@@ -21,6 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cof_agent import ChainOfFocus
 from cof_agent.errors import ConfigError
 from cof_agent.exports import export
+from cof_agent.geometry import SizeRule
 from cof_agent.policies import load_policy
 from tests.conversations import answer, zoom
 from tests.exports.spoken import run
@@ -53,8 +54,8 @@ def talker(seed_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def told(model: Path, rows: Path, output: Path, **changes: Any) -> GrpoSettings:
-    names = {"model": str(model), "data": str(rows), "output": str(output), "steps": 2, "rollouts": 4, "batch": 4}
-    return load_settings(SMOKE, GrpoSettings, **{**names, "max_response": 160, "temperature": 0.7, **changes})
+    names = {"model": str(model), "data": str(rows), "output": str(output), "steps": 2, "rollouts": 6, "batch": 6}
+    return load_settings(SMOKE, GrpoSettings, **{**names, "max_response": 160, "temperature": 0.9, **changes})
 
 
 def moved(before: Path, after: Path) -> set[str]:
@@ -85,8 +86,8 @@ def test_questions_are_played_scored_and_learnt_from(talker: Path, rows: Path, t
     for step in (1, 2, 3):
         direct, zoomed = logged["train/share/direct"][step], logged["train/share/zoom"][step]
         assert direct + zoomed == pytest.approx(1)
-        assert logged["train/wrong_zooms"][step] <= logged["train/zooms"][step]
-        assert logged["train/accuracy"][step] + logged["train/unanswered"][step] <= 1
+        assert logged["train/wrong_zooms"][step] <= logged["train/zooms"][step] + 0.001
+        assert logged["train/accuracy"][step] + logged["train/unanswered"][step] < 1.001
         assert logged["train/visual_tokens"][step] == pytest.approx(16 + logged["train/zooms"][step])
         assert logged["train/refused_calls"][step] >= 0
         assert logged["train/completions/mean_length"][step] > 0
@@ -168,6 +169,14 @@ def test_rows_that_cannot_be_played_are_refused_before_a_model_is_read(
     lines[1]["images_file_names"] = [lines[1]["original_file_name"]]
     (cut / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(ConfigError, match=r"shows the image at \(896, 896\) pixels, and its profile at \(112, 112\)"):
+        train(told(seed_checkpoint, cut, tmp_path / "out"))
+    lines[1] = lines[0] | {
+        "id": "other",
+        "profile": PROFILE.model_copy(update={"overview": SizeRule()}).model_dump_json(),
+    }
+    lines[1]["images_file_names"] = [lines[1]["original_file_name"]]
+    (cut / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ConfigError, match="were made with 2 profiles: name the one"):
         train(told(seed_checkpoint, cut, tmp_path / "out"))
     assert not (tmp_path / "out" / "training.json").exists()
 
