@@ -69,7 +69,7 @@ def _settings(model: Path, rows: Path, output: Path, reward: str, steps: int, se
         batch=QUESTIONS * ROLLOUTS,
         max_response=160,
         temperature=0.7,
-        learning_rate=6e-4,
+        learning_rate=3e-4,
         dtype="float32",
         gradient_checkpointing=False,
         device="cpu",

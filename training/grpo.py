@@ -6,7 +6,7 @@ devices. Launched again, it goes on from its last save.
 
 from __future__ import annotations
 
-import os
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,20 +60,22 @@ class ResumingTrainer(Resuming, GRPOTrainer):  # type: ignore[misc]
 
 
 def make_trainer(settings: GrpoSettings, processor: Any, questions: Questions) -> Any:
-    """TRL's trainer as the settings have it."""
+    """TRL's trainer as the settings have it. What they say wrongly is found before the model is read."""
+    reward, config = _reward(settings), trainer_config(settings, questions.steps)
     model = open_model(settings)
-    base = local_directory(settings.model, revision=settings.revision)
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    model.config.name_or_path = str(base)  # where the trainer finds the weights that KL is measured from
-    trainer = ResumingTrainer(
-        model=model,
-        reward_funcs=_reward(settings),
-        args=trainer_config(settings, questions.steps),
-        train_dataset=questions.table,
-        processing_class=processor,
-        environment_factory=ZoomEnvironment,
-        peft_config=adapters(model, settings),
-    )
+    # Where the trainer finds the weights from which it measures how far the policy has gone.
+    model.config.name_or_path = str(local_directory(settings.model, revision=settings.revision))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*'environment_factory', which is an experimental feature")
+        trainer = ResumingTrainer(
+            model=model,
+            reward_funcs=reward,
+            args=config,
+            train_dataset=questions.table,
+            processing_class=processor,
+            environment_factory=ZoomEnvironment,
+            peft_config=adapters(model, settings),
+        )
     model.config.name_or_path = settings.model  # adapters name their base
     return trainer
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from accelerate import PartialState
 from accelerate.utils import gather_object
 
 from cof_agent.environment import ZoomEnvironment, answered, raise_recorded, said
@@ -45,8 +46,6 @@ class GroupReward:
         earned = [reward for start in range(0, len(everyone), self._size) for reward in self._group(everyone, start)]
         if len(everyone) == len(own):
             return earned
-        from accelerate import PartialState
-
         first = PartialState().process_index * len(own)
         return earned[first : first + len(own)]
 
