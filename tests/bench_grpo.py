@@ -70,6 +70,7 @@ def _settings(model: Path, rows: Path, output: Path, reward: str, steps: int, se
         max_response=160,
         temperature=0.7,
         learning_rate=3e-4,
+        scale_rewards="none",
         dtype="float32",
         gradient_checkpointing=False,
         device="cpu",
