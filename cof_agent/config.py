@@ -33,6 +33,9 @@ class FocusConfig(BaseModel):
     """Wall-clock seconds, whether spent in the policy or in the tools."""
     closing_share: float = Field(default=0.2, ge=0, lt=1)
     """Share of `max_seconds` kept back for the closing turn."""
+    trainer_loop: bool = False
+    """End as TRL's trainer does (dialect `cof`): a turn that cannot be read, an answer before `min_zooms`, and calls in
+    the last of `max_turns` end the run, where otherwise the policy is told what is wrong or asked for a last answer."""
 
     @model_validator(mode="after")
     def _check(self) -> FocusConfig:

@@ -40,7 +40,7 @@ def conclude(
             "message": f"{_limit(closing, config)}, and the policy had no answer when asked for its last one",
             "evidence": [],
         }
-    if answer.lower().startswith(DECLINE):
+    if declines(answer):
         return {
             "answer": None,
             "status": Status.DECLINED.value,
@@ -57,6 +57,15 @@ def conclude(
     }
 
 
+def without_answer(reason: StopReason, config: FocusConfig) -> dict[str, Any]:
+    """The status of a run that ends here, before its policy has answered."""
+    return {
+        "status": Status.BUDGET.value,
+        "stop_reason": reason.value,
+        "message": f"{_limit(reason, config)}, and nothing more was asked (trainer_loop)",
+    }
+
+
 def final_answer(turn: Turn | None, message: AIMessage | None, closing: str | None) -> str | None:
     """The answer of a turn. In a closing turn, plain text counts too."""
     answer = turn.answer if turn else None
@@ -65,12 +74,18 @@ def final_answer(turn: Turn | None, message: AIMessage | None, closing: str | No
     return answer
 
 
+def declines(answer: str) -> bool:
+    """Whether it is none: the policy says that the image cannot tell."""
+    return answer.lower().startswith(DECLINE)
+
+
 def _limit(closing: str | None, config: FocusConfig) -> str:
     limits = {
         StopReason.ZOOM_LIMIT: f"the limit of {config.max_zooms} zooms (max_zooms) was reached",
         StopReason.TURN_LIMIT: f"the limit of {config.max_turns} turns (max_turns) was reached",
         StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} (max_visual_tokens) tokens was reached",
         StopReason.TIME_LIMIT: f"the limit of {config.max_seconds:g} seconds (max_seconds) was reached",
+        StopReason.NOT_MENDED: "the last turn had no call that can be read, and no answer that counts",
         StopReason.REFUSED_LIMIT: f"{config.max_refused} calls in a row (max_refused) were refused",
     }
     return limits[StopReason(closing)] if closing else "the run ended"

@@ -26,7 +26,7 @@ from cof_agent.config import FocusConfig
 from cof_agent.conversation import forget_regions, resolve_images
 from cof_agent.dialects import get_dialect
 from cof_agent.dialects.json_calls import as_written
-from cof_agent.ending import conclude, final_answer
+from cof_agent.ending import conclude, final_answer, without_answer
 from cof_agent.errors import CofError, ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
 from cof_agent.policies import Policy
@@ -35,6 +35,7 @@ from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, s
 from cof_agent.step import NO_MORE, Progress, reached, take
 from cof_agent.store import ImageStore
 from cof_agent.tools import Sight, image_tools, refusal
+from cof_agent.trainer_loop import as_trainer
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.typed import answer_model, misfit, schema_text
 from cof_agent.versions import versions
@@ -221,12 +222,6 @@ class Nodes:
     ) -> dict[str, Any]:
         reply = reply if self.dialect.binds_tools else as_written(reply)
         turn = self.dialect.parse(reply)
-        if closing:
-            turn = replace(turn, calls=())
-        elif self.profile.stop_after_call:
-            turn = replace(turn, calls=turn.calls[:1])
-        messages: list[BaseMessage] = [*self._last_words(state, closing)]
-        messages.append(as_message(reply, turn, state["messages"]))
         counted = reply.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
         usage = spent(
             state["usage"],
@@ -235,6 +230,17 @@ class Nodes:
             completion_tokens=counted["output_tokens"],
             seconds=seconds,
         )
+        ended, limits = None, self._limits()
+        if limits.trainer_loop:
+            turn, ended = as_trainer(turn, reply.text, self.dialect.call_end, usage, closing, limits)
+        elif closing:
+            turn = replace(turn, calls=())
+        elif self.profile.stop_after_call:
+            turn = replace(turn, calls=turn.calls[:1])
+        messages: list[BaseMessage] = [*self._last_words(state, closing)]
+        messages.append(as_message(reply, turn, state["messages"]))
+        if ended:
+            return {"messages": messages, "usage": usage} | without_answer(ended, limits)
         refused = state["refused_in_row"]
         if not (turn.calls or turn.answer or closing):
             messages.append(HumanMessage(self.profile.prompts.format_error))

@@ -32,6 +32,8 @@ class StopReason(StrEnum):
     TIME_LIMIT = "time_limit"
     REFUSED_LIMIT = "refused_limit"
     """Too many refused calls in a row."""
+    NOT_MENDED = "not_mended"
+    """The last turn had neither a readable call nor an answer that counts, and `trainer_loop` ended the run there."""
     ANSWER_MISFIT = "answer_misfit"
     """The answer did not fit the schema that it was to fit, twice."""
     POLICY_ERROR = "policy_error"

@@ -84,6 +84,24 @@ def test_answered_at_the_first_look() -> None:
     assert 0 < usage.seconds < 60
 
 
+@pytest.mark.parametrize(
+    ("turns", "limits", "reason", "why"),
+    [
+        ([LOOK, "Hm."], {}, StopReason.NOT_MENDED, "no call that can be read"),
+        ([LOOK, "<tool_call>{</tool_call>"], {}, StopReason.NOT_MENDED, "no call that can be read"),
+        ([answer("42")], {"min_zooms": 1}, StopReason.NOT_MENDED, "no answer that counts"),
+        ([LOOK, LOOK], {"max_turns": 2}, StopReason.TURN_LIMIT, r"2 turns \(max_turns\)"),
+    ],
+)
+def test_with_the_trainers_loop_nothing_is_mended_and_no_last_answer_is_asked_for(
+    turns: list[str], limits: dict[str, Any], reason: StopReason, why: str
+) -> None:
+    result = ask(*turns, trainer_loop=True, **limits)
+    assert ended(result) == (Status.BUDGET, reason, None)
+    assert re.search(f"{why}.*, and nothing more was asked", result.message or "")
+    assert (result.usage.policy_calls, result.usage.zooms) == (len(turns), len(turns) - 1)
+
+
 def test_answered_after_zooms() -> None:
     result = ask(LOOK, zoom(100, 100, 160, 160), answer("42"))
     assert ended(result) == (Status.ANSWERED, StopReason.ANSWERED, "42")

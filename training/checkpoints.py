@@ -15,22 +15,27 @@ from typing import Any
 from transformers import TrainerCallback
 
 from cof_agent.errors import ConfigError
-from training.settings import SftSettings
+from training.settings import Settings
 
 RECORD = "training.json"
 """In the output directory: settings and data of the run."""
 CACHE = "rows"
 """In the output directory: what `datasets` makes of the rows."""
+JUDGMENTS = "judge.jsonl"
+"""In the output directory: what a judge has said."""
 WHOLE = "whole.json"
 """In a save, written last: its files and their sizes in bytes."""
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
 class TimelySaves(TrainerCallback):
-    """Saves when the last save is `minutes` old, and marks every save that is whole. `clock` gives seconds."""
+    """Saves when the last save is `minutes` old, and marks every save that is whole.
 
-    def __init__(self, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds, self._clock = 60 * minutes, clock
+    A save is due only after multiples of `every` steps. `clock` gives seconds.
+    """
+
+    def __init__(self, minutes: float, clock: Callable[[], float] = time.monotonic, *, every: int = 1) -> None:
+        self._seconds, self._clock, self._every = 60 * minutes, clock, every
         self._last = clock()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
@@ -39,7 +44,7 @@ class TimelySaves(TrainerCallback):
             from accelerate.utils import broadcast_object_list
 
             due = broadcast_object_list([due])[0]
-        control.should_save = control.should_save or due
+        control.should_save = control.should_save or (due and state.global_step % self._every == 0)
         return control
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -77,7 +82,7 @@ def _is_whole(save: Path) -> bool:
         return False
 
 
-def check_same_run(output: Path, settings: SftSettings) -> None:
+def check_same_run(output: Path, settings: Settings) -> None:
     """See that what `output` holds, if anything, is of this configuration.
 
     Raises ConfigError that names what differs, or when the directory holds something else.
@@ -107,10 +112,10 @@ def check_same_run(output: Path, settings: SftSettings) -> None:
 
 def _foreign(path: Path) -> bool:
     """Whether it is nothing that a run leaves before its record."""
-    return path.name != CACHE and not path.name.startswith(".")
+    return path.name not in (CACHE, JUDGMENTS) and not path.name.startswith(".")
 
 
-def record_run(output: Path, settings: SftSettings) -> None:
+def record_run(output: Path, settings: Settings) -> None:
     """Write down settings and data, for :func:`check_same_run`."""
     output.mkdir(parents=True, exist_ok=True)
     if not (output / RECORD).exists():
@@ -127,7 +132,7 @@ def write_json(path: Path, value: Any) -> None:
     part.replace(path)
 
 
-def _record(settings: SftSettings) -> dict[str, Any]:
+def _record(settings: Settings) -> dict[str, Any]:
     digest = hashlib.sha256()
     for file in sorted(path for kind in ("*.jsonl", "*.parquet") for path in Path(settings.data).glob(kind)):
         with file.open("rb") as content:

@@ -18,14 +18,14 @@ from cof_agent.policies.qwen.processor import SMALL_FILES, load_processor, local
 from cof_agent.policies.qwen.quiet import quietly
 from cof_agent.profile import Profile
 from training.checkpoints import write_json
-from training.settings import SftSettings
+from training.settings import Settings
 
 FINAL, ADAPTER = "final", "adapter"
 _VISION = "model.visual."
 _PROJECTOR = re.compile(r"model\.visual\.(merger|deepstack_merger_list\.\d+)")
 
 
-def open_model(settings: SftSettings) -> Any:
+def open_model(settings: Settings) -> Any:
     """The checkpoint, with gradients only where something is learnt. Adapters are not in it yet."""
     folder = local_directory(settings.model, revision=settings.revision, patterns=(*SMALL_FILES, "*.safetensors"))
     with quietly():
@@ -41,7 +41,7 @@ def open_model(settings: SftSettings) -> Any:
     return model
 
 
-def adapters(model: Any, settings: SftSettings) -> LoraConfig | None:
+def adapters(model: Any, settings: Settings) -> LoraConfig | None:
     """Where adapters go: every linear layer of the parts that learn. The projector learns as a whole."""
     if settings.lora is None:
         return None
@@ -81,7 +81,7 @@ def keep_learnt_in_full(model: Any) -> int:
     return count
 
 
-def write_final(model: Any, settings: SftSettings, profile: Profile) -> Path:
+def write_final(model: Any, settings: Settings, profile: Profile) -> Path:
     """Write the trained model to OUTPUT/final, with its profile, and what was added by LoRA to OUTPUT/adapter.
 
     `model` is changed: adapters become part of its weights.
@@ -104,7 +104,7 @@ def write_final(model: Any, settings: SftSettings, profile: Profile) -> Path:
     return output / FINAL
 
 
-def _learns(name: str, settings: SftSettings) -> bool:
+def _learns(name: str, settings: Settings) -> bool:
     if _PROJECTOR.match(name):
         return settings.train_projector
     return settings.train_vision_tower or not name.startswith(_VISION)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from PIL import Image
 
 from cof_agent.dialects import default_profile, load_profile, parse_profile
 from cof_agent.errors import ConfigError
+from cof_agent.geometry import Size
+from cof_agent.pixels import orientation_of, turned
 from cof_agent.profile import Profile
 from cof_agent.scenes.reach import SCENE_PROFILE
 from training.checkpoints import CACHE
-from training.settings import SftSettings
+from training.settings import Settings, SftSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +39,15 @@ def load_rows(settings: SftSettings, processor: Any, base: Path, template: str |
     the policy was spoken to.
     """
     directory = Path(settings.data).expanduser()
-    if not any((directory / name).is_file() for name in ("metadata.jsonl", "train.parquet")):
-        raise ConfigError(
-            f"{directory} has no rows: write them with `cof-agent export KEPT --to trl --out {directory}`"
-        )
-    table = datasets.load_dataset(str(directory), split="train", cache_dir=str(Path(settings.output) / CACHE))
-    if missing := {"messages", "images"} - set(table.column_names):
-        raise ConfigError(f"the rows of {directory} have no {', '.join(sorted(missing))}: export them with --to trl")
+    table = open_table(settings, "trl", ("messages", "images"))
     profile = _profile(settings, table, base)
-    if profile.overview.factor != factor:
-        raise ConfigError(
-            f"the profile shows images in multiples of {profile.overview.factor} pixels, {settings.model} takes "
-            f"multiples of {factor}: set factor={factor} in its overview and regions and collect again"
-        )
+    check_factor(profile, factor, settings)
     undecoded = table.cast_column("images", datasets.List(datasets.Image(decode=False)))
     kept = []
     for number, row in enumerate(undecoded):
         visual = 0
         for position, image in enumerate(row["images"]):
-            width, height = size = _size(image)
+            width, height = size = size_of(image)
             if settings.fit_images:
                 width, height = profile.overview.fit(size)
             elif width % factor or height % factor:
@@ -93,18 +85,46 @@ class TurnsOnly:
         return batch
 
 
-def _size(image: dict[str, Any]) -> tuple[int, int]:
+def open_table(settings: Settings, form: str, columns: Sequence[str]) -> Any:
+    """What `cof-agent export --to FORM` has written to `settings.data`. Raises ConfigError where that is not there."""
+    directory = Path(settings.data).expanduser()
+    if not any((directory / name).is_file() for name in ("metadata.jsonl", "train.parquet")):
+        raise ConfigError(
+            f"{directory} has no rows: write them with `cof-agent export KEPT --to {form} --out {directory}`"
+        )
+    table = datasets.load_dataset(str(directory), split="train", cache_dir=str(Path(settings.output) / CACHE))
+    if missing := {*columns} - {*table.column_names}:
+        raise ConfigError(f"the rows of {directory} have no {', '.join(sorted(missing))}: export them with --to {form}")
+    return table
+
+
+def check_factor(profile: Profile, factor: int, settings: Settings) -> None:
+    """Raise ConfigError where the profile shows images in sizes that the model does not take."""
+    if profile.overview.factor != factor:
+        raise ConfigError(
+            f"the profile shows images in multiples of {profile.overview.factor} pixels, {settings.model} takes "
+            f"multiples of {factor}: set factor={factor} in its overview and regions and collect again"
+        )
+
+
+def size_of(image: Mapping[str, Any]) -> Size:
+    """Width and height, upright, of an image that is not decoded."""
     with Image.open(io.BytesIO(image["bytes"]) if image["bytes"] else image["path"]) as opened:
-        return opened.size
+        return turned(opened.size, orientation_of(opened))
+
+
+def given_profile(settings: Settings) -> Profile | None:
+    """The profile of the configuration, if it has one."""
+    given = settings.profile
+    if isinstance(given, str):
+        return load_profile(Path(given).expanduser())
+    return None if given is None else parse_profile(given, "profile in the configuration")
 
 
 def _profile(settings: SftSettings, table: Any, base: Path) -> Profile:
     """The profile of the configuration; else, of those that may be meant, the one whose prompts open the rows."""
-    given = settings.profile
-    if isinstance(given, str):
-        return load_profile(Path(given).expanduser())
-    if given is not None:
-        return parse_profile(given, "profile in the configuration")
+    if given := given_profile(settings):
+        return given
     openings = {_opening(messages) for messages in table["messages"]}
     for profile in _candidates(table, base):
         task, direct = profile.prompts.task, profile.prompts.direct

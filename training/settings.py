@@ -1,23 +1,25 @@
-"""What a run of supervised fine-tuning is told: a YAML file, checked before anything heavy is loaded."""
+"""What a run is told: a YAML file, checked before anything heavy is loaded."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cof_agent.errors import ConfigError
 from cof_agent.validation import validated
 
 
-class _Value(BaseModel):
+class Value(BaseModel):
+    """A part of the settings; a name that it does not know is refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class LoraSettings(_Value):
+class LoraSettings(Value):
     """Adapters on every linear layer of the parts that are trained, but for projector and output layer."""
 
     rank: int = Field(default=32, ge=1)
@@ -26,21 +28,19 @@ class LoraSettings(_Value):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 
-class SftSettings(_Value):
-    """One run. Paths count from the working directory."""
+class Settings(Value):
+    """What every recipe is told. Paths count from the working directory."""
 
     model: str = Field(min_length=1)
     """Directory or hub id of the checkpoint to start from."""
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
     data: str = Field(min_length=1)
-    """What `cof-agent export --to trl` has written."""
+    """What `cof-agent export` has written for the recipe."""
     output: str = Field(min_length=1)
     """Saves, logs and the trained model go there."""
     profile: str | dict[str, Any] | None = None
-    """For `focus.json`: the path of a profile, or its values. Default: the one whose prompts the rows show."""
-    fit_images: bool = False
-    """Scale images to the profile's overview sizes; else they must be as they were shown, and stay so."""
+    """For `focus.json`: the path of a profile, or its values. Default: the one that the rows tell of."""
 
     lora: LoraSettings | None = None
     """Default: all weights of the parts that are trained."""
@@ -57,11 +57,7 @@ class SftSettings(_Value):
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps, instead of epochs."""
     batch: int = Field(default=2, ge=1)
-    """Rows per device and pass."""
-    accumulate: int = Field(default=2, ge=1)
-    """Passes per optimizer step."""
-    max_tokens: int = Field(default=81_920, ge=1)
-    """Longer rows, visual tokens counted, are left out: a cut would part images from their tokens."""
+    """Rows (in reinforcement learning: rollouts) per device and pass."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Of frozen weights and of computing. Trained weights are kept in float32."""
     gradient_checkpointing: bool = True
@@ -78,9 +74,28 @@ class SftSettings(_Value):
     """Saves that are kept; two, so that there is one while the next is written."""
     log_steps: int = Field(default=1, ge=1)
 
+    @field_validator("output")
+    @classmethod
+    def _at_home(cls, value: str) -> str:
+        return str(Path(value).expanduser())
 
-def load_settings(path: str | Path, **changes: Any) -> SftSettings:
-    """The settings in a YAML file, with `changes` over them.
+
+class SftSettings(Settings):
+    """One run of supervised fine-tuning, on rows of `export --to trl`."""
+
+    fit_images: bool = False
+    """Scale images to the profile's overview sizes; else they must be as they were shown, and stay so."""
+    accumulate: int = Field(default=2, ge=1)
+    """Passes per optimizer step."""
+    max_tokens: int = Field(default=81_920, ge=1)
+    """Longer rows, visual tokens counted, are left out: a cut would part images from their tokens."""
+
+
+Told = TypeVar("Told", bound=Settings)
+
+
+def load_settings(path: str | Path, kind: type[Told] = SftSettings, **changes: Any) -> Told:
+    """The settings of a recipe in a YAML file, with `changes` over them.
 
     Raises ConfigError that names the file and the setting, for an unknown one with those there are.
     """
@@ -93,10 +108,17 @@ def load_settings(path: str | Path, **changes: Any) -> SftSettings:
     if not isinstance(value, dict):
         raise ConfigError(f"{path} holds no settings: write lines like `model: Qwen/Qwen2.5-VL-7B-Instruct`")
     value |= changes
-    _check_names(value, SftSettings, str(path))
-    if isinstance(value.get("lora"), dict):
-        _check_names(value["lora"], LoraSettings, f"lora in {path}")
-    return validated(SftSettings, value, str(path))
+    _check_names(value, kind, str(path))
+    for name, inner in value.items():
+        if isinstance(inner, dict) and (settings := _settings_in(kind, name)):
+            _check_names(inner, settings, f"{name} in {path}")
+    return validated(kind, value, str(path))
+
+
+def _settings_in(kind: type[Settings], name: str) -> type[BaseModel] | None:
+    """The settings that stand under `name`, if they are some of ours."""
+    choices = get_args(kind.model_fields[name].annotation)
+    return next((choice for choice in choices if isinstance(choice, type) and issubclass(choice, Value)), None)
 
 
 def _check_names(value: dict[Any, Any], model: type[BaseModel], where: str) -> None:

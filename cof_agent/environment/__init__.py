@@ -1,21 +1,39 @@
 """Questions as step environments, in the form that TRL's GRPOTrainer takes: `environment_factory=ZoomEnvironment`.
 
 Calls run through the code of the graph's own loop (limits, boxes, pixels, refusals, words), so what a policy sees while
-it learns is what it sees when it is served. The trainer's loop (trl 1.16) itself differs from the graph's:
+it learns is what it sees when it is served. The trainer's loop (trl 1.16) itself differs from the graph's; the graph
+does the first three as well with `FocusConfig.trainer_loop`:
 
 - A turn whose calls are not strict JSON ends the episode, as does one with neither a call nor an answer; the graph says
   what is wrong and asks again. So does an answer before `FocusConfig.min_zooms` regions: see
   `Episode.looked_enough`.
-- Names of tools that do not exist never get here: the trainer words that refusal itself.
 - Once a limit is reached the policy is asked for its last answer here too, but a call in that turn is refused once
-  more, where the graph ignores it and ends. `max_turns` is the trainer's `max_tool_calling_iterations`.
+  more, where the graph ignores it and ends.
+- `max_turns` is the trainer's `max_tool_calling_iterations` and one more: calls in the last turn are not carried out,
+  where the graph carries them out and asks for an answer.
+- Names of tools that do not exist never get here: the trainer words that refusal itself. It also finds calls inside of
+  a thought.
 - `max_seconds` counts the seconds of the tools alone: the policy's are shared by the whole batch.
 - A region for which the trainer's `max_completion_length` has no room is taken back, and the episode ends; here it was
   shown all the same.
 - Text that spells a special token, such as `<|im_end|>`, gets a space in it: the trainer would take it for the token.
 """
 
+from cof_agent.environment.answer import answered
+from cof_agent.environment.row import check_first_look, original_of, rules_of
 from cof_agent.environment.speech import CHAT_TEMPLATE, RESPONSE_TEMPLATE, prepare, said
 from cof_agent.environment.zoom import Episode, ZoomEnvironment, raise_recorded
 
-__all__ = ["CHAT_TEMPLATE", "RESPONSE_TEMPLATE", "Episode", "ZoomEnvironment", "prepare", "raise_recorded", "said"]
+__all__ = [
+    "CHAT_TEMPLATE",
+    "RESPONSE_TEMPLATE",
+    "Episode",
+    "ZoomEnvironment",
+    "answered",
+    "check_first_look",
+    "original_of",
+    "prepare",
+    "raise_recorded",
+    "rules_of",
+    "said",
+]

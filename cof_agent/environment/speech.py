@@ -44,10 +44,11 @@ def prepare(processor: Any) -> Any:
 
 def said(completion: Iterable[Mapping[str, Any]]) -> str:
     """The policy's own words of a completion, as rewards take them: its turns, one below the other, calls included."""
-    return "\n".join(_turn(message) for message in completion if message["role"] == "assistant")
+    return "\n".join(turn_text(message) for message in completion if message["role"] == "assistant")
 
 
-def _turn(message: Mapping[str, Any]) -> str:
+def turn_text(message: Mapping[str, Any]) -> str:
+    """A turn as text, its calls included."""
     content = message["content"]
     text = content if isinstance(content, str) else "".join(block.get("text") or "" for block in content)
     calls = (json.dumps(call["function"], ensure_ascii=False) for call in message.get("tool_calls") or [])

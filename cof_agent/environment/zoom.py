@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import inspect
 import io
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeAlias
@@ -20,10 +19,10 @@ from PIL import Image
 from cof_agent.config import FocusConfig
 from cof_agent.dialects import Turn, get_dialect
 from cof_agent.dialects.turn import Call
+from cof_agent.environment.row import check_first_look, original_of, rules_of
 from cof_agent.environment.speech import TURN_END
-from cof_agent.errors import ConfigError, ImageError
+from cof_agent.errors import ConfigError
 from cof_agent.images import ImageLimits, SourceImage, open_image
-from cof_agent.profile import Profile
 from cof_agent.state import no_usage, spent
 from cof_agent.step import NO_MORE, Progress, take
 from cof_agent.store import MemoryStore
@@ -98,27 +97,12 @@ class ZoomEnvironment:
         """
         raise_recorded([self])
         self._source = None
-        missing = [name for name in ("original", "profile", "config") if row.get(name) is None]
-        if missing:
-            raise ConfigError(
-                f"the row {row.get('id')!r} has no {' and no '.join(missing)}: use rows of `export --to trl-grpo`"
-            )
-        where = f"row {row.get('id')!r}"
-        self._profile = _playable(Profile.parse(_value(row["profile"]), f"the profile of {where}"), where)
-        self._config = FocusConfig.parse(_value(row["config"]))
-        if self._config.max_conversation_tokens < self._config.max_visual_tokens:
-            raise ConfigError(
-                f"max_conversation_tokens ({self._config.max_conversation_tokens}) of {where} is less than "
-                f"max_visual_tokens ({self._config.max_visual_tokens}): the trainer cannot take regions out of a "
-                "conversation again. Lower max_visual_tokens"
-            )
-        source = open_image(_original(row["original"]), limits=self._limits)
+        self._profile, self._config = rules_of(row)
+        source = open_image(original_of(row), limits=self._limits)
         shown = self._profile.overview.fit(source.ref.size)
         for image in (row.get("images") or [])[:1]:
-            if isinstance(image, Image.Image) and image.size != shown:
-                raise ConfigError(
-                    f"{where} shows the image at {image.size} pixels, and its profile at {shown}: export again"
-                )
+            if isinstance(image, Image.Image):
+                check_first_look(row, image.size, shown)
         self._store = MemoryStore()
         tokens = self._profile.overview.tokens(shown)
         self._views = [show_overview(source, shown, tokens, self._store, self._profile.encoding)]
@@ -214,38 +198,6 @@ def raise_recorded(environments: Iterable[ZoomEnvironment]) -> None:
     if errors:
         errors[0].add_note(f"raised inside a tool, in {len(errors)} of {len(every)} environments of the batch")
         raise errors[0]
-
-
-def _playable(profile: Profile, where: str) -> Profile:
-    """The profile. Raises ConfigError when the trainer's loop cannot play as it says."""
-    if profile.dialect != "cof":
-        raise ConfigError(f"{where} is in dialect {profile.dialect!r}: environments speak `cof`; collect with it")
-    if profile.tools != (ZOOM,):
-        raise ConfigError(f"{where} offers {list(profile.tools)}: environments have {ZOOM} alone; collect with that")
-    if profile.stop_after_call:
-        raise ConfigError(f"{where} has stop_after_call, but the trainer runs all calls of a turn: collect without it")
-    return profile
-
-
-def _value(column: Any) -> Any:
-    """A column's value, whether or not it is JSON. Raises ConfigError for text that is none."""
-    if isinstance(column, Profile):
-        return column.model_dump()
-    if not isinstance(column, str):
-        return column
-    try:
-        return json.loads(column)
-    except ValueError as error:
-        raise ConfigError(f"{column[:40]!r} in a row is not JSON ({error}): export again") from error
-
-
-def _original(column: Any) -> Any:
-    if not isinstance(column, Mapping):
-        return column
-    given = column.get("bytes") or column.get("path")
-    if not given:
-        raise ImageError(f"an original image with neither bytes nor a path, only {sorted(column)}: export again")
-    return given
 
 
 def _decoded(data: bytes) -> Image.Image:

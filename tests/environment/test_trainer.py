@@ -14,15 +14,20 @@ import torch
 from langchain_core.messages import AIMessage
 from PIL import Image
 
-from cof_agent import ChainOfFocus, FocusConfig
+from cof_agent import ChainOfFocus, FocusConfig, Status
 from cof_agent.collecting import collect
-from cof_agent.environment import ZoomEnvironment, said
+from cof_agent.environment import ZoomEnvironment, answered, said
+from cof_agent.errors import TrajectoryError
 from cof_agent.exports import export
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.profile import Profile, Prompts
+from cof_agent.result import FocusResult
 from tests.conversations import answer, call, photo, watched, zoom
 from tests.environment.trainer import ScriptedTrainer, row_of, trainer
 from tests.teaching import BOX, as_shown, scene, taught_profile, teach_by_heart
+from training.rows import load_rows
+from training.settings import SftSettings
+from training.sft import make_trainer
 
 LOOK, AGAIN, BAD = zoom(10, 20, 200, 170, label="it"), zoom(300, 100, 500, 400), zoom(1, 2, 9000, 40)
 BROKEN = "<think>Hm.</think><tool_call>{</tool_call>"
@@ -51,6 +56,13 @@ SCRIPTS: dict[str, tuple[list[str], int, dict[str, Any]]] = {
     "no more visual tokens": ([LOOK, AGAIN + LOOK, answer("x")], 3, {"max_visual_tokens": 23 * 17 + 1100}),
     "too many refused": ([BAD, BAD, answer("x")], 3, {"max_refused": 2}),
     "not refused in a row": ([BAD, LOOK, BAD, answer("x")], 4, {"max_refused": 2}),
+    "a call when no more zooms are left": ([LOOK, AGAIN, LOOK, answer("x")], 4, {"max_zooms": 1}),
+    "no more turns": ([LOOK, AGAIN], 2, {"max_turns": 2}),
+    "words alone": ([LOOK, "It is red."], 2, {}),
+    "an answer too early": ([answer("x")], 1, {"min_zooms": 1}),
+    "calls that need mending": ([LOOK, LOOK.replace("}}", "},}")], 2, {}),
+    "a call that is not closed": ([LOOK, LOOK.removesuffix("</tool_call>")], 2, {}),
+    "a declined answer": ([LOOK, answer("cannot answer: too dark")], 2, {}),
 }
 """Turns, how many of them the trainer's loop plays, and limits."""
 
@@ -62,18 +74,44 @@ def scripted_trainer(seed_checkpoint: Path, tmp_path_factory: pytest.TempPathFac
 
 
 def of_the_graph(
-    processor: Any, turns: list[str], image: Image.Image, question: str, profile: Profile, config: FocusConfig
-) -> tuple[list[int], list[Image.Image]]:
-    """Token ids and images of what the graph sent when `turns` ended with its last, and that turn."""
+    processor: Any,
+    turns: list[str],
+    image: Image.Image,
+    question: str,
+    profile: Profile,
+    config: FocusConfig,
+    save: Path | None = None,
+) -> tuple[list[int], list[Image.Image], FocusResult]:
+    """Token ids and images of what the graph, ending as the trainer does, sent with the last turn; how it ended."""
     policy, prompts = watched(*turns, "never said", profile=profile)
-    ChainOfFocus(policy, config=config).ask(image, question)
-    shown = [as_shown(message) for message in [*prompts[len(turns) - 1], AIMessage(turns[-1])]]
+    config = config.model_copy(update={"trainer_loop": True})
+    result = ChainOfFocus(policy, config=config, save=save).ask(image, question)
+    assert len(prompts) == len(turns)
+    shown = [as_shown(message) for message in [*prompts[-1], AIMessage(turns[-1])]]
     given = processor.apply_chat_template([shown], tokenize=True, return_dict=True)
     blocks = [block for message in shown if isinstance(message["content"], list) for block in message["content"]]
     images = [block["image"].convert("RGB") for block in blocks if block["type"] == "image"]
     newline = processor.tokenizer("\n")["input_ids"]
     assert given["input_ids"][0][-1:] == newline
-    return given["input_ids"][0][:-1], images
+    return given["input_ids"][0][:-1], images, result
+
+
+@pytest.fixture(scope="module")
+def imitated(seed_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the recipe for supervised fine-tuning makes of an export: token ids, images and labels of its only row."""
+    processor: Any = load_processor(seed_checkpoint)
+    processor.image_processor.do_resize = False
+    trainers: list[Any] = []
+
+    def example(rows: Path, profile: Profile) -> tuple[list[int], list[Image.Image], list[int]]:
+        given = {"model": str(seed_checkpoint), "data": str(rows), "profile": profile.model_dump(mode="json")}
+        settings = SftSettings(**given, output=str(tmp_path_factory.mktemp("imitated")), device="cpu", dtype="float32")
+        found = load_rows(settings, processor, seed_checkpoint, None, 28)
+        trainers[:] = trainers or [make_trainer(settings, processor, found)]
+        batch = trainers[0].data_collator([found.table[0]])
+        return batch["input_ids"][0].tolist(), found.table[0]["images"], batch["labels"][0].tolist()
+
+    return example
 
 
 @pytest.mark.parametrize(
@@ -81,19 +119,34 @@ def of_the_graph(
     [(name, Prompts().reminder) for name in SCRIPTS] + [(name, "") for name in SCRIPTS if name.endswith("turn")],
 )
 def test_both_loops_show_the_same_tokens_and_pixels(
-    name: str, reminder: str, scripted_trainer: Any, seed_checkpoint: Path, tmp_path: Path
+    name: str, reminder: str, scripted_trainer: Any, imitated: Any, seed_checkpoint: Path, tmp_path: Path
 ) -> None:
     turns, played, limits = SCRIPTS[name]
     profile, config = Profile(prompts=Prompts(reminder=reminder)), FocusConfig(**limits)
     row = row_of(tmp_path, photo(), "What is it?", profile, config)
+    scripted_trainer.max_tool_calling_iterations = config.max_turns - 1
     (ids, images), again = scripted_trainer.play([row, row], [turns, turns])
     assert scripted_trainer.played == played
     assert again == (ids, images)
-    wanted, pictures = of_the_graph(load_processor(seed_checkpoint), turns, photo(), "What is it?", profile, config)
+    wanted, pictures, result = of_the_graph(
+        load_processor(seed_checkpoint), turns, photo(), "What is it?", profile, config, tmp_path / "runs"
+    )
     assert ids == wanted
     assert [image.tobytes() for image in images] == [picture.tobytes() for picture in pictures]
-    completion = scripted_trainer.generated[3][0]
-    assert said(completion).count("<tool_call>") == "".join(turns).count("<tool_call>")
+    prompts, completions, masks, told = scripted_trainer.generated[:4]
+    assert said(told[0]).count("<tool_call>") == "".join(turns).count("<tool_call>")
+    assert answered(told[0], scripted_trainer.environments[0].episode) == result.answer
+    if result.status == Status.BUDGET:  # no example to imitate: the run is not exported
+        with pytest.raises(TrajectoryError):
+            export(tmp_path / "runs", tmp_path / "rows", profile=profile)
+        return
+    # The example made from that run is learnt from in the very tokens that the rollout is.
+    export(tmp_path / "runs", tmp_path / "rows", profile=profile)
+    learnt, seen, labels = imitated(tmp_path / "rows", profile)
+    assert learnt[:-1] == ids
+    assert [image.tobytes() for image in seen] == [image.tobytes() for image in images]
+    assert completions[0] == ids[len(prompts[0]) :]
+    assert [int(label != -100) for label in labels] == [0] * len(prompts[0]) + masks[0] + [0]
 
 
 def test_rollouts_of_one_batch_that_go_different_ways_are_kept_apart(
@@ -104,7 +157,7 @@ def test_rollouts_of_one_batch_that_go_different_ways_are_kept_apart(
     rows = [row_of(tmp_path / str(number), photo(), question) for number, question in enumerate(asked)]
     processor = load_processor(seed_checkpoint)
     for (ids, images), turns, question in zip(scripted_trainer.play(rows, scripts), scripts, asked, strict=True):
-        wanted, pictures = of_the_graph(processor, turns, photo(), question, Profile(), FocusConfig())
+        wanted, pictures, _ = of_the_graph(processor, turns, photo(), question, Profile(), FocusConfig())
         assert ids == wanted
         assert [image.tobytes() for image in images] == [picture.tobytes() for picture in pictures]
     assert [environment.episode.zooms for environment in scripted_trainer.environments] == [2, 0, 2, 1]
@@ -124,7 +177,7 @@ def test_exported_questions_are_played_as_the_graph_plays_them(
     wanted = []
     for row in rows:
         profile, config = Profile.model_validate_json(row["profile"]), FocusConfig.parse(json.loads(row["config"]))
-        ids, images = of_the_graph(processor, turns, row["original"], row["question"], profile, config)
+        ids, images, _ = of_the_graph(processor, turns, row["original"], row["question"], profile, config)
         wanted.append((ids, [image.tobytes() for image in images]))
     for read in (rows, list(loaded.cast_column("original", datasets.Image(decode=False)))):
         played = scripted_trainer.play(read, [turns] * len(rows))
@@ -184,7 +237,7 @@ def test_a_policy_that_calls_the_tool_is_trained_on_what_it_was_shown(seed_check
     made.model.register_forward_pre_hook(watch, with_kwargs=True)
     made.train()
     assert made.state.global_step == 2
-    ids, _ = of_the_graph(load_processor(seed_checkpoint), turns, image, question, profile, FocusConfig())
+    ids, *_ = of_the_graph(load_processor(seed_checkpoint), turns, image, question, profile, FocusConfig())
     for given, grids in seen:
         assert [row.tolist() for row in given] == [ids, ids]
         assert len(grids) == 2 * 3

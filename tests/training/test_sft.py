@@ -175,7 +175,7 @@ def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(
     config = tmp_path / "config.yaml"
     config.write_text(settings.model_dump_json())  # JSON is YAML
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.training.killed_sft", "3", "--config", str(config)],
+        [sys.executable, "-m", "tests.training.killed", "sft", "3", "--config", str(config)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -185,7 +185,7 @@ def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(
     torn = tmp_path / "killed" / "checkpoint-3"
     (torn / "optimizer.pt").write_bytes((torn / "optimizer.pt").read_bytes()[:100])
     assert last_save(tmp_path / "killed") == tmp_path / "killed" / "checkpoint-2"
-    with caplog.at_level(logging.INFO, "training.sft"):
+    with caplog.at_level(logging.INFO, "training"):
         assert main(["--config", str(config)]) == 0
     assert "from step 2" in caplog.text
     assert last_save(tmp_path / "killed") == tmp_path / "killed" / "checkpoint-4"
