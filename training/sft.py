@@ -26,7 +26,15 @@ except ImportError as missing:
 
 from cof_agent.policies.qwen.processor import load_processor, local_directory
 from training.checkpoints import TimelySaves, check_same_run, last_save, record_run
-from training.model import FINAL, adapters, keep_learnt_in_full, open_model, take_weights, write_final
+from training.model import (
+    FINAL,
+    adapters,
+    gather_head_in_time,
+    keep_learnt_in_full,
+    open_model,
+    take_weights,
+    write_final,
+)
 from training.rows import Rows, TurnsOnly, load_rows
 
 LOGS = "logs"
@@ -60,15 +68,16 @@ def train(settings: SftSettings) -> Path:
             record_run(output, settings)
         start = last_save(output, clean=main)
     moving = keep_learnt_in_full(trainer.model)
+    gather_head_in_time(trainer.model)
     if main:
         done = int(start.name.rpartition("-")[2]) if start else 0
         _log.info("%d rows (%d too long), %d weights learn, from step %d", len(rows.table), rows.too_long, moving, done)
         writer = SummaryWriter(str(output / LOGS), purge_step=done + 1 if start else None)
         trainer.add_callback(TensorBoardCallback(writer))
     trainer.train(resume_from_checkpoint=str(start) if start else None)
-    trainer.accelerator.wait_for_everyone()
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # all processes have a part in it
     if main:
-        write_final(trainer.accelerator.unwrap_model(trainer.model), settings, rows.profile)
+        write_final(weights, settings, rows.profile)
     trainer.accelerator.wait_for_everyone()
     return output / FINAL
 
@@ -77,9 +86,12 @@ class ResumingTrainer(SFTTrainer):  # type: ignore[misc]
     """TRL's, which finds the weights of a save again."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Saves have the upstream names of weights; transformers 5 would find none of its own, and only warn."""
+        """Saves have the upstream names of weights; transformers 5 would find none of its own, and only warn.
+
+        Adapters and what is saved in shards have names of their own, and are found.
+        """
         target = self.model if model is None else model
-        if hasattr(target, "peft_config"):
+        if hasattr(target, "peft_config") or self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
             take_weights(target, Path(resume_from_checkpoint))
