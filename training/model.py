@@ -13,6 +13,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch.distributed.fsdp import FSDPModule
 from transformers import AutoModelForImageTextToText
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from cof_agent.errors import ConfigError
 from cof_agent.policies.qwen.processor import SMALL_FILES, load_processor, local_directory
@@ -105,6 +106,7 @@ def write_final(weights: Mapping[str, torch.Tensor], settings: SftSettings, prof
     """
     output = Path(settings.output)
     base = local_directory(settings.model, revision=settings.revision)
+    unset_hf_deepspeed_config()  # under ZeRO-3 a model that is opened is spread over all processes, and waits for them
     model = open_model(settings)
     added = adapters(model, settings)
     if added is not None:

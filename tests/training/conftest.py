@@ -9,9 +9,14 @@ from cof_agent.exports import export
 
 
 @pytest.fixture(scope="session")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few conversations of the ideal observer."""
-    where = tmp_path_factory.mktemp("collection")
-    collect("scenes:train", "observer", count=6, out=where / "kept", resolutions=(224, 448))
-    export(where / "kept", where / "rows")
-    return where / "rows"
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What was collected of the ideal observer's answers to a few questions."""
+    where = tmp_path_factory.mktemp("collection") / "kept"
+    collect("scenes:train", "observer", count=6, out=where, resolutions=(224, 448))
+    return where
+
+
+@pytest.fixture(scope="session")
+def rows(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its conversations."""
+    return export(kept, tmp_path_factory.mktemp("export") / "rows").directory
