@@ -69,3 +69,10 @@ def test_the_file_for_fsdp_shards_everything_and_saves_shards() -> None:
     assert config.fsdp_config["fsdp_version"] == 2
     assert config.fsdp_config["fsdp_reshard_after_forward"] is True
     assert config.fsdp_config["fsdp_state_dict_type"] == "SHARDED_STATE_DICT"
+
+
+def test_the_file_for_deepspeed_shards_everything_and_lets_the_model_be_gathered() -> None:
+    config = load_config_from_file(str(CONFIGS / "accelerate_deepspeed_zero3.yaml"))
+    assert (config.distributed_type.value, config.mixed_precision) == ("DEEPSPEED", "no")
+    assert (config.deepspeed_config["zero_stage"], config.deepspeed_config["zero3_save_16bit_model"]) == (3, True)
+    assert config.deepspeed_config["gradient_accumulation_steps"] == "auto"

@@ -21,6 +21,11 @@ class Asked:
     profile: Profile
     config: FocusConfig
 
+    @property
+    def image(self) -> str:
+        """Path of the original."""
+        return str(self.question.image)
+
 
 def asked(row: Mapping[str, Any], limits: Mapping[str, Any]) -> Asked:
     """The question of a row; `limits` go over the row's own.

@@ -47,7 +47,7 @@ async def play(
     tokens = Tokens(writer, *most)
     model = ChatRollout(server=server, tokens=tokens, request_id=request_id, sampling=dict(sampling))
     agent = ChainOfFocus(Policy(model, asked.profile, "verl"), config=asked.config)
-    result = await agent.aask(asked.question.image, asked.question.text)
+    result = await agent.aask(asked.image, asked.question.text)
     if result.status is Status.FAILED and not (tokens.full and tokens.turns):
         raise PolicyError(f"a rollout of question {asked.question.id} failed: {result.message}")
     correct = accuracy(asked.question, result.answer)
