@@ -13,6 +13,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 from safetensors.torch import load_file
 
 from tests.training.smoke import CONFIGS, ROOT, told, weights
+from training.settings import load_settings
 from training.sft import train
 
 RUNS: dict[str, dict[str, Any]] = {"whole": {}, "lora": {"lora": {"rank": 4, "alpha": 8}, "learning_rate": 0.01}}
@@ -22,7 +23,7 @@ def furthest(one: Path, other: Path) -> float:
     """The largest difference of two models in any number."""
     first, second = weights(one), weights(other)
     assert first.keys() == second.keys()
-    return max(float((first[name] - second[name]).abs().max()) for name in first)
+    return max(float((first[name].float() - second[name].float()).abs().max()) for name in first)
 
 
 def test_in_shards_the_same_is_learnt_and_a_torn_shard_costs_no_more_than_its_save(
@@ -31,6 +32,9 @@ def test_in_shards_the_same_is_learnt_and_a_torn_shard_costs_no_more_than_its_sa
     for name, changes in RUNS.items():
         settings = told(seed_checkpoint, rows, tmp_path / name, save_steps=1, accumulate=1, **changes)
         (tmp_path / f"{name}.yaml").write_text(settings.model_dump_json())  # JSON is YAML
+    where = {"model": str(seed_checkpoint), "data": str(rows), "output": str(tmp_path / "7b")}
+    large = load_settings(CONFIGS / "sft_qwen2_5_vl_7b_lora.yaml", **where, steps=2, save_steps=1, workers=0)
+    (tmp_path / "7b.yaml").write_text(large.model_dump_json())
     launch = [
         sys.executable,
         "-m",
@@ -40,7 +44,7 @@ def test_in_shards_the_same_is_learnt_and_a_torn_shard_costs_no_more_than_its_sa
     ]
     launch += ["--num_processes", "2", "--main_process_port", "0", "-m", "tests.training.sharded_sft"]
     done = subprocess.run(
-        [*launch, *(str(tmp_path / f"{name}.yaml") for name in RUNS)],
+        [*launch, *(str(tmp_path / f"{name}.yaml") for name in (*RUNS, "7b"))],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -49,7 +53,9 @@ def test_in_shards_the_same_is_learnt_and_a_torn_shard_costs_no_more_than_its_sa
     )
     assert done.returncode == 0, done.stderr
     started = [line.rpartition(", ")[2] for line in done.stderr.splitlines() if ", from step " in line]
-    assert started == ["from step 0", "from step 1"] * 2
+    assert started == ["from step 0", "from step 1"] * 3
+    assert furthest(tmp_path / "7b" / "first_final", tmp_path / "7b" / "final") == 0
+    assert furthest(seed_checkpoint, tmp_path / "7b" / "final") > 0
     for name, changes in RUNS.items():
         output = tmp_path / name
         assert (output / "checkpoint-2" / "pytorch_model_fsdp_0" / "__1_0.distcp").is_file()
