@@ -21,7 +21,8 @@ def export_command(
     to: Annotated[
         str,
         typer.Option(
-            help="trl: rows for its SFTTrainer; trl-grpo: prompts for its GRPOTrainer; sharegpt: LLaMA-Factory."
+            help="trl: rows for its SFTTrainer; trl-grpo: prompts for its GRPOTrainer; verl: questions for its "
+            "agent loop; sharegpt: LLaMA-Factory."
         ),
     ] = "trl",
     origin: Annotated[

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from transformers import TrainerCallback
 
 from cof_agent.errors import ConfigError
@@ -41,24 +43,24 @@ class TimelySaves(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         due = self._clock() - self._last >= self._seconds
         if args.world_size > 1:  # all processes save, or none
-            from accelerate.utils import broadcast_object_list
-
             due = broadcast_object_list([due])[0]
         control.should_save = control.should_save or (due and state.global_step % self._every == 0)
         return control
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._last = self._clock()
+        if args.world_size > 1:  # until all have written their parts
+            PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 def mark_whole(save: Path) -> None:
-    """Write down what a finished save holds. States of other processes' random numbers may still be on their way."""
+    """Write down what a finished save holds, the parts of all processes among it."""
     sizes = {
         str(file.relative_to(save)): file.stat().st_size
         for file in sorted(save.rglob("*"))
-        if file.is_file() and file.name != WHOLE and not file.name.startswith("rng_state_")
+        if file.is_file() and file.name != WHOLE
     }
     write_json(save / WHOLE, sizes)
 

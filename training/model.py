@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, get_peft_model
+from torch.distributed.fsdp import FSDPModule
 from transformers import AutoModelForImageTextToText
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from cof_agent.errors import ConfigError
 from cof_agent.policies.qwen.processor import SMALL_FILES, load_processor, local_directory
@@ -81,21 +83,42 @@ def keep_learnt_in_full(model: Any) -> int:
     return count
 
 
-def write_final(model: Any, settings: Settings, profile: Profile) -> Path:
+def gather_head_in_time(model: Any) -> None:
+    """Let a sharded output layer be whole whenever the model is run.
+
+    TRL 1.16 multiplies with its weight and never calls the layer, which is what FSDP waits for: each process would
+    learn its shard of it from its own rows alone.
+    """
+    head, backbone = model.get_output_embeddings(), model.get_base_model() if hasattr(model, "peft_config") else model
+
+    def gather(*_: Any) -> None:
+        if isinstance(head, FSDPModule):
+            head.unshard()
+
+    backbone.base_model.register_forward_pre_hook(gather)
+
+
+def write_final(weights: Mapping[str, torch.Tensor], settings: Settings, profile: Profile) -> Path:
     """Write the trained model to OUTPUT/final, with its profile, and what was added by LoRA to OUTPUT/adapter.
 
-    `model` is changed: adapters become part of its weights.
+    `weights` are all of the model that was trained, adapters and frozen ones too, under its own names. They are put
+    into the checkpoint anew, whole and in the memory of this process: the model itself may be spread over many.
     """
     output = Path(settings.output)
     base = local_directory(settings.model, revision=settings.revision)
-    if settings.lora is not None:
+    unset_hf_deepspeed_config()  # under ZeRO-3 a model that is opened is spread over all processes, and waits for them
+    model = open_model(settings)
+    added = adapters(model, settings)
+    if added is not None:
+        model = get_peft_model(model, added)
+    keep_learnt_in_full(model)
+    model.load_state_dict(weights)
+    if added is not None:
         with _whole(output / ADAPTER) as folder:
             model.save_pretrained(folder)
             write_json(folder / "focus.json", profile.model_dump(mode="json"))
         model = model.merge_and_unload()
     with _whole(output / FINAL) as folder, quietly():
-        for config in (model.config, model.config.get_text_config()):
-            config.use_cache = True  # the trainer has put it off
         model.to(getattr(torch, settings.dtype)).save_pretrained(folder)
         load_processor(base).save_pretrained(folder)
         if (base / "generation_config.json").is_file():

@@ -12,7 +12,7 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 
 from cof_agent.profile import Profile
 from training.checkpoints import TimelySaves, check_same_run, last_save, record_run
-from training.model import FINAL, keep_learnt_in_full, take_weights, write_final
+from training.model import FINAL, gather_head_in_time, keep_learnt_in_full, take_weights, write_final
 from training.settings import Settings
 
 LOGS = "logs"
@@ -69,15 +69,16 @@ def carry_out(trainer: Any, settings: Settings, profile: Profile, rows: str, *, 
         start = last_save(output, clean=main)
     trainer.add_callback(TimelySaves(settings.save_minutes, every=every))
     moving = keep_learnt_in_full(trainer.model)
+    gather_head_in_time(trainer.model)
     if main:
         done = int(start.name.rpartition("-")[2]) if start else 0
         _log.info("%s, %d weights learn, from step %d", rows, moving, done)
         writer = SummaryWriter(str(output / LOGS), purge_step=done + 1 if start else None)
         trainer.add_callback(TensorBoardCallback(writer))
     trainer.train(resume_from_checkpoint=str(start) if start else None)
-    trainer.accelerator.wait_for_everyone()
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # all processes have a part in it
     if main:
-        write_final(trainer.accelerator.unwrap_model(trainer.model), settings, profile)
+        write_final(weights, settings, profile)
     trainer.accelerator.wait_for_everyone()
     return output / FINAL
 
@@ -86,11 +87,15 @@ class Resuming:
     """Before a trainer of TRL's: it finds the weights of a save again."""
 
     model: Any
+    is_fsdp_enabled: bool
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Saves have the upstream names of weights; transformers 5 would find none of its own, and only warn."""
+        """Saves have the upstream names of weights; transformers 5 would find none of its own, and only warn.
+
+        Adapters and what is saved in shards have names of their own, and are found.
+        """
         target = self.model if model is None else model
-        if hasattr(target, "peft_config"):
+        if hasattr(target, "peft_config") or self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
         else:
             take_weights(target, Path(resume_from_checkpoint))

@@ -17,6 +17,7 @@ from cof_agent.exports.prompts import Prompt, import_prompts, prompts
 from cof_agent.exports.replay import sent
 from cof_agent.exports.sharegpt import ShareGptFile, read_sharegpt
 from cof_agent.exports.trl import CONVERSATIONS, PROMPTS, import_trl, row_of
+from cof_agent.exports.verl import VerlFile
 from cof_agent.profile import Profile
 from cof_agent.state import Status
 
@@ -31,8 +32,14 @@ class Target(StrEnum):
     """Conversations for TRL's SFTTrainer."""
     TRL_GRPO = "trl-grpo"
     """Prompts with their right answers for TRL's GRPOTrainer."""
+    VERL = "verl"
+    """Questions with their right answers for verl and the agent loop in `training/verl`."""
     SHAREGPT = "sharegpt"
     """Conversations for LLaMA-Factory."""
+
+
+_QUESTIONS = (Target.TRL_GRPO, Target.VERL)
+"""What is made of questions, whatever a policy said to them."""
 
 
 class Origin(StrEnum):
@@ -74,10 +81,11 @@ def export(
 
     `source` is a directory of trajectories (`origin` "trajectories": a collected one, an evaluation's or any other), a
     file in the ShareGPT layout or a directory whose `dataset_info.json` names one ("sharegpt", whose image paths may
-    count from a folder `images`) or an export for TRL ("trl"). `to` is "trl", "trl-grpo" (from trajectories, or from
-    an export of such prompts) or "sharegpt"; `form` "jsonl" or "parquet", for trl. `profile` says how the policy was
-    spoken to, where neither the run beside the trajectories nor their dialect does. The same source gives the same
-    files. `out` appears when all is written, and not at all if this raises.
+    count from a folder `images`) or an export for TRL ("trl"). `to` is "trl", "trl-grpo" or "verl" (these two from
+    trajectories, or from an export to "trl-grpo") or "sharegpt"; `form` "jsonl" or "parquet", for trl (verl's rows are
+    parquet always, and name the originals by their paths in `out`). `profile` says how the policy was spoken to, where
+    neither the run beside the trajectories nor their dialect does. The same source gives the same files. `out` appears
+    when all is written, and not at all if this raises.
 
     A row that cannot be used is left out, with a reason. Raises ConfigError for what cannot be asked for, a test set
     without `allow_test`, and an unknown profile; TrajectoryError when nothing is left or a file is damaged;
@@ -86,7 +94,7 @@ def export(
     target, source_kind, kept_as = _chosen(Target, to), _chosen(Origin, origin), _chosen(Form, form)
     if target is Target.SHAREGPT and kept_as is Form.PARQUET:
         raise ConfigError("the layout sharegpt is JSON: leave --format parquet out")
-    if target is Target.TRL_GRPO and source_kind is Origin.SHAREGPT:
+    if target in _QUESTIONS and source_kind is Origin.SHAREGPT:
         raise ConfigError(f"prompts with right answers are made from trajectories, not from {source_kind}")
     if profile is not None and source_kind is not Origin.TRAJECTORIES:
         raise ConfigError(f"a profile says how trajectories were spoken; rows of {source_kind} are taken as they are")
@@ -96,9 +104,13 @@ def export(
     if source_kind is Origin.TRAJECTORIES:
         collected = Collected(source, profile=profile)
     with fresh_directory(out) as directory:
-        if target is Target.TRL_GRPO:
-            asked = import_prompts(source) if collected is None else prompts(collected)
-            rows, left_out = _write_prompts(directory, _allowed(asked, allow_test), kept_as)
+        if target in _QUESTIONS:
+            asked = _allowed(import_prompts(source) if collected is None else prompts(collected), allow_test)
+            if target is Target.VERL:
+                with VerlFile(directory, Path(out).expanduser().absolute()) as file:
+                    rows, left_out = _written(asked, file.add)
+            else:
+                rows, left_out = _write_prompts(directory, asked, kept_as)
         else:
             if collected is not None:
                 found: Iterable[Conversation | Malformed] = conversations(collected)

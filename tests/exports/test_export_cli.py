@@ -62,7 +62,7 @@ def test_rows_left_out_are_told_on_standard_error(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
-        (["--to", "xml"], 2, "there is no 'xml' here: choose one of trl, trl-grpo, sharegpt"),
+        (["--to", "xml"], 2, "there is no 'xml' here: choose one of trl, trl-grpo, verl, sharegpt"),
         (["--from", "csv"], 2, "there is no 'csv' here: choose one of trajectories, trl, sharegpt"),
         (["--format", "csv"], 2, "choose one of jsonl, parquet"),
         (["--to", "sharegpt", "--format", "parquet"], 2, "leave --format parquet out"),

@@ -85,10 +85,10 @@ def test_the_models_are_loud_enough_to_show_a_wrong_position_or_image(
     task = Task(
         engine.writer.write(messages), Reply(engine.writer.tokenizer, Limits(1), logits=[]), Sampler(GREEDY, ())
     )
-    right, ids = engine.writer.positions, torch.arange(len(task.prompt.ids)).expand(3, -1)
-    engine.writer.positions = lambda prompt: ids  # type: ignore[method-assign]
+    right, ids = engine.positions, torch.arange(len(task.prompt.ids)).expand(3, -1)
+    engine.positions = lambda prompt: ids  # type: ignore[method-assign]
     engine.run([task])
-    engine.writer.positions = right  # type: ignore[method-assign]
+    engine.positions = right  # type: ignore[method-assign]
     assert difference(checkpoint, messages, task.reply) > CLOSE
 
 

@@ -13,13 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForImageTextToText
 from trl import chat_template_utils
 
 from cof_agent import ChainOfFocus
-from cof_agent.collecting import collect
 from cof_agent.errors import ConfigError
 from cof_agent.exports import export
 from cof_agent.geometry import SizeRule
@@ -33,32 +31,13 @@ from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.render import render
 from tests.conversations import answer, zoom
 from tests.exports.spoken import run
+from tests.training.smoke import ROOT, told, weights
 from training.checkpoints import last_save
 from training.rows import load_rows
-from training.settings import LoraSettings, SftSettings, load_settings
+from training.settings import LoraSettings
 from training.sft import _template, main, make_trainer, train
 
-ROOT = Path(__file__).parents[2]
-SMOKE = ROOT / "training" / "configs" / "sft_tiny_smoke.yaml"
 SMALL = Profile(overview=SizeRule(max_pixels=224**2), regions=SizeRule(max_pixels=112**2))
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few conversations of the ideal observer."""
-    where = tmp_path_factory.mktemp("collection")
-    collect("scenes:train", "observer", count=6, out=where / "kept", resolutions=(224, 448))
-    export(where / "kept", where / "rows")
-    return where / "rows"
-
-
-def told(seed: Path, rows: Path, output: Path, **changes: Any) -> SftSettings:
-    names = {"model": str(seed), "data": str(rows), "output": str(output), "steps": 2, "schedule": "linear"}
-    return load_settings(SMOKE, **{**names, "warmup": 0.0, **changes})
-
-
-def weights(directory: Path) -> dict[str, torch.Tensor]:
-    return load_file(directory / "model.safetensors")
 
 
 def moved(before: Path, after: Path) -> set[str]:

@@ -92,7 +92,11 @@ class Found:
     processor: Any = field(repr=False)
     patch: int
     merge: int
-    """As in :class:`Checkpoint`."""
+    image_token: int
+    never: tuple[int, ...] = field(repr=False)
+    ends: tuple[int, ...]
+    structure: frozenset[int] = field(repr=False)
+    """As in :class:`Checkpoint`, as far as the small files tell."""
 
     @property
     def factor(self) -> int:
@@ -121,7 +125,24 @@ def find_checkpoint(where: str | os.PathLike[str], *, revision: str | None = Non
         raise ConfigError(
             f"{name}: preprocessor_config.json has patch_size and merge_size {theirs}, but config.json {ours}"
         )
-    return Found(name, revision, folder, str(config.model_type), processor, *ours)
+    tokenizer = processor.tokenizer
+    known = tokenizer.get_vocab()
+    ends = _distinct(known.get("<|im_end|>"), tokenizer.eos_token_id)
+    placeholders = _distinct(config.image_token_id, config.video_token_id)
+    others = (tokenizer.pad_token_id, tokenizer.bos_token_id)
+    return Found(
+        name=name,
+        revision=revision,
+        folder=folder,
+        model_type=str(config.model_type),
+        processor=processor,
+        patch=ours[0],
+        merge=ours[1],
+        image_token=int(config.image_token_id),
+        never=placeholders,
+        ends=ends,
+        structure=frozenset(_distinct(*map(known.get, STRUCTURE), *placeholders, *ends, *others)),
+    )
 
 
 def open_checkpoint(
@@ -229,17 +250,11 @@ def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:
 
 
 def _assembled(found: Found, folder: Path, model: Any) -> Checkpoint:
-    config, tokenizer = model.config, found.processor.tokenizer
-    placeholders = {config.image_token_id, config.video_token_id, *(model.generation_config.suppress_tokens or ())}
-    beyond = range(len(tokenizer), int(config.get_text_config().vocab_size))  # padding of the matrix, never trained
-    defaults = _defaults(model.generation_config)
-    ends = model.generation_config.eos_token_id
-    known = tokenizer.get_vocab()
-    first = known.get("<|im_end|>", tokenizer.eos_token_id)
-    others = ends if isinstance(ends, list) else [ends]
-    all_ends = tuple(dict.fromkeys(token for token in (first, tokenizer.eos_token_id, *others) if token is not None))
-    structure = {*map(known.get, STRUCTURE), config.image_token_id, config.video_token_id, *all_ends}
-    structure |= {tokenizer.pad_token_id, tokenizer.bos_token_id}
+    config, own = model.config, model.generation_config
+    beyond = range(len(found.processor.tokenizer), int(config.get_text_config().vocab_size))  # padding, never trained
+    defaults = _defaults(own)
+    others = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
+    ends = _distinct(*found.ends, *others)
     # `generate` would mix the values there into ours.
     model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
     return Checkpoint(
@@ -251,11 +266,16 @@ def _assembled(found: Found, folder: Path, model: Any) -> Checkpoint:
         defaults=defaults,
         patch=found.patch,
         merge=found.merge,
-        image_token=int(config.image_token_id),
-        never=(*sorted(int(token) for token in placeholders if token is not None), *beyond),
-        ends=all_ends,
-        structure=frozenset(int(token) for token in structure if token is not None),
+        image_token=found.image_token,
+        never=(*sorted(_distinct(*found.never, *(own.suppress_tokens or ()))), *beyond),
+        ends=ends,
+        structure=found.structure | {*ends},
     )
+
+
+def _distinct(*tokens: int | None) -> tuple[int, ...]:
+    """Each id once; None is none."""
+    return tuple(dict.fromkeys(int(token) for token in tokens if token is not None))
 
 
 def _defaults(config: Any) -> Defaults:

@@ -118,8 +118,17 @@ class Engine:
             ids[row, width - length :] = torch.tensor(task.prompt.ids)
             mask[row, width - length :] = 1
             # Always explicit: the model would otherwise go on from the last conversation that it was run on.
-            positions[:, row, width - length :] = self.writer.positions(task.prompt)
+            positions[:, row, width - length :] = self.positions(task.prompt)
         return {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+
+    def positions(self, prompt: Prompt) -> torch.Tensor:
+        """Temporal, vertical and horizontal position of every token: shape (3, tokens)."""
+        ids = torch.tensor([prompt.ids])
+        grids = torch.tensor([self.writer.grid(picture) for picture in prompt.pictures]) if prompt.pictures else None
+        kinds = (ids == self.checkpoint.image_token).int()
+        found, _ = self.checkpoint.model.model.get_rope_index(ids, mm_token_type_ids=kinds, image_grid_thw=grids)
+        positions: torch.Tensor = found[:, 0]
+        return positions
 
 
 class _AllDone(StoppingCriteria):  # type: ignore[misc,unused-ignore]

@@ -13,7 +13,7 @@ import torch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from cof_agent.errors import ConfigError
-from cof_agent.policies.qwen.checkpoint import Checkpoint
+from cof_agent.policies.qwen.checkpoint import Checkpoint, Found
 from cof_agent.policies.qwen.pictures import IMAGE_BLOCKS, Picture, read_picture
 
 _UNSPOKEN = ("reasoning", "thinking", "redacted_thinking", "tool_call", "tool_use", "function_call", "non_standard")
@@ -41,9 +41,9 @@ class Prompt:
 
 
 class PromptWriter:
-    """Writes conversations as prompts of one checkpoint."""
+    """Writes conversations as prompts of one checkpoint, whose weights it does not need."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint | Found) -> None:
         self.checkpoint = checkpoint
         self.tokenizer = checkpoint.processor.tokenizer
         template = checkpoint.processor.chat_template or self.tokenizer.chat_template
@@ -90,7 +90,7 @@ class PromptWriter:
         out = self.checkpoint.processor.image_processor(
             images=[picture.pixels() for picture in pictures], do_resize=False, return_tensors="pt"
         )
-        expected = [list(self._grid(picture)) for picture in pictures]
+        expected = [list(self.grid(picture)) for picture in pictures]
         if out["image_grid_thw"].tolist() != expected:
             raise ConfigError(
                 f"the processor of {self.checkpoint.name} made grids {out['image_grid_thw'].tolist()} of images for "
@@ -98,16 +98,8 @@ class PromptWriter:
             )
         return {"pixel_values": out["pixel_values"], "image_grid_thw": out["image_grid_thw"]}
 
-    def positions(self, prompt: Prompt) -> torch.Tensor:
-        """Temporal, vertical and horizontal position of every token: shape (3, tokens)."""
-        ids = torch.tensor([prompt.ids])
-        grids = torch.tensor([self._grid(picture) for picture in prompt.pictures]) if prompt.pictures else None
-        kinds = (ids == self.checkpoint.image_token).int()
-        found, _ = self.checkpoint.model.model.get_rope_index(ids, mm_token_type_ids=kinds, image_grid_thw=grids)
-        positions: torch.Tensor = found[:, 0]
-        return positions
-
-    def _grid(self, picture: Picture) -> tuple[int, int, int]:
+    def grid(self, picture: Picture) -> tuple[int, int, int]:
+        """Vision patches of an image: frames, rows, columns."""
         return 1, picture.size[1] // self.checkpoint.patch, picture.size[0] // self.checkpoint.patch
 
     def _turn(self, message: BaseMessage, pictures: list[Picture]) -> dict[str, Any]:

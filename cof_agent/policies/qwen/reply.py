@@ -141,9 +141,7 @@ class Reply:
             self.logprobs += [0.0] * len(ids)  # certain: the model had no choice
 
     def _decode(self, ids: Sequence[int]) -> str:
-        spoken = [token for token in ids if token not in self.silent]
-        text: str = self.tokenizer.decode(spoken, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
+        return decoded(self.tokenizer, ids, self.silent)
 
     def _end(self, reason: Literal["stop", "length", "abandoned"]) -> None:
         self.finish_reason = reason
@@ -158,6 +156,13 @@ class Reply:
         if piece:
             self._sent += len(piece)
             self.on_text(piece)
+
+
+def decoded(tokenizer: Any, ids: Sequence[int], silent: frozenset[int]) -> str:
+    """The text of a policy's ids; those that are `silent` have no part in it."""
+    spoken = [token for token in ids if token not in silent]
+    text: str = tokenizer.decode(spoken, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text
 
 
 def _overlap(text: str, word: str) -> int:
