@@ -33,6 +33,10 @@ class FocusConfig(BaseModel):
     """Wall-clock seconds, whether spent in the policy or in the tools."""
     closing_share: float = Field(default=0.2, ge=0, lt=1)
     """Share of `max_seconds` kept back for the closing turn."""
+    ask_before_zoom: bool = False
+    """A person is asked before a region is shown. Needs a checkpointer; the time they take is not counted."""
+    ask_at_end: bool = False
+    """A person is asked before a run ends without an answer, the policy's failures apart. Needs a checkpointer."""
 
     @model_validator(mode="after")
     def _check(self) -> FocusConfig:
@@ -44,6 +48,16 @@ class FocusConfig(BaseModel):
     def working_seconds(self) -> float:
         """`max_seconds` without what is kept back for the closing turn."""
         return self.max_seconds * (1 - self.closing_share)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person may be asked."""
+        return self.ask_before_zoom or self.ask_at_end
+
+    def granted(self, times: int) -> FocusConfig:
+        """These limits after a person has granted them `times` times more."""
+        names = ("max_zooms", "max_turns", "max_visual_tokens", "max_seconds")
+        return self.model_copy(update={name: getattr(self, name) * (1 + times) for name in names}) if times else self
 
     @classmethod
     def parse(cls, value: FocusConfig | Mapping[str, Any] | None) -> FocusConfig:

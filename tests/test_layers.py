@@ -21,7 +21,7 @@ LAYERS = (
     {"profile", "views", "tools"},
     {
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
-        "ending", "step", "typed", "dialects", "policies", "nodes", "graph",
+        "ending", "step", "review", "typed", "dialects", "policies", "nodes", "graph",
     },
     {"trajectory", "trajectory_file", "result", "agent"},
     {"scenes"},
