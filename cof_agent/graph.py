@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
@@ -102,4 +102,4 @@ def after_zoom(state: FocusState) -> Literal["zoom", "reason"]:
 
 def after_answer(state: FocusState) -> Literal["reason", "__end__"]:
     """Over, unless a person has let the policy try again."""
-    return END if state.get("status") else "reason"
+    return "__end__" if state.get("status") else "reason"

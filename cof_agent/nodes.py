@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import replace
@@ -34,7 +35,7 @@ from cof_agent.retries import Retry
 from cof_agent.review import check_can_ask, end_review, zoom_review
 from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
 from cof_agent.step import NO_MORE, Progress, reached, take
-from cof_agent.store import ImageStore
+from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.tools import Review, Sight, image_tools, refusal
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.typed import answer_model, misfit, schema_text
@@ -117,7 +118,9 @@ class Nodes:
 
     async def areason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
         """:meth:`reason` for asyncio."""
-        began, (closing, prompt, seconds) = time.monotonic(), self._prompt(state)
+        began, in_memory = time.monotonic(), isinstance(self.store, MemoryStore)  # else it may wait for a disk
+        prepared = self._prompt(state) if in_memory else await asyncio.to_thread(self._prompt, state)
+        closing, prompt, seconds = prepared
         try:
             reply = await acall(self._model(), prompt, config, seconds, self._retry())
         except Exception as error:  # as above
@@ -142,7 +145,7 @@ class Nodes:
         return {"messages": [message, *others], "usage": after.usage} | progress
 
     def answer(self, state: FocusState) -> dict[str, Any]:
-        """Say how the run ended, and on what evidence; or go on, when a person wants that of a run without an answer."""
+        """Say how the run ended, and on what evidence; or go on, if a person wants that of a run without an answer."""
         limits = self._granted(state)
         message = last_turn(state["messages"][state["first_message"] :])
         turn = self.dialect.parse(message) if message else None

@@ -164,8 +164,8 @@ class Sight:
             if isinstance(other, str):
                 raise ToolError(f"a person says: {other}")
             if not overview.box.contains(other):
-                width, height = overview.box.size
-                problem = f"the box {other.as_list()} reaches outside the image of {width}x{height} pixels: name another one"
+                whole = "{}x{}".format(*overview.box.size)
+                problem = f"the box {other.as_list()} reaches outside the image of {whole} pixels: name another one"
                 continue
             corners = self.profile.coordinates.from_view(to_view(other, overview.shown, overview.box), overview.shown)
             try:
