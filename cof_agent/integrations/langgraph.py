@@ -14,7 +14,7 @@ from langgraph.types import Send
 
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import image_block
-from cof_agent.errors import ConfigError
+from cof_agent.errors import CofError, ConfigError, ImageError
 from cof_agent.graph import build_graph
 from cof_agent.images import ImageLimits, open_image
 from cof_agent.integrations.chat_images import last_image, last_question, value_of
@@ -60,7 +60,8 @@ def perception_node(
     parent's checkpointer, and must not run several times at once. Where the parent's context is a FocusConfig, its
     limits hold, else those of `config`.
 
-    Raises ConfigError, naming the key, for state without an image or a question, and ImageError for a bad image.
+    Raises ConfigError, naming the key, for state without an image or a question, and ImageError for a bad image; where
+    there is a call to answer, its observation says so instead.
     """
     images = store if store is not None else MemoryStore()
     graph = build_graph(
@@ -73,7 +74,7 @@ def perception_node(
 
     def given(state: Any) -> FocusInput:
         image, question = _read(state, image_key), _read(state, question_key)
-        if image is None or not question:
+        if (image is None and not remembers) or not question:
             raise ConfigError(
                 f"the state needs an image under {_name(image_key)} and a question under {_name(question_key)}; "
                 f"it has {_keys(state)}"
@@ -81,6 +82,13 @@ def perception_node(
         if not isinstance(image, str | dict) or (isinstance(image, str) and image[:5].lower() == "data:"):
             image = keep_original(open_image(image, limits=limits), images)  # pixels stay out of the checkpoints
         return FocusInput(image=image, question=question)
+
+    def refused(state: Any, error: CofError) -> dict[str, Any]:
+        """A call that cannot be carried out is told to whoever made it; without a call, the error comes through."""
+        call_id = _read(state, call_key) if call_key is not None else None
+        if call_id is None or messages_key is None:
+            raise error
+        return {messages_key: [ToolMessage(str(error), tool_call_id=call_id, status="error")]}
 
     def taken(state: Any, output: Mapping[str, Any]) -> dict[str, Any]:
         written = {answer_key: output["answer"], status_key: output["status"], evidence_key: output["evidence"]}
@@ -94,11 +102,17 @@ def perception_node(
         return {key: value for key, value in written.items() if key is not None}
 
     def look(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        return taken(state, graph.invoke(given(state), config))
+        try:
+            return taken(state, graph.invoke(given(state), config))
+        except (ConfigError, ImageError) as error:
+            return refused(state, error)
 
     async def alook(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        output = await graph.ainvoke(await asyncio.to_thread(given, state), config)
-        return await asyncio.to_thread(taken, state, output)
+        try:
+            output = await graph.ainvoke(await asyncio.to_thread(given, state), config)
+            return await asyncio.to_thread(taken, state, output)
+        except (ConfigError, ImageError) as error:
+            return refused(state, error)
 
     return RunnableLambda(look, alook, name="perception")
 
