@@ -18,6 +18,7 @@ import typer
 from cof_agent.cli_collect import collect_command
 from cof_agent.cli_evaluation import compare, evaluate_command
 from cof_agent.cli_export import export_command
+from cof_agent.cli_history import history_command
 from cof_agent.cli_options import (
     EXIT_CODES,
     INTERRUPTED,
@@ -185,6 +186,7 @@ app.command()(compare)
 app.command()(scenes)
 app.command("collect")(collect_command)
 app.command("export")(export_command)
+app.command("history")(history_command)
 
 
 def _agent(

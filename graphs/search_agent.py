@@ -68,14 +68,16 @@ def choose(state: State, runtime: Runtime[Wanted]) -> dict[str, Any]:
     if benchmark.role is Role.TEST:
         raise ConfigError(f"{benchmark.name} counts as a test set: collect from scenes:train or another training set")
     enough = sum(run["kept"] for run in state.get("runs", [])) >= wanted.count
-    end = asked if enough else min(asked + wanted.at_once, wanted.limit)
-    questions = []
-    for number, item in enumerate(islice(benchmark, asked, end), start=asked):
+    questions: list[dict[str, Any]] = []
+    for item in [] if enough else islice(benchmark, asked, wanted.limit):
+        if len(questions) == wanted.at_once:
+            break
         if isinstance(item, BenchmarkQuestion) and (made := picture(item.image, wanted.resolution)):
             image = keep_original(open_image(made.source), store)
             truth = {"answer": item.answer, "options": list(item.options)}
-            questions.append({"number": number, "image": image, "question": item.text, **truth})
-    return {"questions": questions, "asked": end}
+            questions.append({"number": asked, "image": image, "question": item.text, **truth})
+        asked += 1
+    return {"questions": questions, "asked": asked}
 
 
 async def search(asked: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:

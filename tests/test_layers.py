@@ -23,13 +23,13 @@ LAYERS = (
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
         "ending", "step", "review", "typed", "dialects", "policies", "nodes", "graph",
     },
-    {"trajectory", "trajectory_file", "result", "agent"},
+    {"trajectory", "trajectory_file", "history", "result", "agent"},
     {"scenes"},
     {"evaluation"},
     {"rewards", "environment", "collecting", "exports"},
     {
-        "cli", "cli_options", "cli_evaluation", "cli_scenes", "cli_collect", "cli_export", "chat", "doctor", "check",
-        "checkpoint_check", "endpoint_check", "checkup", "pictures", "integrations",
+        "cli", "cli_options", "cli_evaluation", "cli_scenes", "cli_collect", "cli_export", "cli_history", "chat",
+        "doctor", "check", "checkpoint_check", "endpoint_check", "checkup", "pictures", "integrations",
     },
 )  # fmt: skip
 """Bottom up: geometry, images, tools, graph, agent, scenes, evaluation, training data, and what people and
