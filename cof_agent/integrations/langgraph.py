@@ -79,8 +79,9 @@ def perception_node(
                 f"the state needs an image under {_name(image_key)} and a question under {_name(question_key)}; "
                 f"it has {_keys(state)}"
             )
-        if not isinstance(image, str | dict) or (isinstance(image, str) and image[:5].lower() == "data:"):
-            image = keep_original(open_image(image, limits=limits), images)  # pixels stay out of the checkpoints
+        holds_pixels = not isinstance(image, str | dict | None) or str(image)[:5].lower() == "data:"
+        if holds_pixels:  # they stay out of the checkpoints
+            image = keep_original(open_image(image, limits=limits), images)
         return FocusInput(image=image, question=question)
 
     def refused(state: Any, error: CofError) -> dict[str, Any]:
