@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SAYS = {"ask.py": "yes", "langgraph_node.py": "yes", "smolagents_tool.py": "yes"}
+SAYS = {
+    "agent_system.py": "i had a close look: yamaha",
+    "ask.py": "yes",
+    "checkpointed_run.py": "brand: which brand is it? answered, 1 zoom",
+    "langgraph_fan_out.py": "what does the side say? yamaha",
+    "langgraph_node.py": "yes",
+    "person_in_the_loop.py": "yamaha, seen in [304, 291, 431, 379]",
+    "smolagents_tool.py": "yes",
+}
 
 
 def test_every_example_is_tested() -> None:
