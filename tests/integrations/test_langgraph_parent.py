@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -142,7 +143,8 @@ async def test_questions_that_wait_side_by_side_are_each_resumed(path: str) -> N
     )
     graph = album(node, checkpointer=InMemorySaver())
     asked = [{"image": path, "question": f"{number}?"} for number in range(3)]
-    waiting = (await graph.ainvoke({"questions": asked}, THREAD))["__interrupt__"]
+    found = (await graph.ainvoke({"questions": asked}, THREAD))["__interrupt__"]
+    waiting = sorted(found, key=lambda item: item.value["question"])
     assert [item.value["question"] for item in waiting] == ["0?", "1?", "2?"]
     replies = [{"decision": "approve"}, ELSEWHERE, {"decision": "reject", "reason": "no"}]
     end = await graph.ainvoke(
@@ -150,6 +152,29 @@ async def test_questions_that_wait_side_by_side_are_each_resumed(path: str) -> N
     )
     assert [len(item["evidence"]) for item in end["findings"]] == [1, 1, 0]
     assert [item["question"] for item in end["findings"]] == ["0?", "1?", "2?"]
+
+
+def test_a_tracer_of_the_parent_sees_inside(path: str) -> None:
+    class Tracer(BaseCallbackHandler):
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        def on_chain_start(self, serialized: Any, inputs: Any, *, name: str = "", **more: Any) -> None:
+            self.seen.append(name)
+
+        def on_chat_model_start(self, serialized: Any, messages: Any, *, parent_run_id: Any, **more: Any) -> None:
+            self.seen.append("policy" if parent_run_id else "policy on its own")
+
+        def on_tool_end(self, output: Any, *, name: str = "", **more: Any) -> None:
+            self.seen.append(name)
+
+    tracer = Tracer()
+    trip(perception_node(scripted(LOOK, answer("42")))).invoke({"image": path}, {"callbacks": [tracer]})
+    inside = [
+        name for name in tracer.seen if name in {"observe", "policy", "image_zoom_in_tool", "answer", "look", "tell"}
+    ]
+    assert inside == ["look", "observe", "policy", "image_zoom_in_tool", "policy", "answer", "tell"]
+    assert {"perception", "chain_of_focus"} <= set(tracer.seen)
 
 
 def test_the_context_of_the_parent_may_be_the_limits(path: str) -> None:

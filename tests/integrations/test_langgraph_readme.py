@@ -19,7 +19,7 @@ from cof_agent import ChainOfFocus, DirectoryStore, FocusConfig, FocusResult, pe
 from tests.conversations import answer, zoom
 
 ROOT = Path(__file__).parents[2]
-SECTION = (ROOT / "README.md").read_text().partition("### LangGraph\n")[2].partition("\n## ")[0]
+SECTION = (ROOT / "README.md").read_text().partition("\n#### LangGraph\n")[2].partition("\n#### ")[0]
 BLOCKS = re.findall(r"```python\n(.*?)```", SECTION, re.S)
 
 
