@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PolicyError,
         ToolError,
         TrajectoryError,
+        WaitingError,
     )
     from cof_agent.geometry import Box, CoordinateSpace, RegionRule, SizeRule, smart_resize
     from cof_agent.graph import build_graph
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from cof_agent.policies import Policy, load_policy
     from cof_agent.profile import Profile, Prompts
     from cof_agent.result import FailedQuestion, FocusResult, ViewEvent
+    from cof_agent.review import Decision, Request
     from cof_agent.state import Status, StopReason
     from cof_agent.store import DirectoryStore, ImageStore, MemoryStore
     from cof_agent.trajectory import Trajectory
@@ -45,6 +47,7 @@ _HOMES = {
         "PolicyError",
         "ToolError",
         "TrajectoryError",
+        "WaitingError",
     ),
     "geometry": ("Box", "CoordinateSpace", "RegionRule", "SizeRule", "smart_resize"),
     "graph": ("build_graph",),
@@ -52,6 +55,7 @@ _HOMES = {
     "integrations.langgraph": ("perception_node",),
     "policies": ("Policy", "load_policy"),
     "profile": ("Profile", "Prompts"),
+    "review": ("Decision", "Request"),
     "result": ("FailedQuestion", "FocusResult", "ViewEvent"),
     "state": ("Status", "StopReason"),
     "store": ("DirectoryStore", "ImageStore", "MemoryStore"),
@@ -67,6 +71,7 @@ __all__ = [
     "CofError",
     "ConfigError",
     "CoordinateSpace",
+    "Decision",
     "DirectoryStore",
     "FailedQuestion",
     "FocusConfig",
@@ -82,6 +87,7 @@ __all__ = [
     "Profile",
     "Prompts",
     "RegionRule",
+    "Request",
     "SizeRule",
     "Status",
     "StopReason",
@@ -91,6 +97,7 @@ __all__ = [
     "View",
     "ViewEncoding",
     "ViewEvent",
+    "WaitingError",
     "build_graph",
     "load_policy",
     "open_image",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,16 @@ from typing import Any, TypeAlias, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Checkpointer, StreamMode
+from langgraph.types import Checkpointer, Command, StreamMode
 from pydantic import BaseModel
 
 from cof_agent.config import FocusConfig
-from cof_agent.errors import CofError, ConfigError, TrajectoryError
+from cof_agent.errors import CofError, ConfigError, TrajectoryError, WaitingError
 from cof_agent.graph import FocusGraph, as_policy, build_graph
 from cof_agent.images import ImageLimits, ImageSource, open_image
 from cof_agent.policies import Policy, load_policy
 from cof_agent.result import FailedQuestion, FocusResult, ViewEvent
+from cof_agent.review import Decision, Request, resumption
 from cof_agent.state import FocusInput
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.trajectory import Trajectory
@@ -29,14 +30,16 @@ from cof_agent.trajectory_file import prepare_directory, save_trajectory
 from cof_agent.typed import ANSWER_MODEL, answer_model, parse_answer, schema_text
 from cof_agent.views import RegionPixels, View, keep_original
 
-__all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "ViewEvent"]
+__all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "Request", "ViewEvent"]
 
 log = logging.getLogger(__name__)
 
 Question: TypeAlias = tuple[ImageSource, str]
 """An image and what is asked about it."""
 
-Event: TypeAlias = ViewEvent | FocusResult
+Event: TypeAlias = ViewEvent | Request | FocusResult
+
+_Given: TypeAlias = FocusInput | Command[Any] | None
 
 _MODES: list[StreamMode] = ["custom", "values"]
 
@@ -92,12 +95,11 @@ class ChainOfFocus:
         that Pydantic model: the policy is told, asked once more if it does not fit, and the result's `parsed` holds
         the value; a run whose answer does not fit the second time has failed.
 
-        Raises ImageError for an image that cannot be opened, ConfigError for bad arguments and TrajectoryError for a
-        `save` that cannot be written; whatever happens in the run itself is in the result's `status`.
+        Raises ImageError for an image that cannot be opened, ConfigError for bad arguments, TrajectoryError for a
+        `save` that cannot be written and WaitingError where the limits have a person asked; whatever happens in the run
+        itself is in the result's `status`.
         """
-        return cast(
-            FocusResult, list(self.stream(image, question, config=config, thread_id=thread_id, schema=schema))[-1]
-        )
+        return _end(list(self.stream(image, question, config=config, thread_id=thread_id, schema=schema)))
 
     async def aask(
         self,
@@ -112,7 +114,7 @@ class ChainOfFocus:
         events = [
             event async for event in self.astream(image, question, config=config, thread_id=thread_id, schema=schema)
         ]
-        return cast(FocusResult, events[-1])
+        return _end(events)
 
     def stream(
         self,
@@ -123,16 +125,12 @@ class ChainOfFocus:
         thread_id: str | None = None,
         schema: type[BaseModel] | None = None,
     ) -> Iterator[Event]:
-        """Like :meth:`ask`, but yields each view as it is shown and the result last."""
+        """Like :meth:`ask`, but yields each view as it is shown and the result last.
+
+        Where a person is to decide, the last event is a `Request`: :meth:`resume` goes on with the decision.
+        """
         given, settings, thread_id = self._start(image, question, thread_id, schema)
-        state: dict[str, Any] = {}
-        for part in self.graph.stream(given, settings, context=config, stream_mode=_MODES):
-            mode, value = cast(tuple[str, dict[str, Any]], part)
-            if mode == "values":
-                state = value
-            else:
-                yield from _view_event(value)
-        yield self._result(state, thread_id, schema)
+        yield from self._events(given, settings, config, thread_id, schema)
 
     async def astream(
         self,
@@ -144,8 +142,48 @@ class ChainOfFocus:
         schema: type[BaseModel] | None = None,
     ) -> AsyncIterator[Event]:
         """:meth:`stream` for asyncio."""
-        async for event in self._aevents(image, question, config, thread_id, schema):
+        begin = partial(self._start, image, question, thread_id, schema)
+        async for event in self._aevents(begin, config, schema):
             yield event
+
+    def resume(
+        self,
+        thread_id: str,
+        decision: Decision | Mapping[str, Any] | None = None,
+        *,
+        schema: type[BaseModel] | None = None,
+    ) -> FocusResult:
+        """Go on with a run that waits for a person's `decision`, or, without one, that was cut short.
+
+        What was done is not repeated, and the limits are those that it began under; give the `schema` again, if it had
+        one. Raises ConfigError where there is nothing to go on with, and else as :meth:`ask` does.
+        """
+        return _end(list(self.stream_resumed(thread_id, decision, schema=schema)))
+
+    async def aresume(
+        self,
+        thread_id: str,
+        decision: Decision | Mapping[str, Any] | None = None,
+        *,
+        schema: type[BaseModel] | None = None,
+    ) -> FocusResult:
+        """:meth:`resume` for asyncio."""
+        settings = self._thread(thread_id, schema)
+        command, config = resumption(thread_id, await self.graph.aget_state(settings), decision)
+        events = [event async for event in self._aevents(lambda: (command, settings, thread_id), config, schema)]
+        return _end(events)
+
+    def stream_resumed(
+        self,
+        thread_id: str,
+        decision: Decision | Mapping[str, Any] | None = None,
+        *,
+        schema: type[BaseModel] | None = None,
+    ) -> Iterator[Event]:
+        """Like :meth:`resume`, but yields what :meth:`stream` does."""
+        settings = self._thread(thread_id, schema)
+        command, config = resumption(thread_id, self.graph.get_state(settings), decision)
+        yield from self._events(command, settings, config, thread_id, schema)
 
     async def abatch(
         self,
@@ -162,6 +200,8 @@ class ChainOfFocus:
         """
         if concurrency < 1:
             raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
+        if (config or self.config).asks:
+            raise ConfigError("a batch asks nobody: leave ask_before_zoom and ask_at_end false")
         results: dict[int, FocusResult | FailedQuestion] = {}
         waiting = enumerate(questions)
         with ThreadPoolExecutor(concurrency, "cof-batch") as threads:  # a slow image then delays no other question
@@ -187,24 +227,39 @@ class ChainOfFocus:
             if not (isinstance(asked, tuple | list) and len(asked) == 2):
                 raise ConfigError(f"a question of a batch is a pair of image and text, not {asked!r:.80}")
             image, question = asked
-            events = [event async for event in self._aevents(image, question, config, None, schema, threads)]
+            begin = partial(self._start, image, question, None, schema)
+            events = [event async for event in self._aevents(begin, config, schema, threads)]
         except Exception as error:  # whatever one question raises, the results of the others must not be lost
             if not isinstance(error, CofError):
                 log.exception("a question of a batch failed: %r", question)
             return FailedQuestion(image, question, error, self.policy.name)
-        return cast(FocusResult, events[-1])
+        return _end(events)
+
+    def _events(
+        self,
+        given: _Given,
+        settings: RunnableConfig,
+        config: FocusConfig | None,
+        thread_id: str | None,
+        schema: type[BaseModel] | None,
+    ) -> Iterator[Event]:
+        state: dict[str, Any] = {}
+        for part in self.graph.stream(given, settings, context=config, stream_mode=_MODES):
+            mode, value = cast(tuple[str, dict[str, Any]], part)
+            if mode == "values":
+                state = value
+            else:
+                yield from _view_event(value)
+        yield self._result(state, thread_id, schema)
 
     async def _aevents(
         self,
-        image: ImageSource | None,
-        question: str,
+        begin: Callable[[], tuple[_Given, RunnableConfig, str | None]],
         config: FocusConfig | None,
-        thread_id: str | None,
         schema: type[BaseModel] | None,
         threads: Executor | None = None,
     ) -> AsyncIterator[Event]:
         loop = asyncio.get_running_loop()
-        begin = partial(self._start, image, question, thread_id, schema)
         given, settings, thread_id = await loop.run_in_executor(threads, begin)
         state: dict[str, Any] = {}
         async for part in self.graph.astream(given, settings, context=config, stream_mode=_MODES):
@@ -219,28 +274,36 @@ class ChainOfFocus:
 
     def _start(
         self, image: ImageSource | None, question: str, thread_id: str | None, schema: type[BaseModel] | None
-    ) -> tuple[FocusInput, RunnableConfig, str | None]:
+    ) -> tuple[_Given, RunnableConfig, str | None]:
         if not isinstance(question, str) or not question.strip():
             raise ConfigError(f"the question must be a text that is not empty, not {question!r}")
-        if thread_id is not None and not self._keeps_threads:
-            raise ConfigError("a thread_id needs a checkpointer: ChainOfFocus(checkpointer=InMemorySaver())")
         if image is None and thread_id is None:
             raise ConfigError("there is no image: give one, or the thread_id of a conversation that has one")
         if self._keeps_threads:
             thread_id = thread_id or uuid.uuid4().hex
+        settings = self._thread(thread_id, schema)
         if self.save is not None:
             prepare_directory(self.save)
         given = FocusInput(question=question)
         if image is not None:
             given["image"] = keep_original(open_image(image, limits=self.limits), self.store)
+        return given, settings, thread_id
+
+    def _thread(self, thread_id: str | None, schema: type[BaseModel] | None) -> RunnableConfig:
+        if thread_id is not None and not self._keeps_threads:
+            raise ConfigError("a thread_id needs a checkpointer: ChainOfFocus(checkpointer=InMemorySaver())")
         settings = RunnableConfig(configurable={"thread_id": thread_id} if thread_id else {})
         if schema is not None:
             settings["configurable"][ANSWER_MODEL] = schema
             if model := answer_model(settings):
                 schema_text(model)
-        return given, settings, thread_id
+        return settings
 
-    def _result(self, state: dict[str, Any], thread_id: str | None, schema: type[BaseModel] | None) -> FocusResult:
+    def _result(
+        self, state: dict[str, Any], thread_id: str | None, schema: type[BaseModel] | None
+    ) -> FocusResult | Request:
+        if waiting := state.get("__interrupt__"):
+            return Request.from_json(waiting[0].value, thread_id)
         trajectory = Trajectory.from_state(state)
         saved, save_error = None, None
         if self.save is not None:
@@ -250,6 +313,15 @@ class ChainOfFocus:
                 save_error = str(error)
         parsed = parse_answer(schema, trajectory.answer) if schema and trajectory.answer is not None else None
         return FocusResult(trajectory, self.store, saved, save_error, thread_id, parsed)
+
+
+def _end(events: list[Event]) -> FocusResult:
+    if isinstance(end := events[-1], Request):
+        raise WaitingError(
+            f"the run waits for a person: {end.describe()}; go on with resume({end.thread_id!r}, decision), "
+            "or use stream(), whose last event is then the request"
+        )
+    return cast(FocusResult, end)
 
 
 def _view_event(value: dict[str, Any]) -> Iterator[ViewEvent]:

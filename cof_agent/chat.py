@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import typer
 
-from cof_agent.agent import ChainOfFocus, FocusResult
-from cof_agent.errors import CofError, ImageError
+from cof_agent.agent import ChainOfFocus, Event, FocusResult, Request
+from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
 from cof_agent.images import open_image
+from cof_agent.review import Decision
 from cof_agent.trajectory_file import save_trajectory
 
 HELP = "Ask a question, or: /views, /save [DIR] (default: cof-chat), /image PATH, /help, /quit"
+
+_DECIDE = "y: yes; n REASON: no; x1 y1 x2 y2: look there instead (pixels of the original)"
+_DECIDE_END = "y: yes; n REASON: try again, told this"
 
 
 class Chat:
@@ -23,17 +27,19 @@ class Chat:
         self,
         agent: ChainOfFocus,
         image: str,
-        watch: Callable[[str | None, str, str], FocusResult],
+        watch: Callable[[Iterator[Event]], FocusResult | Request],
         show: Callable[[FocusResult], None],
     ) -> None:
         self.agent, self.watch, self.show = agent, watch, show
         self.last: FocusResult | None = None
+        self.lines: Iterator[str] = iter(())
         self.code = 0
         self._begin(image)
 
     def run(self, lines: Iterable[str]) -> int:
         """The exit code: 0, or that of the last question that was not answered."""
-        for line in lines:
+        self.lines = iter(lines)
+        for line in self.lines:
             text = line.strip()
             if not text:
                 continue
@@ -53,15 +59,29 @@ class Chat:
 
     def _ask(self, question: str) -> None:
         try:
-            self.last = self.watch(self.image, question, self.thread_id)
+            end = self.watch(self.agent.stream(self.image, question, thread_id=self.thread_id))
+            while isinstance(end, Request):
+                end = self.watch(self.agent.stream_resumed(self.thread_id, self._decision(end)))
         except CofError as error:  # the next question may do better
             typer.echo(str(error), err=True)
             self.code = 1
             return
-        self.image = None
-        self.show(self.last)
-        if self.last.answer is None:
-            self.code = 1 if self.last.status.value == "failed" else 3
+        self.image, self.last = None, end
+        self.show(end)
+        if end.answer is None:
+            self.code = 1 if end.status.value == "failed" else 3
+
+    def _decision(self, request: Request) -> Decision:
+        """What the person says to a request, on the next line; asked again until it can be read."""
+        for said in filter(None, (request.thought, request.problem)):
+            typer.echo(said, err=True)
+        typer.echo(f"{request.describe()} {_DECIDE if request.box else _DECIDE_END}", err=True)
+        for line in self.lines:
+            try:
+                return _read_decision(line.strip())
+            except ConfigError as error:
+                typer.echo(str(error), err=True)
+        raise WaitingError("nobody decided, so the question was left without an answer")
 
     def _obey(self, command: str, argument: str = "") -> None:
         match command:
@@ -101,3 +121,15 @@ class Chat:
             typer.echo(f"saved to {path}", err=True)
         except CofError as error:
             typer.echo(str(error), err=True)
+
+
+def _read_decision(line: str) -> Decision:
+    """A decision as it is typed. Raises ConfigError for anything else."""
+    word, _, rest = line.partition(" ")
+    match word.lower():
+        case "y" | "yes":
+            return Decision(decision="approve")
+        case "n" | "no":
+            return Decision.parse({"decision": "reject", "reason": rest.strip()})
+        case _:
+            return Decision.parse({"decision": "edit", "box": line.replace(",", " ").split()})

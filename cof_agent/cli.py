@@ -11,13 +11,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
 from cof_agent.cli_collect import collect_command
 from cof_agent.cli_evaluation import compare, evaluate_command
 from cof_agent.cli_export import export_command
+from cof_agent.cli_history import history_command
 from cof_agent.cli_mcp import mcp_command
 from cof_agent.cli_options import (
     EXIT_CODES,
@@ -41,7 +42,7 @@ from cof_agent.cli_scenes import scenes
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
 
 if TYPE_CHECKING:
-    from cof_agent.agent import ChainOfFocus, FocusResult
+    from cof_agent.agent import ChainOfFocus, Event, FocusResult, Request
     from cof_agent.policies import Policy
 
 Item = TypeVar("Item")
@@ -90,7 +91,7 @@ def ask(
         driver = named_policy(policy, profile, dialect, base_url, option)
         agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts)
         try:
-            result = _watch(agent, image, question, show=show)
+            result = cast("FocusResult", _watch(agent, agent.stream(image, question), show))  # nobody is asked
         except ImageError as error:
             if as_json:
                 from cof_agent.result import FailedQuestion
@@ -123,6 +124,9 @@ def chat(
     max_seconds: SecondsOption = None,
     allow_private_hosts: PrivateOption = False,
     show: ShowOption = False,
+    review: Annotated[
+        bool, typer.Option("--review", help="Be asked before each zoom, and before it ends without an answer.")
+    ] = False,
 ) -> None:
     """Ask several questions about an image; what was seen for one is kept for the next.
 
@@ -132,8 +136,8 @@ def chat(
         from cof_agent.chat import Chat
 
         driver = named_policy(policy, profile, dialect, base_url, option)
-        agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, threads=True)
-        code = Chat(agent, image, lambda *args: _watch(agent, *args, show=show), _print_result).run(_lines(question))
+        agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, threads=True, review=review)
+        code = Chat(agent, image, lambda events: _watch(agent, events, show), _print_result).run(_lines(question))
     raise typer.Exit(code)
 
 
@@ -184,6 +188,7 @@ app.command()(scenes)
 app.command("collect")(collect_command)
 app.command("export")(export_command)
 app.command("mcp")(mcp_command)
+app.command("history")(history_command)
 
 
 def _agent(
@@ -194,6 +199,7 @@ def _agent(
     allow_private_hosts: bool,
     *,
     threads: bool = False,
+    review: bool = False,
 ) -> ChainOfFocus:
     from langgraph.checkpoint.memory import InMemorySaver
 
@@ -208,29 +214,28 @@ def _agent(
         except TrajectoryError as error:
             raise ConfigError(f"--save: {error}") from error
     limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
+    asks = {"ask_before_zoom": review, "ask_at_end": review}
     return ChainOfFocus(
         policy,
-        config=FocusConfig.parse({name: value for name, value in limits.items() if value is not None}),
+        config=FocusConfig.parse(asks | {name: value for name, value in limits.items() if value is not None}),
         limits=ImageLimits(allow_private_hosts=allow_private_hosts),
         checkpointer=InMemorySaver() if threads else None,
         save=save,
     )
 
 
-def _watch(
-    agent: ChainOfFocus, image: str | None, question: str, thread_id: str | None = None, *, show: bool
-) -> FocusResult:
-    """Run a question to its end, telling on standard error what is being looked at."""
+def _watch(agent: ChainOfFocus, events: Iterator[Event], show: bool) -> FocusResult | Request:
+    """Follow a question to its end or to a person's decision, telling on standard error what is being looked at."""
     from rich.console import Console
 
-    from cof_agent.agent import FocusResult
+    from cof_agent.agent import ViewEvent
     from cof_agent.pictures import in_characters
 
     console = Console(stderr=True, highlight=False)
-    result: FocusResult | None = None
+    result: FocusResult | Request | None = None
     with console.status("looking…"):
-        for event in aside(agent.stream(image, question, thread_id=thread_id)):
-            if isinstance(event, FocusResult):
+        for event in aside(events):
+            if not isinstance(event, ViewEvent):
                 result = event
                 continue
             view = event.view

@@ -36,6 +36,10 @@ class FocusConfig(BaseModel):
     trainer_loop: bool = False
     """End as TRL's trainer does (dialect `cof`): a turn that cannot be read, an answer before `min_zooms`, and calls in
     the last of `max_turns` end the run, where otherwise the policy is told what is wrong or asked for a last answer."""
+    ask_before_zoom: bool = False
+    """A person is asked before a region is shown. Needs a checkpointer; the time they take is not counted."""
+    ask_at_end: bool = False
+    """A person is asked before a run ends without an answer, the policy's failures apart. Needs a checkpointer."""
 
     @model_validator(mode="after")
     def _check(self) -> FocusConfig:
@@ -47,6 +51,16 @@ class FocusConfig(BaseModel):
     def working_seconds(self) -> float:
         """`max_seconds` without what is kept back for the closing turn."""
         return self.max_seconds * (1 - self.closing_share)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person may be asked."""
+        return self.ask_before_zoom or self.ask_at_end
+
+    def granted(self, times: int) -> FocusConfig:
+        """These limits after a person has granted them `times` times more."""
+        names = ("max_zooms", "max_turns", "max_visual_tokens", "max_seconds")
+        return self.model_copy(update={name: getattr(self, name) * (1 + times) for name in names}) if times else self
 
     @classmethod
     def parse(cls, value: FocusConfig | Mapping[str, Any] | None) -> FocusConfig:

@@ -26,6 +26,10 @@ class ConfigError(CofError, ValueError):
     """A setting, profile or argument is not valid."""
 
 
+class WaitingError(CofError, RuntimeError):
+    """A run waits for a person's decision, and whoever asked expected its end."""
+
+
 class TrajectoryError(CofError, ValueError):
     """A trajectory record cannot be read or written."""
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
@@ -57,7 +57,7 @@ def build_graph(
     graph.add_edge("observe", "reason")
     graph.add_conditional_edges("reason", after_reason)
     graph.add_conditional_edges("zoom", after_zoom)
-    graph.add_edge("answer", END)
+    graph.add_conditional_edges("answer", after_answer)
     return graph.compile(checkpointer=checkpointer, name="chain_of_focus")
 
 
@@ -98,3 +98,8 @@ def after_reason(state: FocusState) -> Literal["reason", "zoom", "answer"]:
 def after_zoom(state: FocusState) -> Literal["zoom", "reason"]:
     """One call a step, in order; then the policy's next turn."""
     return "zoom" if pending_calls(state["messages"]) else "reason"
+
+
+def after_answer(state: FocusState) -> Literal["reason", "__end__"]:
+    """Over, unless a person has let the policy try again."""
+    return "__end__" if state.get("status") else "reason"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import replace
@@ -31,10 +32,11 @@ from cof_agent.errors import CofError, ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
 from cof_agent.policies import Policy
 from cof_agent.retries import Retry
+from cof_agent.review import check_can_ask, end_review, zoom_review
 from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
 from cof_agent.step import NO_MORE, Progress, reached, take
-from cof_agent.store import ImageStore
-from cof_agent.tools import Sight, image_tools, refusal
+from cof_agent.store import ImageStore, MemoryStore
+from cof_agent.tools import Review, Sight, image_tools, refusal
 from cof_agent.trainer_loop import as_trainer
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.typed import answer_model, misfit, schema_text
@@ -74,6 +76,7 @@ class Nodes:
         question = state.get("question")
         if not isinstance(question, str) or not question.strip():
             raise ConfigError(f"the question must be text under the state key `question`, not {question!r}")
+        check_can_ask(self._limits())
         original, overview = self._original(state), None
         reset: list[BaseMessage] = []
         earlier = state.get("messages", [])
@@ -97,7 +100,7 @@ class Nodes:
         usage["seconds"] = time.monotonic() - began
         progress = _changed(
             state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None,
-            message=None, evidence=[],
+            message=None, evidence=[], granted=None,
         )  # fmt: skip
         messages = [*reset, *left, as_question(blocks, overview, question)]
         return progress | {
@@ -116,7 +119,9 @@ class Nodes:
 
     async def areason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
         """:meth:`reason` for asyncio."""
-        began, (closing, prompt, seconds) = time.monotonic(), self._prompt(state)
+        began, in_memory = time.monotonic(), isinstance(self.store, MemoryStore)  # else it may wait for a disk
+        prepared = self._prompt(state) if in_memory else await asyncio.to_thread(self._prompt, state)
+        closing, prompt, seconds = prepared
         try:
             reply = await acall(self._model(), prompt, config, seconds, self._retry())
         except Exception as error:  # as above
@@ -129,22 +134,37 @@ class Nodes:
         Once a limit is reached, all calls that are left are refused at once.
         """
         asked, *left = pending_calls(state["messages"])
+        limits, turn = self._granted(state), last_turn(state["messages"])
+        thought = self.dialect.parse(turn).thought if turn else None
+        review = zoom_review(state, thought) if limits.ask_before_zoom else None
         before = Progress(state["usage"], state["refused_in_row"], state.get("closing"))
-        message, after = take(asked, before, self._limits(), lambda tokens_left: self._sight(state, tokens_left))
+        message, after = take(asked, before, limits, lambda tokens_left: self._sight(state, tokens_left, review))
         if view := view_of(message):
-            turn = last_turn(state["messages"])
-            _announce(view, self.dialect.parse(turn).thought if turn else None)
+            _announce(view, thought)
         others = [refusal(call["id"], call["name"], NO_MORE) for call in left] if after.closing else []
         progress = _changed(state, refused_in_row=after.refused_in_row, closing=after.closing)
         return {"messages": [message, *others], "usage": after.usage} | progress
 
     def answer(self, state: FocusState) -> dict[str, Any]:
-        """Say how the run ended, and on what evidence."""
+        """Say how the run ended, and on what evidence; or go on, if a person wants that of a run without an answer."""
+        limits = self._granted(state)
         message = last_turn(state["messages"][state["first_message"] :])
         turn = self.dialect.parse(message) if message else None
         views = views_of(state["messages"])
-        ending = conclude(state, turn, message, views, self.profile, self._limits())
+        ending = {name: state.get(name) for name in ("status", "stop_reason", "message")}
+        ending |= conclude(state, turn, message, views, self.profile, limits)
+        unanswered = ending["status"] in (Status.DECLINED.value, Status.BUDGET.value)
+        if limits.ask_at_end and unanswered and (advice := end_review(state, ending)):
+            return self._again(state, advice)
         return ending | {"views": [view.to_json() for view in views], "finished": _now()}
+
+    def _again(self, state: FocusState, advice: str) -> dict[str, Any]:
+        """The policy is told a person's advice, and the limits are granted once more."""
+        said = HumanMessage(storable(f"{advice}\n\n{self.profile.prompts.reminder}".strip()))
+        unended = dict.fromkeys(("closing", "misfit", "status", "stop_reason", "message"))
+        return {"messages": [said]} | _changed(
+            state, **unended, refused_in_row=0, granted=(state.get("granted") or 0) + 1
+        )
 
     def _model(self) -> Model:
         return self.with_tools if self._offers_tools() else self.policy.model
@@ -163,10 +183,13 @@ class Nodes:
         context: object = get_runtime(FocusConfig).context  # as a subgraph it may be the parent's, of another kind
         return context if isinstance(context, FocusConfig) else self.config
 
-    def _sight(self, state: FocusState, tokens_left: int) -> Sight:
+    def _granted(self, state: FocusState) -> FocusConfig:
+        return self._limits().granted(state.get("granted") or 0)
+
+    def _sight(self, state: FocusState, tokens_left: int, review: Review | None) -> Sight:
         source = load_image(ImageRef.from_json(state["original"]), self.store, limits=self.limits)
         views = views_of(state["messages"])
-        return Sight(source, views, self.store, self.profile, tokens_left, self.region_pixels)
+        return Sight(source, views, self.store, self.profile, tokens_left, self.region_pixels, review)
 
     def _run_info(self) -> RunInfo:
         return RunInfo(
@@ -197,7 +220,7 @@ class Nodes:
 
     def _prompt(self, state: FocusState) -> tuple[str | None, list[BaseMessage], float]:
         """The limit that was reached, if any; what the policy gets to see; the seconds it has."""
-        limits, usage, closing = self._limits(), state["usage"], state.get("closing")
+        limits, usage, closing = self._granted(state), state["usage"], state.get("closing")
         if usage["policy_calls"] >= limits.max_turns:
             closing = closing or StopReason.TURN_LIMIT.value
         closing = closing or reached(usage, state["refused_in_row"], limits)
@@ -268,7 +291,7 @@ class Nodes:
             if not closing:
                 return {"usage": usage, "closing": StopReason.TIME_LIMIT.value}
             error = OutOfTimeError(
-                f"{error}: the limit of {self._limits().max_seconds:g} seconds (max_seconds) was reached"
+                f"{error}: the limit of {self._granted(state).max_seconds:g} seconds (max_seconds) was reached"
             )
             status, reason = Status.BUDGET, StopReason(closing)
         else:

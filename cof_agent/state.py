@@ -122,6 +122,8 @@ class FocusState(FocusInput, FocusOutput, total=False):
     """What was wrong with an answer that did not fit its schema, once the policy has been told."""
     closing: str | None
     """The stop reason whose limit was reached, once the policy is to be asked for its last answer."""
+    granted: int | None
+    """How often a person has let the policy try again, each time with the limits granted once more."""
 
 
 def no_usage() -> Usage:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cof_agent.errors import ConfigError, ToolError
-from cof_agent.geometry import CoordinateSpace, RegionRule
+from cof_agent.geometry import Box, CoordinateSpace, RegionRule, Size, to_original, to_view
 from cof_agent.images import SourceImage
 from cof_agent.profile import Profile
 from cof_agent.store import ImageStore
@@ -20,6 +20,9 @@ from cof_agent.views import RegionPixels, View, ViewKind, cut_region, show_regio
 
 ZOOM = "image_zoom_in_tool"
 CROP = "image_crop_tool"
+
+CHOSEN = "chosen by a person"
+"""Label of a view that shows what a reviewer chose instead of what the policy asked for."""
 
 _UNITS = {
     CoordinateSpace.VIEW_PIXELS: "pixels of that image as shown",
@@ -68,6 +71,28 @@ class NotShownError(ToolError):
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A region that is about to be shown."""
+
+    kind: ViewKind
+    label: str | None
+    """What the policy expects to see there."""
+    box: Box
+    """What was asked for, in original upright pixels."""
+    region: Box
+    """What will be shown: the box as the profile's rule has it."""
+    shown: Size
+    """At which size, in pixels."""
+    tokens: int
+    """Visual tokens it costs."""
+
+
+Review: TypeAlias = Callable[[Wanted, str | None], Box | str | None]
+"""Asked before a region is shown. Replies None to go on, with the box to look at instead (original pixels), or with why
+nothing is to be shown. Told what was wrong with the box it named before, if it did."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
     """What a tool call can look at."""
 
@@ -79,6 +104,8 @@ class Sight:
     """Visual tokens that a new region may cost."""
     region_pixels: RegionPixels = cut_region
     """Where the pixels of a region come from."""
+    review: Review | None = None
+    """Who is asked before a region is shown."""
 
     def valid(self, base: object) -> str:
         """Which boxes view number `base` has room for, in the profile's coordinate space."""
@@ -96,6 +123,18 @@ class Sight:
 
         Raises ToolError when the policy can mend the call, NotShownError when the region costs too much.
         """
+        wanted = self._wanted(bbox_2d, rule, kind, base, label)
+        if self.review is not None:
+            wanted = self._reviewed(wanted, rule, self.review)
+        return show_region(
+            self.region_pixels(self.source, wanted.region, wanted.shown, self.views[0]),
+            wanted.region, wanted.tokens, self.store,
+            index=len(self.views), kind=kind, label=wanted.label, encoding=self.profile.encoding,
+        )  # fmt: skip
+
+    def _wanted(
+        self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None
+    ) -> Wanted:
         if not 0 <= base < len(self.views):
             raise ToolError(f"there is no view {base}: {self.numbers}")
         view = self.views[base]
@@ -110,16 +149,30 @@ class Sight:
         if not (0 <= x1 < width and 0 <= y1 < height and x2 <= width and y2 <= height):
             raise ToolError(f"the box {written} reaches outside the image: {valid}")
         try:
-            box, shown = rule.region((x1, y1, x2, y2), view.shown, view.box, self.profile.regions)
+            region, shown = rule.region((x1, y1, x2, y2), view.shown, view.box, self.profile.regions)
         except ConfigError as error:
             raise ToolError(f"the box {written} cannot be shown: {error}; {valid}, and not that thin") from error
         tokens = self.profile.regions.tokens(shown)
         if tokens > self.tokens_left:
             raise NotShownError(f"the region would cost {tokens} visual tokens and {self.tokens_left} are left")
-        return show_region(
-            self.region_pixels(self.source, box, shown, self.views[0]), box, tokens, self.store,
-            index=len(self.views), kind=kind, label=label, encoding=self.profile.encoding,
-        )  # fmt: skip
+        return Wanted(kind, label, to_original((x1, y1, x2, y2), view.shown, view.box), region, shown, tokens)
+
+    def _reviewed(self, wanted: Wanted, rule: RegionRule, review: Review) -> Wanted:
+        """What the reviewer has shown: asked again while the box it names instead cannot be."""
+        overview, problem = self.views[0], None
+        while other := review(wanted, problem):
+            if isinstance(other, str):
+                raise ToolError(f"a person says: {other}")
+            if not overview.box.contains(other):
+                whole = "{}x{}".format(*overview.box.size)
+                problem = f"the box {other.as_list()} reaches outside the image of {whole} pixels: name another one"
+                continue
+            corners = self.profile.coordinates.from_view(to_view(other, overview.shown, overview.box), overview.shown)
+            try:
+                return self._wanted(corners, rule, wanted.kind, 0, CHOSEN)
+            except ToolError as error:
+                problem = f"the box {other.as_list()} cannot be shown ({error}): name another one"
+        return wanted
 
 
 def image_tools(profile: Profile, sight: Sight | None = None) -> list[BaseTool]:

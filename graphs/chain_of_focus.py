@@ -1,9 +1,65 @@
-"""The loop as a deployable graph. `COF_POLICY` names the policy (default: reader)."""
+"""The loop as an assistant: a conversation about images, sent in messages or named under `image`.
+
+`COF_POLICY` names the policy (default: reader), `COF_IMAGES` the directory that keeps what it was shown. Context: the
+limits of a question, and whether a person is asked before a zoom.
+"""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from cof_agent import build_graph, load_policy
+from langchain_core.messages import HumanMessage
+from langgraph.graph import END, START, MessagesState, StateGraph
+from typing_extensions import TypedDict
 
-graph = build_graph(load_policy(os.environ.get("COF_POLICY", "reader")))
+from cof_agent import DirectoryStore, FocusConfig
+from cof_agent.integrations.langgraph import last_image, last_question, perception_node
+
+
+class Question(TypedDict, total=False):
+    """In place of a message: a path or URL, and what is asked about it."""
+
+    image: str | None
+    question: str | None
+
+
+class State(MessagesState, Question):
+    """The conversation, and how its last question ended."""
+
+    status: str
+    evidence: list[dict[str, Any]]
+
+
+class Input(MessagesState, Question):
+    """Either is enough."""
+
+
+def hear(state: Input) -> dict[str, Any]:
+    """What was not said in a message becomes one."""
+    blocks: list[str | dict[Any, Any]] = []
+    if state.get("image"):
+        blocks.append({"type": "image", "url": state["image"]})
+    if state.get("question"):
+        blocks.append({"type": "text", "text": state["question"]})
+    return {"messages": [HumanMessage(blocks)] if blocks else [], "image": None, "question": None}
+
+
+look = perception_node(
+    os.environ.get("COF_POLICY", "reader"),
+    image_key=last_image,
+    question_key=last_question,
+    answer_key=None,
+    messages_key="messages",
+    show_views=True,
+    remembers=True,
+    store=DirectoryStore(os.environ.get("COF_IMAGES", ".langgraph_api/cof_images")),
+)
+
+builder = StateGraph(State, context_schema=FocusConfig, input_schema=Input)
+builder.add_node("hear", hear)
+builder.add_node("look", look)
+builder.add_edge(START, "hear")
+builder.add_edge("hear", "look")
+builder.add_edge("look", END)
+graph = builder.compile(name="chain_of_focus")

@@ -147,3 +147,24 @@ def test_ctrl_c_while_the_policy_thinks_keeps_what_was_saved(tmp_path: Path) -> 
     assert err.endswith(f"cof-agent: interrupted: what was answered is in {runs}\n")
     assert "Traceback" not in err
     assert len(list(read_trajectories(runs))) == 1
+
+
+def test_a_person_reviews_each_zoom_and_each_end(image: str, policy: str) -> None:
+    first = ["Until when?", "maybe", "1 2 3", "10 10 9000 40", "100, 100, 200, 180", "/views"]
+    typed = [*first, "On Sundays?", "And now?", "n", "n look up"]
+    done = chat(image, policy, "--review", typed="\n".join(typed))
+    assert done.stdout == "nine\nview 0, overview: [0, 0, 280, 196] shown at 280x196\n" + (
+        "view 1, zoom “chosen by a person”: [75, 80, 225, 196] shown at 308x224\nyes\n"
+    )
+    assert "zoom “sign” into [20, 20, 80, 60]? y: yes; n REASON: no; x1 y1 x2 y2" in done.stderr
+    assert "unable to parse string as an integer (given: 'maybe')" in done.stderr
+    assert "reaches outside the image of 280x196 pixels" in done.stderr
+    assert "end as declined (too dark)? y: yes; n REASON: try again" in done.stderr
+    assert 'a reason goes with "reject"' in done.stderr
+    assert done.exit_code == 1, "asked to try again, the script has no more turns"
+
+
+def test_nobody_decides(image: str, policy: str) -> None:
+    done = chat(image, policy, "--review", typed="Until when?\n")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.endswith("nobody decided, so the question was left without an answer\n")

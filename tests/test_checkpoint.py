@@ -15,6 +15,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from PIL import Image
 
 from cof_agent import ChainOfFocus, DirectoryStore, Trajectory, TrajectoryError, build_graph
+from cof_agent.history import kept_runs, sqlite_runs
 from cof_agent.state import Status
 from tests.conversations import BOTH, answer, crop, photo, scripted, zoom
 from tests.data.make_schema1 import TURNS as OLD_TURNS
@@ -52,9 +53,10 @@ def test_five_zooms_on_twelve_megapixels_store_under_100_kb(tmp_path: Path, save
     assert len(list((tmp_path / "images").iterdir())) == 7
 
 
-def test_killed_after_a_zoom_it_goes_on_and_repeats_none(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.interrupted_run", str(tmp_path)]
-    with subprocess.Popen([*command, "start"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+def killed_and_resumed(directory: Path, place: str) -> list[str]:
+    """What a run prints that goes on after it was killed, right after its first zoom."""
+    command = [sys.executable, "-m", "tests.interrupted_run", str(directory)]
+    with subprocess.Popen([*command, "start", place], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         shown = []
         for line in process.stdout:
@@ -64,8 +66,22 @@ def test_killed_after_a_zoom_it_goes_on_and_repeats_none(tmp_path: Path) -> None
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert shown == ["0", "1"]
-    resumed = subprocess.run([*command, "resume"], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
-    assert resumed.stdout.split() == ["2", "3"]
+    again = [*command, "resume", place]
+    return subprocess.run(
+        again, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=True
+    ).stdout.splitlines()
+
+
+def test_killed_inside_of_a_parent_it_goes_on_and_repeats_none(tmp_path: Path) -> None:
+    assert killed_and_resumed(tmp_path, "parent") == ["2", "3", "It is 42. 1"]
+    with sqlite_runs(tmp_path / "runs.sqlite") as saver:
+        (run,) = kept_runs(saver)
+    assert run.trajectory is not None
+    assert (run.node, run.standing, run.trajectory.usage.policy_calls) == ("look", "answered", 4)
+
+
+def test_killed_after_a_zoom_it_goes_on_and_repeats_none(tmp_path: Path) -> None:
+    assert killed_and_resumed(tmp_path, "root") == ["2", "3"]
     with SqliteSaver.from_conn_string(str(tmp_path / "runs.sqlite")) as saver:
         state = build_graph(scripted(*TURNS), checkpointer=saver).get_state(THREAD)
     assert state.next == ()

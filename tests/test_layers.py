@@ -21,15 +21,15 @@ LAYERS = (
     {"profile", "views", "tools"},
     {
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
-        "ending", "step", "trainer_loop", "typed", "dialects", "policies", "nodes", "graph",
+        "ending", "review", "step", "trainer_loop", "typed", "dialects", "policies", "nodes", "graph",
     },
-    {"trajectory", "trajectory_file", "result", "agent"},
+    {"trajectory", "trajectory_file", "history", "result", "agent"},
     {"scenes"},
     {"evaluation"},
     {"rewards", "environment", "collecting", "exports"},
     {
-        "cli", "cli_options", "cli_evaluation", "cli_scenes", "cli_collect", "cli_export", "cli_mcp", "chat", "doctor",
-        "check", "checkpoint_check", "endpoint_check", "checkup", "pictures", "integrations",
+        "cli", "cli_options", "cli_evaluation", "cli_scenes", "cli_collect", "cli_export", "cli_history", "cli_mcp",
+        "chat", "doctor", "check", "checkpoint_check", "endpoint_check", "checkup", "pictures", "integrations",
     },
 )  # fmt: skip
 """Bottom up: geometry, images, tools, graph, agent, scenes, evaluation, training data, and what people and

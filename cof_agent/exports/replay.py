@@ -15,7 +15,7 @@ from cof_agent.dialects import get_dialect
 from cof_agent.errors import TrajectoryError
 from cof_agent.exports.conversation import Message, Part, Picture, Role
 from cof_agent.profile import Profile, Prompts
-from cof_agent.tools import refusal
+from cof_agent.tools import CHOSEN, refusal
 from cof_agent.trajectory import Trajectory, TurnRecord
 from cof_agent.transcript import as_question
 
@@ -26,8 +26,11 @@ def sent(trajectory: Trajectory, profile: Profile, images: Mapping[str, Path]) -
     """All that the policy was sent in its last call, and what it said then.
 
     `images` are the files of views by the hash of their content. Raises TrajectoryError, saying why, for a trajectory
-    that is no conversation in text, of which the policy no longer saw all, or whose images are gone.
+    that is no conversation in text, of which the policy no longer saw all, in which a person had a say, or whose images
+    are gone.
     """
+    if any(view.label == CHOSEN for view in trajectory.views):
+        raise TrajectoryError("a person chose a region instead of the one that the policy asked for")
     state = _state(trajectory, profile.prompts)
     kept = forget_regions(state, trajectory.views, _limits(trajectory).max_conversation_tokens)
     if kept != state:
@@ -113,6 +116,8 @@ def _restored(trajectory: Trajectory, turn: TurnRecord, number: int, tool: str |
         return message.model_copy(update={"content": turn.text})
     if number != trajectory.first_turn and not view and _is_ours(turn.text, prompts):
         return HumanMessage(turn.text)
+    if number > trajectory.first_turn:
+        raise TrajectoryError("a person gave the policy advice after the question")
     return as_question([*([view.block] if view else []), *words], view, turn.text)
 
 

@@ -3,69 +3,163 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langgraph.graph import END
+from langgraph.types import Send
 
 from cof_agent.config import FocusConfig
-from cof_agent.errors import ConfigError
+from cof_agent.conversation import image_block
+from cof_agent.errors import CofError, ConfigError, ImageError
 from cof_agent.graph import build_graph
 from cof_agent.images import ImageLimits, open_image
+from cof_agent.integrations.chat_images import last_image, last_question, value_of
 from cof_agent.policies import Policy, load_policy
-from cof_agent.state import FocusInput
+from cof_agent.state import FocusInput, Status
 from cof_agent.store import ImageStore, MemoryStore
-from cof_agent.views import keep_original
+from cof_agent.views import View, keep_original
+
+__all__ = ["Key", "ask_each", "last_image", "last_question", "perception_node"]
+
+Key: TypeAlias = str | Callable[[Any], Any]
+"""Where the parent's state has something: its key, or a function of the state."""
 
 
 def perception_node(
     policy: str | Policy | BaseChatModel = "reader",
     *,
-    image_key: str = "image",
-    question_key: str = "question",
-    answer_key: str = "answer",
-    status_key: str = "status",
-    evidence_key: str = "evidence",
+    image_key: Key = "image",
+    question_key: Key = "question",
+    answer_key: str | None = "answer",
+    status_key: str | None = "status",
+    evidence_key: str | None = "evidence",
+    messages_key: str | None = None,
+    call_key: Key | None = None,
+    findings_key: str | None = None,
+    show_views: bool = False,
+    remembers: bool = False,
     config: FocusConfig | None = None,
     store: ImageStore | None = None,
     limits: ImageLimits | None = None,
 ) -> Runnable[Any, dict[str, Any]]:
     """A node for `add_node` that answers a question about an image.
 
-    It reads an image (path, URL, image reference, bytes or PIL image) and a question from the parent's state and
-    writes the answer (or None), the status and the evidence (boxes in original upright pixels) back, each under its
-    key. The loop runs as a subgraph, so the parent's streaming, checkpointer and tracing see inside.
+    It reads an image (path, URL, image reference, bytes or PIL image) and a question from the parent's state, each
+    by its key or function: `last_image` and `last_question` are those for a conversation. It writes the answer (or
+    None), the status and the evidence (boxes in original upright pixels) back, each under its key; a key that is None
+    is not written. Under `messages_key` goes a message with the answer: of the assistant, or the observation of the
+    tool call whose id is under `call_key`. Its images are inlined (`show_views`) or none. Under `findings_key` goes
+    a list with one finding, for a reducer that adds them up (see `ask_each`).
 
-    Raises ConfigError, naming the key, for state without an image or a question, and ImageError for a bad image.
+    The loop runs as a subgraph, so the parent's streaming, checkpointer, interrupts and tracing see inside. One that
+    `remembers` keeps what it saw for the next question of the same thread about the same image; it needs the
+    parent's checkpointer, and must not run several times at once. Where the parent's context is a FocusConfig, its
+    limits hold, else those of `config`.
+
+    Raises ConfigError, naming the key, for state without an image or a question, and ImageError for a bad image; where
+    there is a call to answer, its observation says so instead.
     """
     images = store if store is not None else MemoryStore()
     graph = build_graph(
-        load_policy(policy) if isinstance(policy, str) else policy, config=config, store=images, limits=limits
+        load_policy(policy) if isinstance(policy, str) else policy,
+        config=config,
+        store=images,
+        limits=limits,
+        checkpointer=True if remembers else None,
     )
 
     def given(state: Any) -> FocusInput:
-        image, question = (
-            state.get(key) if isinstance(state, Mapping) else getattr(state, key, None)
-            for key in (image_key, question_key)
-        )
-        if image is None or not question:
-            raise ConfigError(f"the state needs an image under {image_key!r} and a question under {question_key!r}")
-        if not isinstance(image, str | dict):
+        image, question = _read(state, image_key), _read(state, question_key)
+        if (image is None and not remembers) or not question:
+            raise ConfigError(
+                f"the state needs an image under {_name(image_key)} and a question under {_name(question_key)}; "
+                f"it has {_keys(state)}"
+            )
+        holds_pixels = not isinstance(image, str | dict | None) or str(image)[:5].lower() == "data:"
+        if holds_pixels:  # they stay out of the checkpoints
             image = keep_original(open_image(image, limits=limits), images)
         return FocusInput(image=image, question=question)
 
-    def taken(output: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            answer_key: output["answer"],
-            status_key: output["status"],
-            evidence_key: output["evidence"],
-        }
+    def refused(state: Any, error: CofError) -> dict[str, Any]:
+        """A call that cannot be carried out is told to whoever made it; without a call, the error comes through."""
+        call_id = _read(state, call_key) if call_key is not None else None
+        if call_id is None or messages_key is None:
+            raise error
+        return {messages_key: [ToolMessage(str(error), tool_call_id=call_id, status="error")]}
+
+    def taken(state: Any, output: Mapping[str, Any]) -> dict[str, Any]:
+        written = {answer_key: output["answer"], status_key: output["status"], evidence_key: output["evidence"]}
+        if messages_key is not None:
+            call_id = _read(state, call_key) if call_key is not None else None
+            written[messages_key] = [_message(output, call_id, images if show_views else None)]
+        if findings_key is not None:
+            names = ("answer", "status", "stop_reason", "message", "evidence")
+            finding = {"question": _read(state, question_key)} | {name: output[name] for name in names}
+            written[findings_key] = [finding]
+        return {key: value for key, value in written.items() if key is not None}
 
     def look(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        return taken(graph.invoke(given(state), config))
+        try:
+            return taken(state, graph.invoke(given(state), config))
+        except (ConfigError, ImageError) as error:
+            return refused(state, error)
 
     async def alook(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        return taken(await graph.ainvoke(await asyncio.to_thread(given, state), config))
+        try:
+            output = await graph.ainvoke(await asyncio.to_thread(given, state), config)
+            return await asyncio.to_thread(taken, state, output)
+        except (ConfigError, ImageError) as error:
+            return refused(state, error)
 
     return RunnableLambda(look, alook, name="perception")
+
+
+def ask_each(node: str, questions_key: Key = "questions", otherwise: str = END) -> Callable[[Any], list[Send] | str]:
+    """A route for `add_conditional_edges`: sends each of a list of questions to the perception node of that name.
+
+    Each question is a mapping that the node reads its keys from, such as `{"image": …, "question": …}`. They run side
+    by side, as many as the run's `max_concurrency` allows; findings add up in their order. Without any question the
+    graph goes on `otherwise`. Raises ConfigError for what is no list of mappings.
+    """
+
+    def route(state: Any) -> list[Send] | str:
+        questions = _read(state, questions_key)
+        listed = isinstance(questions, Sequence) and not isinstance(questions, str)
+        if not listed or not all(isinstance(question, Mapping) for question in questions):
+            raise ConfigError(
+                f"the state needs a list of questions under {_name(questions_key)}, each with what the node "
+                f'reads, such as {{"image": …, "question": …}}, not {questions!r:.80}'
+            )
+        return [Send(node, dict(question)) for question in questions] or otherwise
+
+    return route
+
+
+def _read(state: Any, key: Key) -> Any:
+    return value_of(state, key) if isinstance(key, str) else key(state)
+
+
+def _name(key: Key) -> str:
+    return repr(key) if isinstance(key, str) else f"{getattr(key, '__name__', key)}()"
+
+
+def _keys(state: Any) -> str:
+    names = state.keys() if isinstance(state, Mapping) else (name for name in dir(state) if name[0] != "_")
+    return ", ".join(map(repr, names)) or "nothing"
+
+
+def _message(output: Mapping[str, Any], call_id: str | None, store: ImageStore | None) -> BaseMessage:
+    """The answer for a conversation, with the views out of `store` if there is one."""
+    answer, status = output["answer"], output["status"]
+    text = answer if answer is not None else f"No answer ({status}): {output['message']}"
+    content: Any = text
+    if store is not None:
+        views = [View.from_json(view) for view in output["views"]]
+        content = [{"type": "text", "text": text}, *(image_block(store.get(view.image), view.image) for view in views)]
+    if call_id is None:
+        return AIMessage(content)
+    return ToolMessage(content, tool_call_id=call_id, status="error" if status == Status.FAILED else "success")

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
-from cof_agent.agent import ChainOfFocus
+from cof_agent.agent import ChainOfFocus, ViewEvent
 from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError
 from cof_agent.geometry import Box, CoordinateSpace
 from cof_agent.images import open_image
@@ -99,8 +99,11 @@ def mcp_server(
     """An MCP server whose tools look through `agent`, for any transport of the `mcp` package.
 
     `agent.limits` says what may be opened (`ImageLimits.roots`: which files). The views of the newest `keep_runs` runs,
-    to begin with those of `earlier` ones, are resources: every client that can call the server can read them.
+    to begin with those of `earlier` ones, are resources: every client that can call the server can read them. Raises
+    ConfigError for an agent that has a person asked.
     """
+    if agent.config.asks:
+        raise ConfigError("an MCP server asks nobody: leave ask_before_zoom and ask_at_end false")
     desk = _Desk(agent, limits or CallLimits(), PastRuns(keep_runs, earlier))
     return Server(
         "cof-agent",
@@ -185,7 +188,7 @@ class _Desk:
         async for event in self.agent.astream(arguments.image, arguments.question):
             if isinstance(event, FocusResult):
                 result = event
-            else:
+            elif isinstance(event, ViewEvent):
                 await context.session.report_progress(event.view.index + 1, most, event.view.describe())
         assert result is not None, "a stream ends with its result"
         return result

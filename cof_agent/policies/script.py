@@ -9,10 +9,10 @@ from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cof_agent.dialects import parse_profile
 from cof_agent.errors import ConfigError, PolicyError
@@ -58,6 +58,7 @@ class ScriptedModel(BaseChatModel):
 def load_script(path: str | Path) -> tuple[ScriptedModel, Profile]:
     """Read a script: a JSON list of turns, or an object with `turns` and an optional `profile`.
 
+    A turn is its text, or an object with `content` and `tool_calls` as LangChain's AIMessage has them.
     Raises ConfigError that names the file for anything else.
     """
     try:
@@ -66,11 +67,34 @@ def load_script(path: str | Path) -> tuple[ScriptedModel, Profile]:
         raise ConfigError(f"script {path} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"script {path} is not JSON: {error}") from error
-    turns = value.get("turns") if isinstance(value, dict) else value
-    if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
-        raise ConfigError(f"script {path} needs a list of strings, the turns, as the file itself or as its `turns`")
+    given = value.get("turns") if isinstance(value, dict) else value
+    try:
+        turns = [_turn(turn) for turn in given] if isinstance(given, list) else None
+    except ValidationError:
+        turns = None
+    if turns is None:
+        raise ConfigError(
+            f"script {path} needs a list of turns, as the file itself or as its `turns`: each is a string, or "
+            '{"content": "…", "tool_calls": [{"name": "…", "args": {…}, "id": "…"}]}'
+        )
     profile = value.get("profile", {}) if isinstance(value, dict) else {}
     unknown = sorted(value.keys() - {"turns", "profile"}) if isinstance(value, dict) else []
     if unknown:
         raise ConfigError(f"script {path} has unknown keys: {', '.join(unknown)}; it takes `turns` and `profile`")
     return ScriptedModel(turns=turns), parse_profile(profile, f"the profile in script {path}")
+
+
+class _Calls(BaseModel):
+    """A turn with native tool calls."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: str = ""
+    tool_calls: list[ToolCall]
+
+
+def _turn(value: Any) -> str | AIMessage:
+    if isinstance(value, str):
+        return value
+    turn = _Calls.model_validate(value)
+    return AIMessage(turn.content, tool_calls=turn.tool_calls)

@@ -209,6 +209,10 @@ def test_how_many_are_asked_at_a_time_changes_nothing(tmp_path: Path) -> None:
     assert lasting(tmp_path / "1") == lasting(tmp_path / "7")
 
 
+class Cut(BaseException):
+    """Nobody catches it. (A KeyboardInterrupt of a task would leave its event loop where nobody waits for it.)"""
+
+
 def cutting(monkeypatch: Any, last: int, work: Callable[[], Any]) -> bool:
     """Do `work` until it is about to put its `last` file in place or on the disk; whether it came so far."""
     left = [last]
@@ -217,7 +221,7 @@ def cutting(monkeypatch: Any, last: int, work: Callable[[], Any]) -> bool:
         def write(*args: Any, **named: Any) -> Any:
             left[0] -= 1
             if left[0] == 0:
-                raise KeyboardInterrupt
+                raise Cut
             return real(*args, **named)
 
         return write
@@ -225,11 +229,12 @@ def cutting(monkeypatch: Any, last: int, work: Callable[[], Any]) -> bool:
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", until(os.replace))
         patched.setattr(os, "fsync", until(os.fsync))
+        cut = False
         try:
             work()
-        except KeyboardInterrupt:
-            return True
-    return False
+        except* Cut:
+            cut = True
+    return cut
 
 
 def test_cut_off_again_and_again_while_it_asks_it_ends_with_the_same_data(tmp_path: Path, monkeypatch: Any) -> None:

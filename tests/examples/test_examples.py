@@ -10,10 +10,14 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
+    "agent_system.py": "i had a close look: yamaha",
     "ask.py": "yes",
+    "checkpointed_run.py": "brand: which brand is it? answered, 1 zoom",
     "langchain_tool.py": "yes [{'view': ",
+    "langgraph_fan_out.py": "what does the side say? yamaha",
     "langgraph_node.py": "yes",
     "mcp_client.py": "yes ['text', 'text', 'image'",
+    "person_in_the_loop.py": "yamaha, seen in [304, 291, 431, 379]",
     "smolagents_tool.py": "yes",
 }
 

@@ -10,11 +10,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
-from langgraph.graph import END, START, StateGraph
 from PIL import Image
 from smolagents import ChatMessage, CodeAgent, MessageRole, Model
 
@@ -58,21 +57,6 @@ async def run(host: str, **names: Any) -> dict[str, Any]:
     if inspect.isawaitable(awaited):
         await awaited
     return names
-
-
-async def test_langgraph() -> None:
-    class State(TypedDict, total=False):
-        photo: str
-        question: str
-        answer: str | None
-        status: str
-        evidence: list[Any]
-
-    graph = StateGraph(State)
-    await run("LangGraph", graph=graph)
-    graph.add_edge(START, "look")
-    graph.add_edge("look", END)
-    assert graph.compile().invoke({"photo": "photo.jpg", "question": "Does it say Yamaha?"})["answer"] == "yes"
 
 
 async def test_langchain() -> None:

@@ -135,3 +135,22 @@ def test_a_view_that_is_gone_leaves_its_row_out(tmp_path: Path) -> None:
     assert [row.facts.answer for row in import_trl(tmp_path / "out")] == ["z"]
     assert ["is not among the images" in left.why or "is empty" in left.why for left in done.left_out] == [True, True]
     assert len(list((tmp_path / "out" / "images").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("decision", "why"),
+    [
+        ({"decision": "edit", "box": [200, 100, 300, 200]}, "a person chose a region instead of the one"),
+        ({"decision": "reject", "reason": "look up"}, "a person gave the policy advice after the question"),
+    ],
+)
+def test_where_a_person_had_a_say_nothing_is_learnt(decision: dict[str, object], why: str, tmp_path: Path) -> None:
+    asks_at_end = decision["decision"] == "reject"
+    turns = [answer("cannot answer: too dark"), answer("x")] if asks_at_end else [zoom(0, 0, 90, 90), answer("x")]
+    policy, _ = watched(*turns)
+    config = FocusConfig(ask_before_zoom=not asks_at_end, ask_at_end=asks_at_end)
+    agent = ChainOfFocus(policy, config=config, checkpointer=InMemorySaver(), save=tmp_path / "runs")
+    list(agent.stream(photo(), "What is it?", thread_id="1"))
+    assert agent.resume("1", decision).answer == "x"
+    with pytest.raises(TrajectoryError, match=why):
+        export(tmp_path / "runs", tmp_path / "out")

@@ -1,10 +1,7 @@
-"""Close looking as one node among others, and as a graph of its own."""
+"""Close looking as one node among others."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -18,7 +15,6 @@ from cof_agent import ConfigError, FocusConfig, ImageError, MemoryStore, Policy,
 from cof_agent.policies.script import ScriptedModel
 from cof_agent.views import keep_original
 
-ROOT = Path(__file__).parents[2]
 ZOOM = (
     '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
 )
@@ -127,25 +123,3 @@ def test_the_parent_sees_inside(policy: Policy, photo: Image.Image, tmp_path: Pa
     assert inner == ["observe", "reason", "zoom", "reason", "answer"]
     again = graph.invoke({"image": str(path)}, thread)
     assert again["answer"] == "nine", "a second run of the same thread starts afresh"
-
-
-def test_the_deployable_graph(photo: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = tmp_path / "script.json"
-    script.write_text(json.dumps(TURNS))
-    photo.save(tmp_path / "photo.png")
-    monkeypatch.setenv("COF_POLICY", f"script:{script}")
-    registered = json.loads((ROOT / "langgraph.json").read_text())["graphs"]["chain_of_focus"]
-    file, _, name = registered.partition(":")
-    spec = importlib.util.spec_from_file_location("deployed", ROOT / file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    end = getattr(module, name).invoke({"image": str(tmp_path / "photo.png"), "question": "Until when?"})
-    assert (end["answer"], end["status"]) == ("nine", "answered")
-
-
-def test_the_server_installs_what_the_default_policy_needs() -> None:
-    here, *packages = json.loads((ROOT / "langgraph.json").read_text())["dependencies"]
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert (here, packages) == (".", extras["reader"]), "langgraph.json takes folders and packages, but no extras"

@@ -1,0 +1,46 @@
+"""The command `history`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cof_agent.cli_options import SaveOption, failures
+
+
+def history_command(
+    runs: Annotated[Path, typer.Argument(help="The file that a SqliteSaver wrote.")],
+    thread: Annotated[str | None, typer.Option(help="Of this thread alone.")] = None,
+    save: SaveOption = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The directory of their images. Default: `images` beside the file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """List the questions that a checkpointer has kept, also those asked inside of other graphs.
+
+    With --save, those that have ended are appended there as trajectories, with their images.
+    """
+    with failures("what was saved is complete"):
+        from cof_agent.history import kept_runs, sqlite_runs
+        from cof_agent.store import DirectoryStore
+        from cof_agent.trajectory_file import save_trajectory
+
+        with sqlite_runs(runs) as saver:
+            found = kept_runs(saver, thread)
+        store, saved = DirectoryStore(images or runs.parent / "images"), 0
+        for run in found:
+            if as_json:
+                typer.echo(json.dumps(run.to_json(), ensure_ascii=False))
+            else:
+                place = f"{run.thread_id} {run.node}".strip()
+                end = run.trajectory and (run.trajectory.answer or run.trajectory.message)
+                typer.echo(f"{place}: {run.question} {run.standing}{f': {end}' if end else ''}")
+            if save and run.trajectory:
+                save_trajectory(run.trajectory, save, store)
+                saved += 1
+        if save:
+            typer.echo(f"{saved} of {len(found)} saved to {save}", err=True)

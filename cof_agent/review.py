@@ -1,0 +1,159 @@
+"""A person in the loop: what they are asked, and what they decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
+
+from langgraph.runtime import get_runtime
+from langgraph.types import Command, StateSnapshot, interrupt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cof_agent.config import FocusConfig
+from cof_agent.errors import ConfigError
+from cof_agent.geometry import Box
+from cof_agent.state import FocusState
+from cof_agent.tools import Review, Wanted
+from cof_agent.transcript import question_of, storable
+from cof_agent.validation import validated
+from cof_agent.views import SCHEMA, ViewKind
+
+
+class Decision(BaseModel):
+    """What a person decides: as JSON the value of `Command(resume=…)`, in every host."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decision: Literal["approve", "edit", "reject"]
+    """Go on (at the end: without an answer), look at another `box`, or not at all for a `reason` told to the policy."""
+    box: Annotated[list[int], Field(min_length=4, max_length=4)] | None = None
+    """With `edit`: x1, y1, x2, y2 in original upright pixels. It is enlarged as the policy's own would be."""
+    reason: str | None = None
+    """With `reject`. At the end the policy then tries again, and its limits are granted once more."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Decision:
+        if (self.box is not None) != (self.decision == "edit"):
+            raise ValueError('a box [x1, y1, x2, y2] goes with "edit", and only with it')
+        if bool(self.reason and self.reason.strip()) != (self.decision == "reject"):
+            raise ValueError('a reason goes with "reject", and only with it')
+        if self.box is not None:
+            Box(*self.box)
+        return self
+
+    @classmethod
+    def parse(cls, value: Decision | Mapping[str, Any]) -> Decision:
+        """A decision from its names and values. Raises ConfigError that names the field."""
+        return value if isinstance(value, Decision) else validated(cls, value, "the decision")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a run waits for: a person's decision."""
+
+    ask: Literal["zoom", "end"]
+    """Before a region is shown, or before a run ends without an answer."""
+    question: str
+    problem: str | None
+    """What was wrong with the decision before, if it could not be carried out."""
+    thread_id: str | None = None
+    """The conversation to resume."""
+    thought: str | None = None
+    """Of a zoom: what the policy was thinking when it asked for it."""
+    kind: ViewKind | None = None
+    label: str | None = None
+    box: Box | None = None
+    """Of a zoom: what the policy asked for, in original upright pixels."""
+    region: Box | None = None
+    """Of a zoom: what would be shown, in original upright pixels."""
+    status: str | None = None
+    """Of an end: how the run would end, and why."""
+    stop_reason: str | None = None
+    message: str | None = None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], thread_id: str | None = None) -> Request:
+        """Rebuild from the value of LangGraph's interrupt. Raises ConfigError for any other value."""
+        if not isinstance(value, Mapping) or value.get("schema") != SCHEMA or "ask" not in value:
+            raise ConfigError(f"no request of schema {SCHEMA} to a person: {value!r:.80}")
+        names = {field.name for field in fields(cls)} & value.keys()
+        boxes = {name: Box(*value[name]) for name in names & {"box", "region"}}
+        return cls(thread_id=thread_id, **{name: value[name] for name in names} | boxes)
+
+    def describe(self) -> str:
+        """One line for people."""
+        if self.box is None:
+            return f"end as {self.status} ({self.message})?"
+        label = f" “{self.label}”" if self.label else ""
+        return f"{self.kind}{label} into {self.box.as_list()}?"
+
+
+def check_can_ask(config: FocusConfig) -> None:
+    """Raise ConfigError where a person would be asked in vain, because nothing keeps the run that waits for them."""
+    info = get_runtime().execution_info
+    if config.asks and (info is None or info.thread_id is None):
+        raise ConfigError(
+            "ask_before_zoom and ask_at_end need a checkpointer, or a run that waits cannot be resumed: "
+            "compile the outermost graph with one, and give a thread_id"
+        )
+
+
+def zoom_review(state: FocusState, thought: str | None) -> Review:
+    """Asks a person, by LangGraph's `interrupt`, about a region that the policy wants after `thought`."""
+
+    def review(wanted: Wanted, problem: str | None) -> Box | str | None:
+        decision = _asked(
+            state,
+            problem,
+            ask="zoom",
+            thought=thought,
+            kind=wanted.kind,
+            label=wanted.label,
+            box=wanted.box.as_list(),
+            region=wanted.region.as_list(),
+        )
+        return Box(*decision.box) if decision.box else decision.reason
+
+    return review
+
+
+def end_review(state: FocusState, ending: Mapping[str, Any]) -> str | None:
+    """Ask a person about a run that ends without an answer: None ends it; else the policy is told this, and goes on."""
+    problem = None
+    while True:
+        asked = {name: ending[name] for name in ("status", "stop_reason", "message")}
+        decision = _asked(state, problem, ask="end", **asked)
+        if decision.decision != "edit":
+            return decision.reason
+        problem = 'there is no region to edit: "approve" lets it end, "reject" with a reason lets the policy try again'
+
+
+def resumption(
+    thread_id: str, snapshot: StateSnapshot, decision: Decision | Mapping[str, Any] | None
+) -> tuple[Command[Any] | None, FocusConfig | None]:
+    """What resumes the run of a thread, and the limits that it began under. Raises ConfigError where it cannot be."""
+    tasks = {task.name for task in snapshot.tasks}  # `next` lacks those that ended just before the run was cut short
+    if not tasks:
+        raise ConfigError(f"the thread {thread_id!r} has no run to go on with: ask it a question")
+    if decision is not None and not snapshot.interrupts:
+        raise ConfigError(f"the thread {thread_id!r} waits for nobody: resume it without a decision")
+    command: Command[Any] | None = None
+    if decision is not None:
+        command = Command(resume=Decision.parse(decision).model_dump())
+    began = snapshot.values.get("run") if "observe" not in tasks else None
+    return command, FocusConfig.parse(began["config"]) if began else None
+
+
+def _asked(state: FocusState, problem: str | None, *, ask: str, **about: Any) -> Decision:
+    original = state["original"]
+    value = {
+        "schema": SCHEMA,
+        "ask": ask,
+        "question": question_of(state["messages"][state["first_message"]]),
+        "image": {name: original[name] for name in ("source", "width", "height")},
+        **about,
+        "problem": problem,
+    }
+    reply: Decision = interrupt(storable(value), response_schema=Decision)
+    return reply

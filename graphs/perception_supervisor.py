@@ -1,0 +1,105 @@
+"""A larger agent system: a tool-calling chat model whose eyes are the perception node.
+
+`COF_SUPERVISOR` names the chat model, as PROVIDER:MODEL or script:FILE; it need not see images. Unset, a stand-in that
+always looks once. `COF_POLICY` and `COF_IMAGES` are those of `chain_of_focus`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import tool
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import Send
+
+from cof_agent import DirectoryStore, FocusConfig, load_policy
+from cof_agent.integrations.langgraph import last_image, perception_node
+
+TASK = (
+    "You help with questions about images. You cannot see them yourself: ask look_closely for every fact that an image "
+    "has to tell, one fact a call. When it knows, answer the person in your own words; when it does not, say so."
+)
+
+
+@tool
+def look_closely(question: str, image: str | None = None) -> str:
+    """Ask somebody with sharp eyes one question about an image.
+
+    `image` is a path or a URL; without it, it is the newest image of the conversation.
+    """
+    raise NotImplementedError("the node `look` carries it out")
+
+
+class StandIn(BaseChatModel):
+    """Passes the person's question on, and what comes back to the person, so that the graph runs without a model."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "stand-in"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        last = messages[-1]
+        if isinstance(last, ToolMessage):
+            said = AIMessage(f"I had a close look: {last.text}")
+        else:
+            call = {"name": look_closely.name, "args": {"question": last.text}, "id": f"look-{len(messages)}"}
+            said = AIMessage("", tool_calls=[call])
+        return ChatResult(generations=[ChatGeneration(message=said)])
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Runnable[Any, AIMessage]:
+        return self.bind(**kwargs)
+
+
+def think(state: MessagesState) -> dict[str, Any]:
+    """The chat model's turn. It is sent words alone."""
+    seen = [message.model_copy(update={"content": message.text}) for message in state["messages"]]
+    return {"messages": [model.invoke([SystemMessage(TASK), *seen])]}
+
+
+def after_thinking(state: MessagesState) -> list[Send] | str:
+    """Each call to the node that answers it, side by side."""
+    calls = state["messages"][-1].tool_calls if isinstance(state["messages"][-1], AIMessage) else []
+    sends = [
+        Send("look", dict(state) | {"call": call["id"], "asked": call["args"]})
+        if call["name"] == look_closely.name
+        else Send("refuse", {"name": call["name"], "call": call["id"]})
+        for call in calls
+    ]
+    return sends or END
+
+
+def refuse(call: dict[str, Any]) -> dict[str, Any]:
+    """Answers a call to a tool that is not there."""
+    words = f"there is no tool named {call['name']!r}: use {look_closely.name}"
+    return {"messages": [ToolMessage(words, tool_call_id=call["call"], status="error")]}
+
+
+spec = os.environ.get("COF_SUPERVISOR")
+model = (load_policy(spec).model if spec else StandIn()).bind_tools([look_closely])
+look = perception_node(
+    os.environ.get("COF_POLICY", "reader"),
+    image_key=lambda state: state["asked"].get("image") or last_image(state),
+    question_key=lambda state: state["asked"].get("question"),
+    answer_key=None,
+    status_key=None,
+    evidence_key=None,
+    messages_key="messages",
+    call_key="call",
+    show_views=True,
+    store=DirectoryStore(os.environ.get("COF_IMAGES", ".langgraph_api/cof_images")),
+)
+
+builder = StateGraph(MessagesState, context_schema=FocusConfig)
+builder.add_node("think", think)
+builder.add_node("look", look)
+builder.add_node("refuse", refuse)
+builder.add_edge(START, "think")
+builder.add_conditional_edges("think", after_thinking, ["look", "refuse", END])
+builder.add_edge("look", "think")
+builder.add_edge("refuse", "think")
+graph = builder.compile(name="perception_supervisor")

@@ -1,0 +1,183 @@
+"""The graphs of `langgraph.json`, without a server; `tests/graphs/langgraph_dev.py` has them with one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+
+from cof_agent import ConfigError, ImageError, read_trajectories
+from cof_agent.scenes import Split
+from cof_agent.scenes.question import Kind, scene_question
+from tests.conversations import answer, photo, zoom
+from tests.graphs.deployed import CONFIG, ROOT, deployed
+
+THREAD: Any = {"configurable": {"thread_id": "1"}}
+LOOK = zoom(10, 20, 60, 70, label="sign")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def script(monkeypatch: pytest.MonkeyPatch, *turns: Any, variable: str = "COF_POLICY") -> None:
+    Path(f"{variable}.json").write_text(json.dumps(turns))
+    monkeypatch.setenv(variable, f"script:{variable}.json")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    photo().save(tmp_path / "photo.png")
+    return str(tmp_path / "photo.png")
+
+
+@pytest.fixture
+def message(path: str) -> HumanMessage:
+    data = base64.b64encode(Path(path).read_bytes()).decode()
+    return HumanMessage(
+        [{"type": "text", "text": "What?"}, {"type": "image", "base64": data, "mime_type": "image/png"}]
+    )
+
+
+def shows(message: Any) -> list[str]:
+    """The kinds of a message's blocks; its images are there themselves."""
+    assert all(base64.b64decode(block["base64"]) for block in message.content if block["type"] == "image")
+    return [block["type"] for block in message.content]
+
+
+# chain_of_focus
+
+
+def test_the_assistant_takes_a_path_and_then_words(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, LOOK, answer("nine"), answer("yes"))
+    graph = deployed("chain_of_focus")
+    graph.checkpointer = InMemorySaver()
+    first = graph.invoke({"image": path, "question": "Until when?"}, THREAD)
+    assert (first["messages"][-1].text, first["status"]) == ("nine", "answered")
+    assert shows(first["messages"][-1]) == ["text", "image", "image"]
+    second = graph.invoke({"messages": [HumanMessage("Really?")]}, THREAD)
+    assert (second["messages"][-1].text, len(second["messages"])) == ("yes", 4)
+    assert Path(".langgraph_api/cof_images").is_dir(), "beside the server's own files"
+
+
+def test_the_assistant_takes_an_image_in_a_message(message: HumanMessage, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, LOOK, answer("nine"))
+    monkeypatch.setenv("COF_IMAGES", "kept")
+    graph = deployed("chain_of_focus")
+    graph.checkpointer = InMemorySaver()
+    limits = {"max_zooms": 2, "ask_before_zoom": True}
+    (waiting,) = graph.invoke({"messages": [message]}, THREAD, context=limits)["__interrupt__"]
+    assert waiting.value["box"] == [9, 20, 60, 71]
+    end = graph.invoke(Command(resume={"decision": "approve"}), THREAD, context=limits)
+    assert end["messages"][-1].text == "nine"
+    assert len(list(Path("kept").iterdir())) == 3
+
+
+def test_the_assistants_door(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, answer("nine"))
+    graph = deployed("chain_of_focus")
+    graph.checkpointer = InMemorySaver()
+    with pytest.raises(ConfigError, match="there is no image"):
+        graph.invoke({"messages": [HumanMessage("Until when?")]}, THREAD)
+    with pytest.raises(ConfigError, match="a question under"):
+        graph.invoke({"image": path}, {"configurable": {"thread_id": "2"}})
+    with pytest.raises(ImageError, match=r"gone\.png"):
+        graph.invoke({"image": "gone.png", "question": "?"}, THREAD)
+    with pytest.raises(ValueError, match="max_zoms"):
+        graph.invoke({"image": path, "question": "?"}, THREAD, context={"max_zoms": 1})
+
+
+def test_its_context_and_input_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, answer("nine"))
+    graph = deployed("chain_of_focus")
+    assert {"max_zooms", "max_seconds", "ask_before_zoom"} <= set(graph.get_context_jsonschema()["properties"])
+    assert set(graph.get_input_jsonschema()["properties"]) == {"messages", "image", "question"}
+
+
+# perception_supervisor
+
+
+def test_the_supervisors_stand_in_has_a_look(message: HumanMessage, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, LOOK, answer("nine"))
+    graph = deployed("perception_supervisor")
+    parts = list(graph.stream({"messages": [message]}, stream_mode=["custom", "values"], subgraphs=True))
+    assert [part["view"]["index"] for _, mode, part in parts if mode == "custom"] == [0, 1]
+    *_, call, seen, said = parts[-1][2]["messages"]
+    assert isinstance(call, AIMessage)
+    assert isinstance(seen, ToolMessage)
+    assert shows(seen) == ["text", "image", "image"]
+    assert said.text == "I had a close look: nine"
+
+
+def test_a_supervisor_of_ones_own_asks_several_things_at_once(
+    path: str, message: HumanMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = [
+        {"name": "look_closely", "args": {"question": "What colour?"}, "id": "a"},
+        {"name": "look_closely", "args": {"question": "And there?", "image": "gone.png"}, "id": "b"},
+        {"name": "look_closely", "args": {"question": "And here?", "image": path}, "id": "c"},
+        {"name": "phone", "args": {}, "id": "d"},
+        {"name": "look_closely", "args": {}, "id": "e"},
+    ]
+    script(monkeypatch, {"tool_calls": questions}, "It is nine.", variable="COF_SUPERVISOR")
+    script(monkeypatch, LOOK, answer("nine"))
+    end = deployed("perception_supervisor").invoke({"messages": [message]})
+    observed = {
+        seen.tool_call_id: (seen.status, seen.text) for seen in end["messages"] if isinstance(seen, ToolMessage)
+    }
+    assert observed["a"] == observed["c"] == ("success", "nine")
+    assert observed["b"][0] == "error"
+    assert "gone.png does not exist" in observed["b"][1]
+    assert observed["d"] == ("error", "there is no tool named 'phone': use look_closely")
+    assert observed["e"][0] == "error"
+    assert end["messages"][-1].text == "It is nine."
+
+
+# search_agent
+
+
+async def test_the_search_agent_keeps_right_answers_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    truths = [scene_question(Split.TRAIN, number, Kind.CHARACTER).answer for number in range(6)]
+    script(monkeypatch, LOOK, answer(truths[1]))
+    graph = deployed("search_agent")
+    wanted = {"count": 5, "limit": 6, "at_once": 4, "resolution": 224}
+    end = await graph.ainvoke({}, context=wanted)
+    assert [run["number"] for run in end["runs"]] == list(range(6))
+    right = [truth == truths[1] for truth in truths]
+    assert [run["kept"] for run in end["runs"]] == right
+    assert [run.answer for run in read_trajectories("collected")] == [truths[1]] * sum(right)
+
+
+async def test_the_search_agent_stops_when_it_has_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, LOOK, answer(scene_question(Split.TRAIN, 0, Kind.CHARACTER).answer))
+    monkeypatch.setenv("COF_COLLECTED", "kept")
+    wanted = {"count": 1, "limit": 6, "at_once": 1, "resolution": 224}
+    end = await deployed("search_agent").ainvoke({}, context=wanted)
+    assert (end["asked"], len(list(read_trajectories("kept")))) == (1, 1)
+
+
+async def test_the_search_agent_collects_from_no_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, answer("nine"))
+    with pytest.raises(ConfigError, match="counts as a test set"):
+        await deployed("search_agent").ainvoke({}, context={"benchmark": "scenes"})
+
+
+# langgraph.json
+
+
+def test_the_server_installs_what_the_default_policy_needs() -> None:
+    here, *packages = json.loads(CONFIG.read_text())["dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert (here, packages) == (".", extras["reader"]), "langgraph.json takes folders and packages, but no extras"
+
+
+def test_every_graph_is_registered() -> None:
+    assert set(json.loads(CONFIG.read_text())["graphs"]) == {path.stem for path in (ROOT / "graphs").glob("*.py")}

@@ -1,0 +1,344 @@
+"""The node in a parent graph: what streams, interrupts, checkpoints and `Send` see of it, and what leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from operator import add
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Command
+
+from cof_agent import ConfigError, DirectoryStore, FocusConfig, ImageError, perception_node
+from cof_agent.integrations.langgraph import ask_each, last_image, last_question
+from tests.conversations import answer, photo, scripted, zoom
+
+THREAD: Any = {"configurable": {"thread_id": "1"}}
+LOOK = zoom(10, 20, 60, 70, label="sign")
+ELSEWHERE = {"decision": "edit", "box": [300, 200, 400, 300]}
+
+
+class Trip(TypedDict, total=False):
+    image: str
+    question: str
+    answer: str | None
+    status: str
+    evidence: list[dict[str, Any]]
+    story: str
+
+
+class Album(TypedDict, total=False):
+    questions: list[dict[str, Any]]
+    findings: Annotated[list[dict[str, Any]], add]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    photo().save(tmp_path / "photo.png")
+    return str(tmp_path / "photo.png")
+
+
+@pytest.fixture
+def data(path: str) -> str:
+    return base64.b64encode(Path(path).read_bytes()).decode()
+
+
+def trip(node: Any, **options: Any) -> Any:
+    graph = StateGraph(Trip)
+    graph.add_node("wonder", lambda state: {"question": "What is it?"})
+    graph.add_node("look", node)
+    graph.add_node("tell", lambda state: {"story": f"It is {state['answer']}."})
+    graph.add_edge(START, "wonder")
+    graph.add_edge("wonder", "look")
+    graph.add_edge("look", "tell")
+    return graph.compile(**options)
+
+
+def alone(node: Any, state: type, **options: Any) -> Any:
+    graph = StateGraph(state)
+    graph.add_node("look", node)
+    graph.add_edge(START, "look")
+    return graph.compile(**options)
+
+
+def album(node: Any, **options: Any) -> Any:
+    graph = StateGraph(Album)
+    graph.add_node("look", node)
+    graph.add_node("close", lambda state: {})
+    graph.add_edge("look", "close")
+    graph.add_conditional_edges(START, ask_each("look", otherwise="close"), ["look", "close"])
+    return graph.compile(**options)
+
+
+def talk(*turns: str, **options: Any) -> Any:
+    return perception_node(
+        scripted(*turns),
+        image_key=last_image,
+        question_key=last_question,
+        answer_key=None,
+        status_key=None,
+        evidence_key=None,
+        messages_key="messages",
+        **options,
+    )
+
+
+# Streaming, interrupts, checkpoints
+
+
+def test_each_view_is_streamed_before_the_policy_sees_it(path: str) -> None:
+    looked_at: list[str] = []
+    node = perception_node(scripted(LOOK, zoom(100, 100, 160, 160), answer("42")))
+    for space, mode, part in trip(node).stream({"image": path}, stream_mode=["custom", "updates"], subgraphs=True):
+        inside = bool(space) and space[0].startswith("look:")
+        looked_at += (
+            [f"view {part['view']['index']}"] if mode == "custom" else [f"{'.' * inside}{name}" for name in part]
+        )
+    assert looked_at == [
+        "wonder", "view 0", ".observe", ".reason", "view 1", ".zoom", ".reason", "view 2", ".zoom", ".reason",
+        ".answer", "look", "tell",
+    ]  # fmt: skip
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def saver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    if request.param == "memory":
+        yield InMemorySaver()
+        return
+    with SqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as made:
+        yield made
+
+
+def test_interrupted_before_a_zoom_and_resumed_with_another_box(path: str, saver: Any, tmp_path: Path) -> None:
+    def made() -> Any:
+        config, store = FocusConfig(ask_before_zoom=True), DirectoryStore(tmp_path / "images")
+        return trip(perception_node(scripted(LOOK, answer("42")), config=config, store=store), checkpointer=saver)
+
+    (waiting,) = made().invoke({"image": path}, THREAD)["__interrupt__"]
+    assert (waiting.value["ask"], waiting.value["box"]) == ("zoom", [9, 20, 60, 71])
+    state = made().get_state(THREAD, subgraphs=True)
+    assert (state.next, state.tasks[0].state.next) == (("look",), ("zoom",))
+    end = made().invoke(Command(resume=ELSEWHERE), THREAD)
+    (evidence,) = end["evidence"]
+    assert end["story"] == "It is 42."
+    x1, y1, x2, y2 = evidence["box"]
+    assert (x1 <= 300, y1 <= 200, x2 >= 400, y2 >= 300) == (True,) * 4
+    assert (x2 - x1, y2 - y1) < (170, 170)
+
+
+async def test_questions_that_wait_side_by_side_are_each_resumed(path: str) -> None:
+    node = perception_node(
+        scripted(LOOK, answer("42")), config=FocusConfig(ask_before_zoom=True), findings_key="findings"
+    )
+    graph = album(node, checkpointer=InMemorySaver())
+    asked = [{"image": path, "question": f"{number}?"} for number in range(3)]
+    found = (await graph.ainvoke({"questions": asked}, THREAD))["__interrupt__"]
+    waiting = sorted(found, key=lambda item: item.value["question"])
+    assert [item.value["question"] for item in waiting] == ["0?", "1?", "2?"]
+    replies = [{"decision": "approve"}, ELSEWHERE, {"decision": "reject", "reason": "no"}]
+    end = await graph.ainvoke(
+        Command(resume={item.id: reply for item, reply in zip(waiting, replies, strict=True)}), THREAD
+    )
+    assert [len(item["evidence"]) for item in end["findings"]] == [1, 1, 0]
+    assert [item["question"] for item in end["findings"]] == ["0?", "1?", "2?"]
+
+
+def test_a_tracer_of_the_parent_sees_inside(path: str) -> None:
+    class Tracer(BaseCallbackHandler):
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        def on_chain_start(self, serialized: Any, inputs: Any, *, name: str = "", **more: Any) -> None:
+            self.seen.append(name)
+
+        def on_chat_model_start(self, serialized: Any, messages: Any, *, parent_run_id: Any, **more: Any) -> None:
+            self.seen.append("policy" if parent_run_id else "policy on its own")
+
+        def on_tool_end(self, output: Any, *, name: str = "", **more: Any) -> None:
+            self.seen.append(name)
+
+    tracer = Tracer()
+    trip(perception_node(scripted(LOOK, answer("42")))).invoke({"image": path}, {"callbacks": [tracer]})
+    inside = [
+        name for name in tracer.seen if name in {"observe", "policy", "image_zoom_in_tool", "answer", "look", "tell"}
+    ]
+    assert inside == ["look", "observe", "policy", "image_zoom_in_tool", "policy", "answer", "tell"]
+    assert {"perception", "chain_of_focus"} <= set(tracer.seen)
+
+
+def test_the_context_of_the_parent_may_be_the_limits(path: str) -> None:
+    graph = StateGraph(Trip, FocusConfig)
+    graph.add_node("look", perception_node(scripted(LOOK, answer("42"))))
+    graph.add_edge(START, "look")
+    end = graph.compile().invoke({"image": path, "question": "?"}, context=FocusConfig(max_zooms=0))
+    assert end["evidence"] == []
+
+
+def test_checkpoints_of_the_parent_hold_no_pixels_of_the_loop(path: str, data: str, tmp_path: Path) -> None:
+    with SqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as saver:
+        graph = trip(perception_node(scripted(LOOK, answer("42"))), checkpointer=saver)
+        graph.invoke({"image": f"data:image/png;base64,{data}"}, THREAD)
+        inside = [kept for kept in saver.list(None) if kept.config["configurable"]["checkpoint_ns"]]
+    assert len(inside) > 5
+    assert all(data[100:200] not in repr(kept.checkpoint) for kept in inside)
+
+
+def test_one_that_remembers_goes_on_with_the_same_views(data: str) -> None:
+    graph = alone(talk(LOOK, answer("42"), answer("yes"), remembers=True), MessagesState, checkpointer=InMemorySaver())
+    shown = [{"type": "text", "text": "What is it?"}, {"type": "image", "base64": data, "mime_type": "image/png"}]
+    assert graph.invoke({"messages": [HumanMessage(shown)]}, THREAD)["messages"][-1].text == "42"
+    parts = list(
+        graph.stream({"messages": [HumanMessage("Really?")]}, THREAD, stream_mode=["custom", "values"], subgraphs=True)
+    )
+    assert not [part for _, mode, part in parts if mode == "custom"], "nothing is shown again"
+    assert parts[-1][2]["messages"][-1].text == "yes"
+
+
+def test_one_that_does_not_remember_begins_anew(data: str) -> None:
+    graph = alone(talk(LOOK, answer("42"), answer("yes")), MessagesState, checkpointer=InMemorySaver())
+    shown = [{"type": "text", "text": "What is it?"}, {"type": "image", "base64": data, "mime_type": "image/png"}]
+    for question in (HumanMessage(shown), HumanMessage("Really?")):
+        assert graph.invoke({"messages": [question]}, THREAD)["messages"][-1].text == "42"
+
+
+# Many questions
+
+
+def test_a_list_of_questions_fans_out_and_comes_back_in_order(path: str) -> None:
+    graph = album(perception_node(scripted(LOOK, answer("42")), findings_key="findings"))
+    asked = [{"image": path, "question": f"{number}?"} for number in range(20)]
+    for end in (graph.invoke({"questions": asked}), asyncio.run(graph.ainvoke({"questions": asked}))):
+        assert [(item["question"], item["answer"]) for item in end["findings"]] == [
+            (f"{number}?", "42") for number in range(20)
+        ]
+        assert all(item["evidence"][0]["source"] == "last_view" for item in end["findings"])
+    assert graph.invoke({"questions": []})["findings"] == []
+
+
+def test_many_at_once_leave_no_thread_and_no_file_open(tmp_path: Path) -> None:
+    photo(1200, 900).save(tmp_path / "photo.jpg", quality=90)
+    graph = album(
+        perception_node(
+            scripted(LOOK, answer("42")), findings_key="findings", store=DirectoryStore(tmp_path / "images")
+        )
+    )
+
+    def ask(number: int) -> tuple[str, str]:
+        asked = [{"image": str(tmp_path / "photo.jpg"), "question": f"{number}?"}]
+        (found,) = graph.invoke({"questions": asked})["findings"]
+        return found["question"], found["answer"]
+
+    def ask_all(count: int) -> list[tuple[str, str]]:
+        with ThreadPoolExecutor(count) as threads:
+            return list(threads.map(ask, range(count)))
+
+    ask_all(4)  # starts the threads that decode images for as long as the process lives
+    before = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    assert ask_all(40) == [(f"{number}?", "42") for number in range(40)]
+    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) <= before
+
+
+# What leaves
+
+
+def test_a_message_with_the_answer_and_one_with_the_views(data: str) -> None:
+    shown = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": f"data:;base64,{data}"}}]
+    given = {"messages": [HumanMessage(shown)]}
+    plain = alone(talk(LOOK, answer("42")), MessagesState).invoke(given)["messages"][-1]
+    assert isinstance(plain, AIMessage)
+    assert plain.content == "42"
+    shows = alone(talk(LOOK, answer("42"), show_views=True), MessagesState).invoke(given)["messages"][-1]
+    assert [block["type"] for block in shows.content] == ["text", "image", "image"]
+    assert all(base64.b64decode(block["base64"]) for block in shows.content[1:])
+    assert "cof-image:" not in repr(shows)
+    no = alone(talk(answer("cannot answer: too dark")), MessagesState).invoke(given)["messages"][-1]
+    assert no.content == "No answer (declined): too dark"
+
+
+@pytest.mark.parametrize(("image", "says"), [("PATH", ("success", "42")), ("gone.jpg", ("error", "gone.jpg"))])
+async def test_the_observation_of_a_tool_call(path: str, image: str, says: tuple[str, str]) -> None:
+    node = perception_node(scripted(answer("42")), messages_key="messages", call_key="call")
+    asked = {"image": image.replace("PATH", path), "question": "?", "call": "call-7"}
+    for written in (node.invoke(asked), await node.ainvoke(asked)):
+        (message,) = written["messages"]
+        assert isinstance(message, ToolMessage)
+        assert (message.tool_call_id, message.status) == ("call-7", says[0])
+        assert says[1] in message.text
+    with pytest.raises(ImageError, match=r"gone\.jpg"):
+        node.invoke(asked | {"image": "gone.jpg", "call": None})
+
+
+# Conversations
+
+
+def image_forms(data: str, path: str) -> list[dict[str, Any]]:
+    url = f"data:image/png;base64,{data}"
+    return [
+        {"type": "image", "base64": data, "mime_type": "image/png"},
+        {"type": "image", "url": url},
+        {"type": "image", "url": path},
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": "image", "source_type": "base64", "data": data, "mime_type": "image/png"},
+        {"type": "image", "source": {"type": "base64", "data": data, "media_type": "image/png"}},
+    ]
+
+
+@pytest.mark.parametrize("form", range(6))
+def test_images_as_messages_carry_them(data: str, path: str, form: int) -> None:
+    shown = image_forms(data, path)[form]
+    said = [HumanMessage([shown]), AIMessage("A sign."), HumanMessage("What does it say?")]
+    graph = alone(talk(answer("42")), MessagesState)
+    assert graph.invoke({"messages": said})["messages"][-1].text == "42"
+    assert last_question({"messages": said}) == "What does it say?"
+
+
+def test_the_last_message_with_an_image_counts() -> None:
+    old, new = ({"type": "image", "url": f"https://example.com/{name}.png"} for name in ("old", "new"))
+    said = {"chat": [HumanMessage([old]), HumanMessage([new]), AIMessage([old]), {"role": "user", "content": "And?"}]}
+    assert last_image(said, "chat") == "https://example.com/new.png"
+    assert last_question(said, "chat") == "And?"
+    assert last_image({"messages": [HumanMessage("hello")]}) is None
+    assert last_question({"messages": []}) is None
+
+
+@pytest.mark.parametrize(
+    ("messages", "error", "why"),
+    [
+        ([HumanMessage([{"type": "image", "url": "a"}, {"type": "image", "url": "b"}])], ImageError, "has 2 images"),
+        ([HumanMessage([{"type": "image", "file_id": "x"}])], ImageError, r"cannot be read from \['file_id', 'type'\]"),
+        ([HumanMessage([{"type": "image_url", "image_url": "https://a"}])], ImageError, 'send {"type": "image"'),
+        ("hello", ConfigError, "a list of messages under 'messages', not 'hello'"),
+        ([5], ConfigError, "something else than messages"),
+        (None, ConfigError, "a list of messages"),
+    ],
+)
+def test_messages_that_cannot_be_read(messages: Any, error: type[Exception], why: str) -> None:
+    with pytest.raises(error, match=why):
+        last_image({"messages": messages})
+
+
+def test_what_the_state_lacks_is_told_with_what_it_has() -> None:
+    node = talk(answer("42"))
+    with pytest.raises(ConfigError, match=r"under last_image\(\) and a question under last_question\(\); it has 'mess"):
+        node.invoke({"messages": [HumanMessage("hello")]})
+    with pytest.raises(ConfigError, match=r"under 'image' and a question under 'question'; it has 'picture', 'words'"):
+        perception_node(scripted(answer("42"))).invoke({"picture": "a.jpg", "words": "?"})
+
+
+@pytest.mark.parametrize("questions", ["What?", None, [("a.jpg", "What?")], 7, {"image": "a.jpg"}])
+def test_what_is_no_list_of_questions(questions: Any) -> None:
+    with pytest.raises(
+        ConfigError, match=r"needs a list of questions under 'questions', each with what the node reads"
+    ):
+        ask_each("look")({"questions": questions})
