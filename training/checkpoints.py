@@ -27,6 +27,8 @@ JUDGMENTS = "judge.jsonl"
 """In the output directory: what a judge has said."""
 WHOLE = "whole.json"
 """In a save, written last: its files and their sizes in bytes."""
+_OF_THE_PLACE = {"output", "data", "workers", "save_steps", "save_minutes", "keep", "log_steps"}
+"""Settings that say where and how often, and change nothing in what is learnt; rows are known by their content."""
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -139,4 +141,4 @@ def _record(settings: Settings) -> dict[str, Any]:
     for file in sorted(path for kind in ("*.jsonl", "*.parquet") for path in Path(settings.data).glob(kind)):
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
-    return {**settings.model_dump(mode="json", exclude={"output"}), "rows (SHA-256)": digest.hexdigest()}
+    return {**settings.model_dump(mode="json", exclude=_OF_THE_PLACE), "rows (SHA-256)": digest.hexdigest()}

@@ -123,9 +123,11 @@ def given_profile(settings: Settings) -> Profile | None:
 
 def _profile(settings: SftSettings, table: Any, base: Path) -> Profile:
     """The profile of the configuration; else, of those that may be meant, the one whose prompts open the rows."""
-    if given := given_profile(settings):
-        return given
     openings = {_opening(messages) for messages in table["messages"]}
+    if given := given_profile(settings):
+        return _told_as(given, openings, settings) if settings.rows_prompt else given
+    if settings.rows_prompt:
+        raise ConfigError("rows_prompt changes a profile: name dialect and sizes as profile")
     for profile in _candidates(table, base):
         task, direct = profile.prompts.task, profile.prompts.direct
         if all(opening.startswith((task, direct)) for opening in openings):
@@ -133,6 +135,18 @@ def _profile(settings: SftSettings, table: Any, base: Path) -> Profile:
     raise ConfigError(
         f"no known profile has the prompts of {settings.data}: name the one that the policy was asked with as profile"
     )
+
+
+def _told_as(profile: Profile, openings: set[str], settings: SftSettings) -> Profile:
+    """The profile, with the one system turn of the rows, which tells of the tools itself."""
+    if len(openings) != 1:
+        raise ConfigError(f"the rows of {settings.data} have {len(openings)} system turns: rows_prompt takes one")
+    (opening,) = openings
+    if "<tools>" not in opening:
+        raise ConfigError(
+            f"the system turn of {settings.data} tells of no tools in <tools></tools>: leave rows_prompt out"
+        )
+    return profile.model_copy(update={"prompts": profile.prompts.model_copy(update={"task": opening})})
 
 
 def _candidates(table: Any, base: Path) -> Sequence[Profile]:

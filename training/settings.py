@@ -85,6 +85,9 @@ class SftSettings(Settings):
 
     fit_images: bool = False
     """Scale images to the profile's overview sizes; else they must be as they were shown, and stay so."""
+    rows_prompt: bool = False
+    """Whether the system turn of the rows, which must be one and the same, becomes the profile's: for data from
+    elsewhere, so that the policy is served with what it was trained with."""
     accumulate: int = Field(default=2, ge=1)
     """Passes per optimizer step."""
     max_tokens: int = Field(default=81_920, ge=1)

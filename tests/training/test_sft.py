@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -29,12 +30,12 @@ from cof_agent.scenes import Split
 from cof_agent.scenes.question import scene_question
 from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.render import render
-from tests.conversations import answer, zoom
+from tests.conversations import answer, photo, zoom
 from tests.exports.spoken import run
 from tests.training.smoke import ROOT, told, weights
 from training.checkpoints import last_save
 from training.rows import load_rows
-from training.settings import LoraSettings
+from training.settings import LoraSettings, load_settings
 from training.sft import _template, main, make_trainer, train
 
 SMALL = Profile(overview=SizeRule(max_pixels=224**2), regions=SizeRule(max_pixels=112**2))
@@ -144,6 +145,32 @@ def test_the_7b_configuration_takes_a_step(seed_checkpoint: Path, rows: Path, tm
     assert main(["--config", str(config), *where, "--steps", "1"]) == 0
     assert last_save(tmp_path / "out") == tmp_path / "out" / "checkpoint-1"
     load_policy(f"hf:{tmp_path / 'out' / 'final'}", device="cpu")
+
+
+def test_published_data_are_learnt_with_their_own_prompt(seed_checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("0.jpg", "1.jpg"):
+        photo(100, 80).save(tmp_path / name)
+    system = "You look.\n<tools>\n{}\n</tools>"
+    turns = [("system", system), ("user", "<image>What is it?"), ("assistant", zoom(1, 2, 30, 40))]
+    turns += [("user", "<image>"), ("assistant", answer("A cup."))]
+    row = {"messages": [{"role": role, "content": text} for role, text in turns], "images": ["0.jpg", "1.jpg"]}
+    (tmp_path / "published.json").write_text(json.dumps([row]))
+    export(tmp_path / "published.json", tmp_path / "rows", origin="sharegpt", images=tmp_path)
+    config = ROOT / "training" / "configs" / "sft_cof_5k.yaml"
+    where = ["--model", str(seed_checkpoint), "--data", str(tmp_path / "rows"), "--output", str(tmp_path / "out")]
+    assert main(["--config", str(config), *where, "--steps", "1"]) == 0
+    profile = load_policy(f"hf:{tmp_path / 'out' / 'final'}", device="cpu").profile
+    assert profile.prompts.task == system
+    assert profile.overview == SizeRule(min_pixels=112**2, max_pixels=3840**2)
+    # Rows that are asked in several ways, or tell of no tools, have no prompt that could be served.
+    told_otherwise = load_settings(config, model=str(seed_checkpoint), data=str(tmp_path / "other"), output="o")
+    for others, why in (([system, "x"], "have 2 system turns"), (["x"], "tells of no tools in <tools>")):
+        rows = [row | {"messages": [{"role": "system", "content": text}, *row["messages"][1:]]} for text in others]
+        (tmp_path / "published.json").write_text(json.dumps(rows))
+        shutil.rmtree(tmp_path / "other", ignore_errors=True)
+        export(tmp_path / "published.json", tmp_path / "other", origin="sharegpt", images=tmp_path)
+        with pytest.raises(ConfigError, match=why):
+            train(told_otherwise.model_copy(update={"output": str(tmp_path / why[:6])}))
 
 
 def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(

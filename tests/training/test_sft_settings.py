@@ -59,6 +59,9 @@ def test_a_directory_belongs_to_one_configuration_and_its_rows(tmp_path: Path) -
     check_same_run(output, settings)
     with pytest.raises(ConfigError, match=r"epochs was 3.0, is 2.0; learning_rate was 1e-05, is 0.1\. Take that"):
         check_same_run(output, settings.model_copy(update={"learning_rate": 0.1, "epochs": 2.0}))
+    moved = (tmp_path / "d").rename(tmp_path / "moved")
+    check_same_run(output, settings.model_copy(update={"data": str(moved), "log_steps": 7, "save_steps": 3}))
+    moved.rename(tmp_path / "d")
     rows.write_text("{}\n{}\n")
     with pytest.raises(ConfigError, match=r"rows \(SHA-256\) was"):
         check_same_run(output, settings)
