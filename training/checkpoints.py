@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from transformers import TrainerCallback
 
 from cof_agent.errors import ConfigError
-from training.settings import SftSettings
 
 RECORD = "training.json"
 """In the output directory: settings and data of the run."""
@@ -77,7 +77,7 @@ def _is_whole(save: Path) -> bool:
         return False
 
 
-def check_same_run(output: Path, settings: SftSettings) -> None:
+def check_same_run(output: Path, settings: BaseModel) -> None:
     """See that what `output` holds, if anything, is of this configuration.
 
     Raises ConfigError that names what differs, or when the directory holds something else.
@@ -110,7 +110,7 @@ def _foreign(path: Path) -> bool:
     return path.name != CACHE and not path.name.startswith(".")
 
 
-def record_run(output: Path, settings: SftSettings) -> None:
+def record_run(output: Path, settings: BaseModel) -> None:
     """Write down settings and data, for :func:`check_same_run`."""
     output.mkdir(parents=True, exist_ok=True)
     if not (output / RECORD).exists():
@@ -127,9 +127,12 @@ def write_json(path: Path, value: Any) -> None:
     part.replace(path)
 
 
-def _record(settings: SftSettings) -> dict[str, Any]:
+def _record(settings: BaseModel) -> dict[str, Any]:
+    record = settings.model_dump(mode="json", exclude={"output"})
+    if "data" not in record:
+        return record
     digest = hashlib.sha256()
-    for file in sorted(path for kind in ("*.jsonl", "*.parquet") for path in Path(settings.data).glob(kind)):
+    for file in sorted(path for kind in ("*.jsonl", "*.parquet") for path in Path(record["data"]).glob(kind)):
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
-    return {**settings.model_dump(mode="json", exclude={"output"}), "rows (SHA-256)": digest.hexdigest()}
+    return {**record, "rows (SHA-256)": digest.hexdigest()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,8 +79,11 @@ class SftSettings(_Value):
     log_steps: int = Field(default=1, ge=1)
 
 
-def load_settings(path: str | Path, **changes: Any) -> SftSettings:
-    """The settings in a YAML file, with `changes` over them.
+Told = TypeVar("Told", bound=BaseModel)
+
+
+def load_settings(path: str | Path, kind: type[Told] = SftSettings, **changes: Any) -> Told:
+    """The settings of a recipe in a YAML file, with `changes` over them.
 
     Raises ConfigError that names the file and the setting, for an unknown one with those there are.
     """
@@ -93,10 +96,10 @@ def load_settings(path: str | Path, **changes: Any) -> SftSettings:
     if not isinstance(value, dict):
         raise ConfigError(f"{path} holds no settings: write lines like `model: Qwen/Qwen2.5-VL-7B-Instruct`")
     value |= changes
-    _check_names(value, SftSettings, str(path))
+    _check_names(value, kind, str(path))
     if isinstance(value.get("lora"), dict):
         _check_names(value["lora"], LoraSettings, f"lora in {path}")
-    return validated(SftSettings, value, str(path))
+    return validated(kind, value, str(path))
 
 
 def _check_names(value: dict[Any, Any], model: type[BaseModel], where: str) -> None:
