@@ -175,7 +175,7 @@ def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(
     config = tmp_path / "config.yaml"
     config.write_text(settings.model_dump_json())  # JSON is YAML
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.training.killed_sft", "3", "--config", str(config)],
+        [sys.executable, "-m", "tests.training.killed", "sft", "3", "--config", str(config)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

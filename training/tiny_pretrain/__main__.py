@@ -8,8 +8,8 @@ import sys
 
 from cof_agent.errors import CofError
 from training.settings import load_settings
-from training.tiny_pretrain.settings import PretrainSettings
 from training.tiny_pretrain.run import pretrain
+from training.tiny_pretrain.settings import PretrainSettings
 
 
 def main(arguments: list[str] | None = None) -> int:

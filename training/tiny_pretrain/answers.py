@@ -11,9 +11,8 @@ import torch
 from cof_agent.scenes.split import Split
 from training.tiny_pretrain.chunks import make_views
 from training.tiny_pretrain.dialogue import UNREADABLE, Exchange, exchanges
-from training.tiny_pretrain.framing import Kind
+from training.tiny_pretrain.framing import TOKEN, Kind
 from training.tiny_pretrain.pupil import Pupil
-from training.tiny_pretrain.truth import TOKEN
 
 PLACES: tuple[tuple[Kind, tuple[int, int]], ...] = (("overview", (8, 7)), ("zoom", (4, 4)))
 """Kinds of views that are asked about, with their columns and rows of tokens."""

@@ -1,11 +1,10 @@
-"""Rendered views in chunks, made ahead in another process: each view is used several times, cut a little elsewhere."""
+"""Rendered views in chunks, made ahead in another thread: each view is used several times, cut a little elsewhere."""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
 
@@ -14,8 +13,7 @@ from numpy.typing import NDArray
 
 from cof_agent.scenes.palette import pick
 from cof_agent.scenes.split import Split
-from training.tiny_pretrain.framing import KINDS, Kind
-from training.tiny_pretrain.truth import TOKEN
+from training.tiny_pretrain.framing import KINDS, TOKEN, Kind
 
 WAIT = 600.0
 """Seconds that a chunk may take."""
@@ -117,7 +115,7 @@ class Chunks:
 
     plan: Plan
     _made: OrderedDict[int, Future[Views]] = field(default_factory=OrderedDict)
-    _pool: ProcessPoolExecutor | None = None
+    _pool: ThreadPoolExecutor | None = None
 
     def batch(self, step: int) -> Views:
         """The batch of a step: views cut at random from those of a chunk. Raises TimeoutError after `WAIT` seconds."""
@@ -142,13 +140,13 @@ class Chunks:
         return Views(pixels, things)
 
     def close(self) -> None:
-        """End the process that renders."""
+        """End the thread that renders."""
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
         self._made.clear()
 
-    def _workers(self) -> ProcessPoolExecutor:
+    def _workers(self) -> ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            self._pool = ThreadPoolExecutor(1, "tiny-views")
         return self._pool

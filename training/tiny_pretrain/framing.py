@@ -22,6 +22,9 @@ from cof_agent.scenes.split import Split
 
 Kind: TypeAlias = Literal["overview", "zoom", "crowd"]
 
+TOKEN = 28
+"""Side of a visual token in pixels of the view."""
+
 FIELDS = 8
 """Numbers that describe an object in a view: left, top, right and bottom in pixels of the view, the places of its
 colour, shape and character in their lists, and its side in pixels that count (0: there is no object)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 
@@ -60,5 +61,5 @@ def _groups(name: str, side: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]
         return
     limits = (*SIDES[name], float("inf"))
     yield f"{name}<{limits[0]}", side < limits[0]
-    for low, high in zip(limits, limits[1:], strict=False):
+    for low, high in pairwise(limits):
         yield f"{name}>={low}", (side >= low) & (side < high)

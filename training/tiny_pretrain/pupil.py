@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import shutil
 from pathlib import Path
 from random import Random
@@ -101,11 +101,8 @@ def write_model(pupil: Pupil, base: Path, folder: Path) -> None:
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(base, part, ignore=shutil.ignore_patterns("*.safetensors", "config.json"))
-    weights = {name: weight.to(DTYPE) for name, weight in pupil.model.state_dict().items()}
     with quietly():
-        pupil.model.save_pretrained(part, state_dict=weights)
-    config = json.loads((part / "config.json").read_text(encoding="utf-8"))
-    (part / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}, indent=2) + "\n", encoding="utf-8")
+        copy.deepcopy(pupil.model).to(DTYPE).save_pretrained(part)
     save_file({name: weight.to(DTYPE) for name, weight in pupil.heads.state_dict().items()}, part / HEADS)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.scene import COLOURS
+from training.tiny_pretrain.framing import TOKEN
 
-TOKEN = 28
-"""Side of a visual token in pixels of the view."""
 NOTHING = -100
 """A target that is not asked for."""
 GROUND = len(COLOURS)
@@ -58,7 +57,7 @@ class Truth:
 
     @property
     def offsets(self) -> torch.Tensor:
-        """(views, tokens, 4): `numbers` seen from the token's left and top, plus `NUMBERS`, so that none is negative."""
+        """(views, tokens, 4): `numbers` seen from the token's left and top, plus `NUMBERS`: none is negative."""
         return self.numbers - self.corners + NUMBERS
 
 
