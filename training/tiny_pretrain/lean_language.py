@@ -10,6 +10,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from training.tiny_pretrain.lean_tower import rotate
+
 
 def positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
     """Positions (time, row, column) of `before` text tokens, an image of `rows` × `columns` tokens and `after` more."""
@@ -52,15 +54,10 @@ def speak(
             heads(linear(y, part), attention.head_dim)
             for part in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
-        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         seen = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
         x = x + linear(seen.transpose(1, 2).flatten(2), attention.o_proj)
         y = norm(x, layer.post_attention_layernorm)
         mlp = layer.mlp
         x = x + linear(F.silu(linear(y, mlp.gate_proj)) * linear(y, mlp.up_proj), mlp.down_proj)
     return half, norm(x, text.norm)
-
-
-def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    first, second = x.chunk(2, -1)
-    return x * cos + torch.cat((-second, first), -1) * sin

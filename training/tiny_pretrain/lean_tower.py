@@ -67,7 +67,7 @@ def look(tower: Qwen2_5_VisionTransformerPretrainedModel, pixels: torch.Tensor, 
     for block in tower.blocks:
         qkv = linear(norm(x, block.norm1), block.attn.qkv)
         q, k, v = qkv.view(views, x.shape[1], 3, block.attn.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        seen = _attend(_rotate(q, cos, sin), _rotate(k, cos, sin), v)
+        seen = _attend(rotate(q, cos, sin), rotate(k, cos, sin), v)
         x = x + linear(seen.transpose(1, 2).flatten(2), block.attn.proj)
         y = norm(x, block.norm2)
         x = x + linear(F.silu(linear(y, block.mlp.gate_proj)) * linear(y, block.mlp.up_proj), block.mlp.down_proj)
@@ -94,6 +94,7 @@ def _rotation(
     return cos.to(dtype), sin.to(dtype)
 
 
-def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Queries or keys turned by their positions."""
     first, second = x.chunk(2, -1)
     return x * cos + torch.cat((-second, first), -1) * sin
