@@ -14,10 +14,10 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
+from pydantic import BaseModel
 from transformers import TrainerCallback
 
 from cof_agent.errors import ConfigError
-from training.settings import Settings
 
 RECORD = "training.json"
 """In the output directory: settings and data of the run."""
@@ -86,7 +86,7 @@ def _is_whole(save: Path) -> bool:
         return False
 
 
-def check_same_run(output: Path, settings: Settings) -> None:
+def check_same_run(output: Path, settings: BaseModel) -> None:
     """See that what `output` holds, if anything, is of this configuration.
 
     Raises ConfigError that names what differs, or when the directory holds something else.
@@ -119,7 +119,7 @@ def _foreign(path: Path) -> bool:
     return path.name not in (CACHE, JUDGMENTS) and not path.name.startswith(".")
 
 
-def record_run(output: Path, settings: Settings) -> None:
+def record_run(output: Path, settings: BaseModel) -> None:
     """Write down settings and data, for :func:`check_same_run`."""
     output.mkdir(parents=True, exist_ok=True)
     if not (output / RECORD).exists():
@@ -136,9 +136,12 @@ def write_json(path: Path, value: Any) -> None:
     part.replace(path)
 
 
-def _record(settings: Settings) -> dict[str, Any]:
+def _record(settings: BaseModel) -> dict[str, Any]:
+    record = settings.model_dump(mode="json", exclude=_OF_THE_PLACE)
+    if (data := getattr(settings, "data", None)) is None:
+        return record
     digest = hashlib.sha256()
-    for file in sorted(path for kind in ("*.jsonl", "*.parquet") for path in Path(settings.data).glob(kind)):
+    for file in sorted(path for kind in ("*.jsonl", "*.parquet") for path in Path(data).glob(kind)):
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
-    return {**settings.model_dump(mode="json", exclude=_OF_THE_PLACE), "rows (SHA-256)": digest.hexdigest()}
+    return {**record, "rows (SHA-256)": digest.hexdigest()}

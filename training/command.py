@@ -19,9 +19,10 @@ def run_command(
     parser = argparse.ArgumentParser(prog=f"python -m training.{recipe}", description=description)
     parser.add_argument("--config", required=True, help="a YAML file; see training/configs")
     parser.add_argument("--model", help="instead of the configuration's")
-    parser.add_argument("--data", help="instead of the configuration's")
+    if "data" in kind.model_fields:
+        parser.add_argument("--data", help="instead of the configuration's")
     parser.add_argument("--output", help="instead of the configuration's")
-    parser.add_argument("--steps", type=int, help="optimizer steps instead of epochs, to try it out")
+    parser.add_argument("--steps", type=int, help="optimizer steps instead of the configuration's, to try it out")
     given = parser.parse_args(arguments)
     changes = {name: value for name, value in vars(given).items() if name != "config" and value is not None}
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

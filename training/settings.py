@@ -94,7 +94,7 @@ class SftSettings(Settings):
     """Longer rows, visual tokens counted, are left out: a cut would part images from their tokens."""
 
 
-Told = TypeVar("Told", bound=Settings)
+Told = TypeVar("Told", bound=BaseModel)
 
 
 def load_settings(path: str | Path, kind: type[Told] = SftSettings, **changes: Any) -> Told:
@@ -118,7 +118,7 @@ def load_settings(path: str | Path, kind: type[Told] = SftSettings, **changes: A
     return validated(kind, value, str(path))
 
 
-def _settings_in(kind: type[Settings], name: str) -> type[BaseModel] | None:
+def _settings_in(kind: type[BaseModel], name: str) -> type[BaseModel] | None:
     """The settings that stand under `name`, if they are some of ours."""
     choices = get_args(kind.model_fields[name].annotation)
     return next((choice for choice in choices if isinstance(choice, type) and issubclass(choice, Value)), None)

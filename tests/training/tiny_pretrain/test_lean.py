@@ -1,0 +1,109 @@
+"""The lean forward passes compute what transformers' own classes compute, over the same weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from PIL import Image
+
+from cof_agent.errors import ConfigError
+from cof_agent.policies import load_policy
+from cof_agent.policies.qwen.processor import load_processor
+from cof_agent.scenes import Split
+from tests.training.tiny_pretrain.seeds import SMALLEST, write_smallest
+from training.tiny_pretrain.chunks import Views, make_views
+from training.tiny_pretrain.dialogue import exchanges
+from training.tiny_pretrain.heads import number_waves
+from training.tiny_pretrain.lean_language import speak
+from training.tiny_pretrain.lean_tower import look
+from training.tiny_pretrain.pupil import Pupil, write_model
+from training.tiny_pretrain.seed import write_tiny_seed
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_smallest(tmp_path_factory.mktemp("seeds") / "smallest")
+
+
+@pytest.fixture(scope="module")
+def pupil(seed: Path) -> Pupil:
+    return Pupil(seed, questions=3)
+
+
+def images(views: Views, folder: Path) -> Any:
+    """The views as the checkpoint's own processor prepares them."""
+    processor: Any = load_processor(folder)
+    return processor.image_processor(images=[Image.fromarray(view) for view in views.pixels], return_tensors="pt")
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (10, 5), (3, 6)])
+def test_the_tower_and_its_gradients_are_those_of_the_real_class(
+    grid: tuple[int, int], pupil: Pupil, seed: Path
+) -> None:
+    views = make_views("crowd", grid, range(2), Split.TRAIN)
+    tower, given = pupil.model.model.visual, images(views, seed)
+    torch.manual_seed(0)
+    weight = torch.randn(2 * grid[0] * grid[1], SMALLEST.text_width)
+    gradients = []
+    for result in (
+        tower(given["pixel_values"], grid_thw=given["image_grid_thw"]).pooler_output,
+        look(tower, torch.from_numpy(views.pixels), torch.float32).flatten(0, 1),
+    ):
+        found = torch.autograd.grad((result * weight).sum(), list(tower.parameters()))
+        gradients.append((result.detach(), *found))
+    for real, lean in zip(*gradients, strict=True):
+        torch.testing.assert_close(lean, real, rtol=1e-3, atol=1e-3 * float(real.abs().max()))
+
+
+def test_views_larger_than_a_window_are_refused(tmp_path: Path) -> None:
+    windowed = write_tiny_seed(tmp_path / "seed", replace(SMALLEST, window=112))
+    tower = Pupil(windowed, questions=0).model.model.visual
+    look(tower, torch.zeros(1, 112, 112, 3, dtype=torch.uint8), torch.float32)
+    with pytest.raises(ConfigError, match="views of 140x112 pixels are larger than the tower's window of 112"):
+        look(tower, torch.zeros(1, 112, 140, 3, dtype=torch.uint8), torch.float32)
+
+
+def test_the_language_model_is_that_of_the_real_class(pupil: Pupil, seed: Path) -> None:
+    views = make_views("crowd", (5, 4), range(3), Split.TRAIN)
+    talks = [exchanges(things, 140, 112, 3, Random(0)) for things in views.things]
+    batch = pupil.scribe.write(talks, 20)
+    written = batch.ids != pupil.scribe.pad
+    with torch.no_grad():
+        real = pupil.model(
+            input_ids=batch.ids,
+            attention_mask=written.long(),
+            mm_token_type_ids=(batch.ids == pupil.model.config.image_token_id).int(),
+            **images(views, seed),
+        ).logits
+        tokens = look(pupil.model.model.visual, torch.from_numpy(views.pixels), torch.float32)
+        _, hidden = speak(pupil.model, batch.ids, tokens, pupil.scribe.before, (5, 4), torch.float32)
+    assert written.sum() < written.numel()
+    torch.testing.assert_close(F.linear(hidden, pupil.model.lm_head.weight)[written], real[written], rtol=0, atol=1e-4)
+
+
+def test_what_is_written_loads_as_a_policy_and_is_the_same(pupil: Pupil, seed: Path, tmp_path: Path) -> None:
+    write_model(pupil, seed, tmp_path / "model")
+    policy = load_policy(f"hf:{tmp_path / 'model'}")
+    assert policy.profile.overview.max_pixels == 224**2
+    again = Pupil(tmp_path / "model", questions=3)
+    for (name, weight), other in zip(pupil.named_parameters(), again.parameters(), strict=True):
+        assert torch.equal(weight.to(torch.bfloat16).float(), other), name
+
+
+def test_numbers_are_single_tokens_and_near_ones_are_alike(pupil: Pupil) -> None:
+    encode = pupil.scribe.tokenizer.encode
+    parts = [encode(part) for part in ("[", "12", ", ", "7", ", ", "305", ", ", "84", "]")]
+    assert [len(part) for part in parts[1::2]] == [1, 1, 1, 1]
+    assert encode("[12, 7, 305, 84]") == [token for part in parts for token in part]
+    rows = pupil.model.get_input_embeddings().weight[pupil.scribe.number_ids]
+    alike = F.cosine_similarity(rows[:-1], rows[1:], dim=-1)
+    assert alike.min() > F.cosine_similarity(rows[:100], rows[200:300], dim=-1).max()
+    waves = number_waves()
+    nearest = (waves @ waves.T).fill_diagonal_(-1).argmax(-1)
+    assert (nearest - torch.arange(len(waves))).abs().max() == 1

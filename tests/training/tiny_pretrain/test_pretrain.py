@@ -1,0 +1,109 @@
+"""Stages of pretraining, launched as a person would: they learn, save, and go on after a kill as if undisturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cof_agent.errors import ConfigError
+from tests.training.tiny_pretrain.seeds import write_smallest
+from training.checkpoints import last_save
+from training.settings import load_settings
+from training.tiny_pretrain.__main__ import main
+from training.tiny_pretrain.pupil import HEADS
+from training.tiny_pretrain.run import pretrain
+from training.tiny_pretrain.settings import PretrainSettings
+
+ROOT = Path(__file__).parents[3]
+CONFIGS = ROOT / "training" / "configs"
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_smallest(tmp_path_factory.mktemp("seeds") / "smallest")
+
+
+def told(seed: Path, output: Path, stage: str = "tower", **changes: Any) -> PretrainSettings:
+    small = {"model": str(seed), "output": str(output), "steps": 4, "tokens": 64, "held": 2, "reuse": 1, "warmup": 1}
+    small |= {"log_steps": 2, "measure_steps": 4, "measure_views": 4}
+    return load_settings(CONFIGS / f"tiny_{stage}.yaml", PretrainSettings, **{**small, **changes})
+
+
+def weights(directory: Path) -> dict[str, torch.Tensor]:
+    found = load_file(directory / "model.safetensors")
+    return found | load_file(directory / HEADS) if (directory / HEADS).exists() else found
+
+
+def moved(before: Path, after: Path) -> set[str]:
+    """Names of the weights that differ in bfloat16, or are new."""
+    one, other = weights(before), weights(after)
+    return {name for name in other if name not in one or not torch.equal(one[name].bfloat16(), other[name].bfloat16())}
+
+
+def lines(output: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(seed: Path, tmp_path: Path) -> None:
+    settings = told(seed, tmp_path / "killed", "language", save_minutes=1e-9)
+    undisturbed = pretrain(settings.model_copy(update={"output": str(tmp_path / "undisturbed")}))
+    config = tmp_path / "config.yaml"
+    config.write_text(settings.model_dump_json())  # JSON is YAML
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.training.killed", "tiny_pretrain.__main__", "3", "--config", str(config)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=120,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert last_save(tmp_path / "killed") == tmp_path / "killed" / "checkpoint-2"
+    assert main(["--config", str(config)]) == 0
+    assert not moved(undisturbed, tmp_path / "killed" / "model")
+    assert sorted(save.name for save in (tmp_path / "killed").glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-4"]
+
+
+def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(seed: Path, tmp_path: Path) -> None:
+    tower = pretrain(told(seed, tmp_path / "tower"))
+    readings = {"classes", "offsets", "places"}
+    assert {name.split(".")[0] for name in moved(seed, tower) if "visual." not in name} == readings
+    language = pretrain(told(tower, tmp_path / "language", "language"))
+    assert any(name.startswith("model.layers.") for name in moved(tower, language))
+    last = {name for line in lines(tmp_path / "language") for name in line}
+    assert {"loss/boxes", "loss/words", "loss/places", "loss/offsets", "overview_56/row", "zoom_16/box"} <= last
+    assert any("/answer/place" in name for name in last)
+
+
+def test_a_batch_seen_again_and_again_is_learnt(seed: Path, tmp_path: Path) -> None:
+    pretrain(told(seed, tmp_path / "run", "language", steps=60, reuse=60, held=1, log_steps=20, measure_steps=100))
+    first, *_, last = lines(tmp_path / "run")
+    for name in ("loss/colour", "loss/offsets", "loss/places", "loss/words", "loss/boxes"):
+        assert last[name] < 0.9 * first[name], name
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"questions": -1}, "not valid at questions"),
+        ({"views": {"crowds": 1}}, "not valid at views.crowds"),
+        ({"view": {}}, "no setting view: did you mean views?"),
+    ],
+)
+def test_settings_that_do_not_exist_are_refused_by_name(changes: dict[str, Any], why: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=why):
+        told(tmp_path, tmp_path / "run", **changes)
+
+
+def test_a_directory_belongs_to_one_configuration(seed: Path, tmp_path: Path) -> None:
+    pretrain(told(seed, tmp_path / "run", steps=1, measure_steps=9))
+    with pytest.raises(ConfigError, match="tokens was 64, is 96"):
+        pretrain(told(seed, tmp_path / "run", steps=1, measure_steps=9, tokens=96))

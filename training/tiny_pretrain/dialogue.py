@@ -1,0 +1,114 @@
+"""Questions about a view with their answers, from what is true of it: what the language model learns to look by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cof_agent.scenes.legibility import LEGIBLE
+from cof_agent.scenes.palette import pick
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
+from cof_agent.scenes.wording import SIDES, Name, ask_character, ask_colour, ask_relation
+from training.tiny_pretrain.truth import NUMBERS
+
+UNREADABLE = "too small"
+"""The answer where what is asked for cannot be read."""
+
+PLACE = ("Where is the {it}?", "Point at the {it}.", "Show where the {it} is.", "Find the {it}.")
+"""How it is asked where something is."""
+_UNSURE = 0.75
+"""Share of the legible side from which on it is not asked whether something can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question and its answer."""
+
+    kind: str
+    """`place`, `character`, `colour` or `relation`."""
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An object of a view that can be asked about."""
+
+    shape: str
+    colour: str
+    character: str
+    side: float
+    """In pixels that count."""
+    corners: tuple[float, float, float, float]
+    """In pixels of the view, within it."""
+
+
+def exchanges(things: NDArray[np.float32], width: int, height: int, count: int, chance: Random) -> list[Exchange]:
+    """Up to `count` exchanges about a view of `width` × `height` pixels that shows `things` (objects, `FIELDS`)."""
+    possible: dict[str, list[Exchange]] = {}
+    for exchange in _possible(_seen(things, width, height), chance):
+        possible.setdefault(exchange.kind, []).append(exchange)
+    chosen: list[Exchange] = []
+    while possible and len(chosen) < count:
+        kind = pick(chance, sorted(possible))
+        chosen.append(possible[kind].pop(int(chance.random() * len(possible[kind]))))
+        if not possible[kind]:
+            del possible[kind]
+    return chosen
+
+
+def _possible(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
+    looks = [(thing.colour, thing.shape) for thing in seen]
+    shapes, characters = [thing.shape for thing in seen], [thing.character for thing in seen]
+    named = [thing for thing in seen if looks.count((thing.colour, thing.shape)) == 1]
+    for thing in named:
+        name = Name(shape=thing.shape, colour=thing.colour)
+        if thing.side >= LEGIBLE["colour"]:
+            box = [min(round(side), NUMBERS - 1) for side in thing.corners]
+            yield Exchange("place", pick(chance, PLACE).format(it=name.worded(chance)), json.dumps(box))
+        if (told := _told(thing.character, thing.side, "character")) is not None:
+            yield Exchange("character", ask_character(name, chance), told)
+    for thing in seen:
+        by_shape, by_character = shapes.count(thing.shape) == 1, characters.count(thing.character) == 1
+        if by_shape and thing.side >= LEGIBLE["shape"]:
+            yield Exchange("colour", ask_colour(Name(shape=thing.shape), chance), thing.colour)
+        if by_character and thing.side >= LEGIBLE["character"]:
+            yield Exchange("colour", ask_colour(Name(character=thing.character), chance), thing.colour)
+    large = [thing for thing in named if thing.side >= LEGIBLE["shape"]]
+    if len(large) > 1:
+        yield from _relations(large, chance)
+
+
+def _relations(things: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
+    """One object against each other one, along an axis on which they are apart."""
+    one = pick(chance, things)
+    for other in things:
+        for place, axis in enumerate(SIDES):
+            before = one.corners[place + 2] <= other.corners[place]
+            if before or other.corners[place + 2] <= one.corners[place]:
+                names = [Name(shape=thing.shape, colour=thing.colour) for thing in (one, other)]
+                question = ask_relation(names[0], names[1], axis, chance)
+                yield Exchange("relation", question, SIDES[axis][0 if before else 1])
+
+
+def _told(value: str, side: float, attribute: str) -> str | None:
+    """What is answered when an attribute of an object is asked for; None where one cannot be sure."""
+    if side >= LEGIBLE[attribute]:
+        return value
+    return UNREADABLE if side < _UNSURE * LEGIBLE[attribute] else None
+
+
+def _seen(things: NDArray[np.float32], width: int, height: int) -> list[_Seen]:
+    """The objects that lie in the view, each whole but for a fifth of its side."""
+    seen = []
+    for x1, y1, x2, y2, colour, shape, character, side in things.tolist():
+        left, top, right, bottom = max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)
+        if side > 0 and right - left >= 0.8 * (x2 - x1) and bottom - top >= 0.8 * (y2 - y1):
+            look = (SHAPES[int(shape)], COLOURS[int(colour)], CHARACTERS[int(character)])
+            seen.append(_Seen(*look, side, (left, top, right, bottom)))
+    return seen

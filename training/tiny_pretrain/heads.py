@@ -1,0 +1,98 @@
+"""What the vision tower is asked of each visual token, and how far off it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
+from training.tiny_pretrain.truth import LEVELS, NOTHING, NUMBERS, Truth
+
+LONGEST = 16
+"""Rows and columns are told up to so many."""
+
+CLASSES: Mapping[str, int] = {
+    "colour": len(COLOURS) + 1,
+    "shape": len(SHAPES),
+    "character": len(CHARACTERS),
+    "legibility": len(LEVELS) + 1,
+    "row": LONGEST,
+    "column": LONGEST,
+}
+WAVES = 16
+"""A number is told by the cosine and sine of so many wavelengths."""
+
+_SPREAD = 1.5
+"""A number this far beside the true one, in pixels, is wanted exp(-1/2) times as much."""
+_GROUND = 0.2
+"""Weight of tokens without an object among colours: most have none."""
+
+
+def number_waves(count: int = NUMBERS) -> torch.Tensor:
+    """Numbers 0 to `count` - 1 as waves, (count, 2 · `WAVES`): near numbers are alike, and all differ."""
+    lengths = 4.0 * (count / 2.0) ** (torch.arange(WAVES) / (WAVES - 1))
+    angles = 2 * torch.pi * torch.arange(count)[:, None] / lengths
+    return torch.cat((angles.cos(), angles.sin()), 1)
+
+
+def near(numbers: torch.Tensor, count: int = NUMBERS) -> torch.Tensor:
+    """How much each number from 0 to `count` - 1 is wanted where `numbers` are true, (…, count), 1 in all."""
+    away = torch.arange(count) - numbers[..., None]
+    return torch.softmax(-0.5 * (away / _SPREAD) ** 2, -1)
+
+
+class Heads(nn.Module):
+    """Linear readings of visual tokens.
+
+    The tower is asked where an object lies seen from the token, and the language model where it lies in the view: the
+    tower's positions are relative, the language model's begin with the text before the image.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.classes = nn.Linear(width, sum(CLASSES.values()))
+        self.offsets = nn.Linear(width, 4 * 2 * WAVES)
+        self.places = nn.Linear(width, 4 * 2 * WAVES)
+        self.register_buffer("_far", number_waves(2 * NUMBERS), persistent=False)
+        self.register_buffer("_waves", number_waves(), persistent=False)
+
+    def read(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Scores of the classes of each attribute, (…, classes)."""
+        scores = self.classes(tokens.float()).split(list(CLASSES.values()), -1)
+        return dict(zip(CLASSES, scores, strict=True))
+
+    def read_offsets(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Scores of the four offsets of a box from a token's left and top, plus `NUMBERS`: (…, 4, 2 · `NUMBERS`)."""
+        return self.offsets(tokens.float()).unflatten(-1, (4, -1)) @ self._far.T
+
+    def read_places(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Scores of the four coordinates in the view, (…, 4, `NUMBERS`), from states of the language model."""
+        return self.places(hidden.float()).unflatten(-1, (4, -1)) @ self._waves.T
+
+    def losses(self, tokens: torch.Tensor, true: Truth) -> dict[str, torch.Tensor]:
+        """Cross-entropy of each attribute, in nats; `tokens` is (views, tokens, width)."""
+        found = {}
+        for name, scores in self.read(tokens).items():
+            target = getattr(true, name)
+            weight = torch.ones(CLASSES[name])
+            if name == "colour":
+                weight[-1] = _GROUND
+            if (target != NOTHING).any():
+                found[name] = F.cross_entropy(scores.flatten(0, 1), target.flatten(), weight, ignore_index=NOTHING)
+        where = true.owned
+        if where.any():
+            found["offsets"] = _miss(self.read_offsets(tokens[where]), true.offsets[where])
+        return found
+
+    def place_loss(self, hidden: torch.Tensor, true: Truth) -> dict[str, torch.Tensor]:
+        """The same of coordinates, from the language model's states at visual tokens (views, tokens, width)."""
+        where = true.owned
+        return {"places": _miss(self.read_places(hidden[where]), true.numbers[where])} if where.any() else {}
+
+
+def _miss(scores: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    wanted = near(numbers, scores.shape[-1])
+    return -(wanted * scores.log_softmax(-1)).sum(-1).mean()

@@ -1,0 +1,63 @@
+"""The forward pass of Qwen2.5-VL's language model after one image at a fixed place, over the weights of the real class.
+
+As in `lean_tower`: for a batch whose images are of one size, and in bfloat16 throughout.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from training.tiny_pretrain.lean_tower import rotate
+
+
+def positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
+    """Positions (time, row, column) of `before` text tokens, an image of `rows` × `columns` tokens and `after` more."""
+    text = torch.arange(before).expand(3, -1)
+    grid = torch.stack(torch.meshgrid(torch.arange(1), torch.arange(rows), torch.arange(columns), indexing="ij"))
+    start = before + max(rows, columns)
+    return torch.cat((text, grid.flatten(1) + before, torch.arange(start, start + after).expand(3, -1)), 1)
+
+
+def speak(
+    model: Any, ids: torch.Tensor, image: torch.Tensor, before: int, grid: tuple[int, int], dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The hidden states, (views, length, width), of texts `ids` (views, length): after half of the layers, and last.
+
+    From place `before` on they hold placeholders for the visual tokens `image` (views, tokens, width) of `grid`
+    (columns, rows). What follows the end of a text does not change what comes before.
+    """
+    text = model.model.language_model
+    tokens = image.shape[1]
+    words = F.embedding(ids, text.embed_tokens.weight).to(dtype)
+    x = torch.cat((words[:, :before], image.to(dtype), words[:, before + tokens :]), 1)
+    places = positions(before, grid[1], grid[0], ids.shape[1] - before - tokens)
+    cos, sin = text.rotary_emb(x, places[:, None])
+
+    def linear(x: torch.Tensor, layer: Any) -> torch.Tensor:
+        return F.linear(x, layer.weight.to(dtype), None if layer.bias is None else layer.bias.to(dtype))
+
+    def norm(x: torch.Tensor, layer: Any) -> torch.Tensor:
+        return F.rms_norm(x, x.shape[-1:], layer.weight.to(dtype), layer.variance_epsilon)
+
+    def heads(x: torch.Tensor, width: int) -> torch.Tensor:
+        return x.unflatten(-1, (-1, width)).transpose(1, 2)
+
+    half = x
+    for number, layer in enumerate(text.layers):
+        half = x if number <= len(text.layers) // 2 else half
+        attention = layer.self_attn
+        y = norm(x, layer.input_layernorm)
+        q, k, v = (
+            heads(linear(y, part), attention.head_dim)
+            for part in (attention.q_proj, attention.k_proj, attention.v_proj)
+        )
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        x = x + linear(seen.transpose(1, 2).flatten(2), attention.o_proj)
+        y = norm(x, layer.post_attention_layernorm)
+        mlp = layer.mlp
+        x = x + linear(F.silu(linear(y, mlp.gate_proj)) * linear(y, mlp.up_proj), mlp.down_proj)
+    return half, norm(x, text.norm)

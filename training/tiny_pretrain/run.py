@@ -1,0 +1,88 @@
+"""A pretraining run: steps, measurements, saves; it goes on from its last save, bit for bit."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import nn
+
+from cof_agent.errors import ConfigError
+from cof_agent.policies.qwen.processor import local_directory
+from training.checkpoints import check_same_run, last_save, record_run
+from training.tiny_pretrain.answers import measure_answers
+from training.tiny_pretrain.chunks import Chunks, Plan
+from training.tiny_pretrain.measure import measure
+from training.tiny_pretrain.metrics import Metrics
+from training.tiny_pretrain.pupil import Pupil, write_model
+from training.tiny_pretrain.rates import Mover
+from training.tiny_pretrain.saves import read_save, write_save
+from training.tiny_pretrain.settings import PretrainSettings
+
+MODEL = "model"
+"""In the output directory: the averaged weights as a checkpoint, as of the last save."""
+_log = logging.getLogger("training.tiny_pretrain")
+_CLIP = 1.0
+
+
+def pretrain(settings: PretrainSettings) -> Path:
+    """Train, or go on training, and return the directory of the trained checkpoint.
+
+    Raises ConfigError for a checkpoint or an output directory that do not fit the settings.
+    """
+    output = Path(settings.output).expanduser()
+    check_same_run(output, settings)
+    base = local_directory(settings.model)
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    pupil = Pupil(base, settings.questions)
+    averaged = copy.deepcopy(pupil).requires_grad_(False)
+    mover = Mover(pupil, settings)
+    record_run(output, settings)
+    save = last_save(output, clean=True)
+    done = read_save(save, pupil, averaged, mover) if save else 0
+    moving = [(mean, weight) for mean, weight in zip(averaged.parameters(), pupil.parameters(), strict=True)]
+    moving = [(mean, weight) for mean, weight in moving if weight.requires_grad]
+    _log.info("%d weights learn, from step %d", sum(weight.numel() for _, weight in moving), done)
+
+    def keep(step: int) -> None:
+        write_save(output, step, pupil, averaged, mover)
+        write_model(averaged, base, output / MODEL)
+
+    chunks = Chunks(Plan(settings.seed, settings.tokens, settings.reuse, settings.views, settings.held))
+    metrics = Metrics(output, done)
+    saved_at = time.monotonic()
+    try:
+        for step in range(done, settings.steps):
+            views = chunks.batch(step)
+            losses = pupil.losses(views, Random(f"questions {settings.seed} {step}"))
+            total = torch.stack(list(losses.values())).sum()
+            if not total.isfinite():
+                raise ConfigError(f"the loss is {total} after {step} steps: lower rate and matrix_rate")
+            total.backward()
+            nn.utils.clip_grad_norm_([weight for _, weight in moving], _CLIP)
+            mover.step(step)
+            share = max(1 - settings.average, 9 / (step + 10))  # while there are few steps, of those there are
+            with torch.no_grad():
+                for mean, weight in moving:
+                    mean.lerp_(weight, share)
+            metrics.add(losses, len(views.pixels))
+            if (step + 1) % settings.log_steps == 0:
+                metrics.note_mean(step + 1)
+            if (step + 1) % settings.measure_steps == 0:
+                metrics.note(step + 1, measure(averaged, settings.measure_views))
+                if settings.questions:
+                    metrics.note(step + 1, measure_answers(averaged, settings.measure_views))
+            if time.monotonic() - saved_at >= 60 * settings.save_minutes:
+                keep(step + 1)
+                saved_at = time.monotonic()
+        if done < settings.steps:
+            keep(settings.steps)
+        return output / MODEL
+    finally:
+        chunks.close()
+        metrics.close()

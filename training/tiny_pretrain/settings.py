@@ -1,0 +1,48 @@
+"""What a pretraining run is told."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from training.tiny_pretrain.framing import Kind
+
+
+class PretrainSettings(BaseModel):
+    """One stage. Paths count from the working directory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1)
+    """Directory of the checkpoint to start from: a seed, or what an earlier stage has written."""
+    output: str = Field(min_length=1)
+    """Saves, logs and the trained model go there."""
+    questions: int = Field(default=0, ge=0)
+    """Questions that the language model is asked about each view; 0: the vision tower learns alone."""
+    steps: int = Field(ge=1)
+    views: dict[Kind, float] = {"crowd": 0.4, "zoom": 0.3, "overview": 0.3}
+    """Shares of the kinds of views."""
+    tokens: int = Field(default=1024, ge=1)
+    """Visual tokens of a batch: views of one size."""
+    reuse: int = Field(default=4, ge=1)
+    """How often a rendered view is used on average, each time cut a little elsewhere."""
+    held: int = Field(default=12, ge=1)
+    """Chunks of views that batches are drawn from."""
+    matrix_rate: float = Field(default=0.01, gt=0)
+    """Learning rate of the matrices, which Muon moves."""
+    rate: float = Field(default=1e-3, gt=0)
+    """That of all other weights, which AdamW moves."""
+    warmup: int = Field(default=100, ge=1)
+    """Steps in which the rates rise."""
+    decay: float = Field(default=0.2, ge=0.0, le=1.0)
+    """Last share of the steps, in which they fall to 0."""
+    average: float = Field(default=0.998, ge=0.0, lt=1.0)
+    """The averaged weights, which are measured and written, keep so much of themselves at each step."""
+    threads: int = Field(default=2, ge=1)
+    seed: int = Field(default=0, ge=0)
+    save_minutes: float = Field(default=10.0, gt=0, le=10.0)
+    """At most this long between two saves."""
+    log_steps: int = Field(default=50, ge=1)
+    measure_steps: int = Field(default=1000, ge=1)
+    """Steps between two measurements on scenes of the validation split."""
+    measure_views: int = Field(default=256, ge=1)
+    """Views of each kind that are measured."""

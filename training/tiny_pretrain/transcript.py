@@ -1,0 +1,92 @@
+"""Conversations about views as token ids: one image, then questions and answers, in the checkpoint's own template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from training.tiny_pretrain.dialogue import Exchange
+from training.tiny_pretrain.truth import NOTHING, NUMBERS
+
+_OPENING = "<|im_start|>user\n<|vision_start|>"
+_IMAGE_END = "<|vision_end|>"
+_ASKED = "<|im_end|>\n<|im_start|>assistant\n"
+_ANSWERED = "<|im_end|>"
+_NEXT = "\n<|im_start|>user\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Conversations of one length."""
+
+    ids: torch.Tensor
+    """(views, length), padded at the right."""
+    labels: torch.Tensor
+    """(views, length): the token that follows, `NOTHING` where it is not the policy's own."""
+    numbers: torch.Tensor
+    """(views, length): the coordinate that follows, `NOTHING` elsewhere."""
+
+
+class Scribe:
+    """Writes conversations with a tokenizer, whose tokens for whole numbers it must have."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.pad: int = tokenizer.pad_token_id
+        self.end: int = tokenizer.eos_token_id
+        self._placeholder: int = tokenizer.convert_tokens_to_ids("<|image_pad|>")
+        self.number_ids = torch.tensor(tokenizer.convert_tokens_to_ids([str(number) for number in range(NUMBERS)]))
+        """Ids of 0, 1, 2, …"""
+        self._number = {int(token): number for number, token in enumerate(self.number_ids)}
+
+    @property
+    def before(self) -> int:
+        """Tokens before the image."""
+        return len(self._encode(_OPENING))
+
+    def prompt(self, question: str, tokens: int) -> list[int]:
+        """Ids up to where the answer begins; the image takes `tokens` of them."""
+        image = [*self._encode(_OPENING), *[self._placeholder] * tokens, *self._encode(_IMAGE_END)]
+        return image + self._encode(question + _ASKED)
+
+    def write(self, conversations: Sequence[Sequence[Exchange]], tokens: int) -> Batch:
+        """Each conversation about its own image of `tokens` tokens. One may be empty: then nothing of it is learnt."""
+        rows = [self._row(conversation, tokens) for conversation in conversations]
+        length = max(len(ids) for ids, _, _ in rows)
+        ids = torch.full((len(rows), length), self.pad)
+        labels, numbers = torch.full_like(ids, NOTHING), torch.full_like(ids, NOTHING)
+        for place, parts in enumerate(rows):
+            for table, values in zip((ids, labels, numbers), parts, strict=True):
+                table[place, : len(values)] = torch.tensor(values)
+        return Batch(ids, labels, numbers)
+
+    def box(self, ids: Sequence[int]) -> list[int] | None:
+        """The four coordinates in an answer; None when it is no box."""
+        found = re.fullmatch(r"\[(\d+), (\d+), (\d+), (\d+)\]", self.text(ids))
+        return [int(number) for number in found.groups()] if found else None
+
+    def text(self, ids: Sequence[int]) -> str:
+        """An answer as text, without its end."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    def _row(self, conversation: Sequence[Exchange], tokens: int) -> tuple[list[int], list[int], list[int]]:
+        ids, own, boxes = self.prompt("", tokens)[: -len(self._encode(_ASKED))], [], []
+        own, boxes = [False] * len(ids), [False] * len(ids)
+        for place, exchange in enumerate(conversation):
+            asked = self._encode((_NEXT if place else "") + exchange.question + _ASKED)
+            said = self._encode(exchange.answer + _ANSWERED)
+            ids += asked + said
+            own += [False] * len(asked) + [True] * len(said)
+            boxes += [False] * len(asked) + [exchange.kind == "place"] * len(said)
+        labels = [after if mine else NOTHING for after, mine in zip(ids[1:], own[1:], strict=True)]
+        numbers = [
+            self._number.get(after, NOTHING) if box else NOTHING for after, box in zip(labels, boxes[1:], strict=True)
+        ]
+        return ids, [*labels, NOTHING], [*numbers, NOTHING]
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
