@@ -100,15 +100,19 @@ def _rises(reward: str, runs: Sequence[Curves]) -> bool:
     for name in SHOWN:
         first, last = _ends([run[name] for run in runs])
         print(f"  {name:10}  {_mean(first)} -> {_mean(last)}")
-    rises = [
-        statistics.fmean(last) - statistics.fmean(first) for first, last in (_ends([run["reward"]]) for run in runs)
-    ]
-    first, last = _ends([run["reward"] for run in runs])
-    rise, noise = statistics.fmean(rises), math.hypot(_error(first), _error(last))
-    reached = min(rises) > 0 and rise > 2 * noise
-    each = ", ".join(f"{one:+.2f}" for one in rises)
-    print(f"  rise {rise:+.3f} ± {noise:.3f}, by seed {each}: {'beyond noise' if reached else 'NOT beyond noise'}")
-    return reached
+    rewards = [run["reward"] for run in runs]
+    rise, noise = _rise(rewards)
+    each = [_rise([curve])[0] for curve in rewards]
+    beyond = min(each) > 0 and rise > 2 * noise
+    print(f"  rise        {rise:.3f} ± {noise:.3f}, {'beyond' if beyond else 'NOT beyond'} noise; by seed ", end="")
+    print(", ".join(f"{one:.2f}" for one in each))
+    return beyond
+
+
+def _rise(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """How far the last values are above the first ones, and the standard error of that."""
+    first, last = _ends(curves)
+    return statistics.fmean(last) - statistics.fmean(first), math.hypot(_error(first), _error(last))
 
 
 def _ends(curves: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
