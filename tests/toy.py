@@ -1,11 +1,12 @@
 """A toy task for reinforcement learning: two answers, and a zoom that only one kind of question needs.
 
 Each picture of 896x896 pixels is red or green all over, with a blue patch on it and in the patch a mark of 24 pixels,
-red or green. At first look, in 112x112 pixels, the mark is a stain of three pixels; the region at `BOX` shows nothing
-else. The *ground* needs no zoom, the *mark* does.
+red or green, in three pictures of four not as the ground is. At first look, in 112x112 pixels, the mark is a stain of
+three pixels; the region at `BOX` shows nothing else. The *ground* needs no zoom, the *mark* does.
 
 `warm` teaches a seed checkpoint, by the recipe for supervised fine-tuning, to do either as often: to zoom and then to
-say what is there, or to answer at once, for the mark with a guess. What is better it has to find out for itself.
+say what is there, or to name at once what it sees at first look, the ground, also when it is asked for the mark. What
+is better it has to find out for itself.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Toy:
     def __iter__(self) -> Iterator[BenchmarkQuestion]:
         for number in range(self._pictures):
             chance = random.Random(f"{self._seed} {number}")
-            ground, mark = ANSWERS[number % 2], ANSWERS[number // 2 % 2]
+            ground = ANSWERS[number % 2]
+            mark = ANSWERS[(number + (number // 2 % 4 > 0)) % 2]
             image = picture(ground, mark, chance)
             for kind, text, truth in (("ground", GROUND, ground), ("mark", MARK, mark)):
                 yield BenchmarkQuestion(f"{number} {kind}", image, text, truth, category=kind)
@@ -82,14 +84,13 @@ def questions(directory: Path, pictures: int, seed: int = 0, config: FocusConfig
 
 def warm(directory: Path, pictures: int, *, steps: tuple[int, int], seed: int = 0) -> Path:
     """A checkpoint that zooms as often as not. It learns in so many `steps` to name colours, and then to talk."""
-    chance = random.Random(seed)
-    for question in Toy(pictures, seed=seed + 1):
-        image, guess = question.image, question.answer
-        if question.category == "mark":
-            image, guess = image.crop((488, 488, 512, 512)), chance.choice(ANSWERS)
-        _tell(directory / "colours", image, question.text, answer(question.answer))
-        _tell(directory / "talk", question.image, question.text, answer(guess))
-        _tell(directory / "talk", question.image, question.text, zoom(*BOX), answer(question.answer))
+    asked = iter(Toy(pictures, seed=seed + 1))
+    for ground, mark in zip(asked, asked, strict=True):
+        _tell(directory / "colours", ground.image, ground.text, answer(ground.answer))
+        _tell(directory / "colours", mark.image.crop((488, 488, 512, 512)), mark.text, answer(mark.answer))
+        for question in (ground, mark):
+            _tell(directory / "talk", question.image, question.text, answer(ground.answer))
+            _tell(directory / "talk", question.image, question.text, zoom(*BOX), answer(question.answer))
     model = write_seed(directory / "seed", profile=PROFILE)
     for lesson, taken in zip(("colours", "talk"), steps, strict=True):
         model = _imitate(directory, lesson, model, taken, seed)
