@@ -29,6 +29,8 @@ WHOLE = "whole.json"
 """In a save, written last: its files and their sizes in bytes."""
 _OF_THE_PLACE = {"output", "data", "workers", "save_steps", "save_minutes", "keep", "log_steps"}
 """Settings that say where and how often, and change nothing in what is learnt; rows are known by their content."""
+_END = 2**20
+"""Bytes of each end of a file of weights by which it is known."""
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -138,6 +140,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def _record(settings: BaseModel) -> dict[str, Any]:
     record = settings.model_dump(mode="json", exclude=_OF_THE_PLACE)
+    if (model := Path(record["model"])).is_dir():
+        record["model (SHA-256)"] = _fingerprint(model)
     if (data := getattr(settings, "data", None)) is None:
         return record
     digest = hashlib.sha256()
@@ -145,3 +149,16 @@ def _record(settings: BaseModel) -> dict[str, Any]:
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
     return {**record, "rows (SHA-256)": digest.hexdigest()}
+
+
+def _fingerprint(model: Path) -> str:
+    """Of a checkpoint's directory, quick for any size: configuration, sizes, and each weight file's two ends."""
+    digest = hashlib.sha256()
+    for file in sorted([*model.glob("config.json"), *model.glob("*.safetensors")]):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size} ".encode())
+        with file.open("rb") as content:
+            digest.update(content.read(_END))
+            content.seek(max(0, size - _END))
+            digest.update(content.read(_END))
+    return digest.hexdigest()

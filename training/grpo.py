@@ -6,6 +6,7 @@ devices. Launched again, it goes on from its last save.
 
 from __future__ import annotations
 
+import os
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,7 +83,8 @@ def make_trainer(settings: GrpoSettings, processor: Any, questions: Questions) -
 
 def trainer_config(settings: GrpoSettings, steps: int) -> GRPOConfig:
     """TRL's configuration. Raises ConfigError when the processes there are cannot share a step's rollouts."""
-    vllm = settings.vllm
+    vllm, processes = settings.vllm, PartialState(cpu=settings.device == "cpu").num_processes
+    settings.check_shared_out(processes, _sharded())
     served = (
         {
             "vllm_mode": vllm.mode,
@@ -100,7 +102,7 @@ def trainer_config(settings: GrpoSettings, steps: int) -> GRPOConfig:
         **served,
         use_vllm=vllm is not None,
         max_steps=steps,
-        gradient_accumulation_steps=settings.passes(PartialState(cpu=settings.device == "cpu").num_processes),
+        gradient_accumulation_steps=settings.passes(processes),
         shuffle_dataset=False,  # the questions are in order already
         num_generations=settings.rollouts,
         num_iterations=settings.iterations,
@@ -118,6 +120,13 @@ def trainer_config(settings: GrpoSettings, steps: int) -> GRPOConfig:
         scale_rewards=settings.scale_rewards,
         log_multimodal=False,
     )
+
+
+def _sharded() -> bool:
+    """Whether the launcher was told to spread each weight over the processes."""
+    told = os.environ.get
+    zero = told("ACCELERATE_USE_DEEPSPEED") == "true" and told("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
+    return zero or told("ACCELERATE_USE_FSDP") == "true"
 
 
 def _reward(settings: GrpoSettings) -> GroupReward:

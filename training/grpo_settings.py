@@ -102,6 +102,18 @@ class GrpoSettings(Settings):
             )
         return self
 
+    def check_shared_out(self, processes: int, sharded: bool) -> None:
+        """Raise ConfigError where weights are `sharded` over processes and each plays its own rollouts with them.
+
+        TRL's loop lets a process that has no more calls go on while others still generate, and sharded weights are
+        whole only where all take part: they would wait for each other for ever.
+        """
+        if sharded and processes > 1 and self.vllm is None:
+            raise ConfigError(
+                f"{processes} processes cannot generate with sharded weights, since their episodes differ in length: "
+                "let vLLM write them (vllm: {mode: colocate}), or keep the weights whole, with lora"
+            )
+
     def passes(self, processes: int) -> int:
         """Forward and backward passes of a device per optimizer step.
 

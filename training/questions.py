@@ -63,10 +63,8 @@ def load_questions(settings: GrpoSettings, processor: Any, factor: int) -> Quest
 
 def _first_look(row: Mapping[str, Any], profile: Profile) -> int:
     """Visual tokens of the first look. Raises ConfigError where it is not the one that the profile shows."""
-    try:
-        sizes, original = [size_of(image) for image in row["images"]], size_of(row["original"])
-    except OSError as error:
-        raise ConfigError(f"an image of row {row['id']!r} cannot be read ({error}): export again") from error
+    where = f"row {row['id']!r}"
+    sizes, original = [size_of(image, where) for image in row["images"]], size_of(row["original"], where)
     if len(sizes) != 1:
         raise ConfigError(f"row {row['id']!r} shows {len(sizes)} images, not the first look alone: export again")
     shown = profile.overview.fit(original)

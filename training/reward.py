@@ -15,6 +15,7 @@ from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.matching import decide
 from cof_agent.evaluation.question import BenchmarkQuestion
 from cof_agent.rewards import REWARDS, Rollout
+from cof_agent.tools import ZOOM
 
 
 class GroupReward:
@@ -39,7 +40,7 @@ class GroupReward:
         """What each of this process's rollouts earns. Raises what went wrong inside of a tool."""
         raise_recorded(environments)
         rollouts = asyncio.run(self._rollouts(environments, completions, columns))
-        for curve, value in _curves(rollouts, environments).items():
+        for curve, value in _curves(rollouts, environments, completions).items():
             log_metric(curve, value)
         own = list(zip(columns["id"], rollouts, strict=True))
         everyone: list[tuple[str, Rollout]] = gather_object(own)
@@ -77,8 +78,13 @@ class GroupReward:
         return list(await asyncio.gather(*map(rollout, range(len(completions)))))
 
 
-def _curves(rollouts: Sequence[Rollout], environments: Sequence[ZoomEnvironment]) -> dict[str, float]:
+def _curves(
+    rollouts: Sequence[Rollout],
+    environments: Sequence[ZoomEnvironment],
+    completions: Sequence[Sequence[Mapping[str, Any]]],
+) -> dict[str, float]:
     """Means over rollouts, for the log."""
+    unknown = sum(message["role"] == "tool" and message["name"] != ZOOM for said in completions for message in said)
     episodes = [environment.episode for environment in environments]
     return {
         "accuracy": fmean(rollout.correct for rollout in rollouts),
@@ -86,7 +92,7 @@ def _curves(rollouts: Sequence[Rollout], environments: Sequence[ZoomEnvironment]
         "unanswered": fmean(rollout.answer is None for rollout in rollouts),
         "zooms": fmean(rollout.zooms for rollout in rollouts),
         "wrong_zooms": fmean(rollout.zooms * (not rollout.correct) for rollout in rollouts),
-        "refused_calls": fmean(episode.refused for episode in episodes),
+        "refused_calls": (sum(episode.refused for episode in episodes) + unknown) / len(episodes),
         "visual_tokens": fmean(episode.visual_tokens for episode in episodes),
         "share/direct": fmean(rollout.zooms == 0 for rollout in rollouts),
         "share/zoom": fmean(rollout.zooms > 0 for rollout in rollouts),

@@ -47,7 +47,7 @@ def load_rows(settings: SftSettings, processor: Any, base: Path, template: str |
     for number, row in enumerate(undecoded):
         visual = 0
         for position, image in enumerate(row["images"]):
-            width, height = size = size_of(image)
+            width, height = size = size_of(image, f"row {number + 1} of {directory}")
             if settings.fit_images:
                 width, height = profile.overview.fit(size)
             elif width % factor or height % factor:
@@ -92,7 +92,11 @@ def open_table(settings: Settings, form: str, columns: Sequence[str]) -> Any:
         raise ConfigError(
             f"{directory} has no rows: write them with `cof-agent export KEPT --to {form} --out {directory}`"
         )
-    table = datasets.load_dataset(str(directory), split="train", cache_dir=str(Path(settings.output) / CACHE))
+    try:
+        table = datasets.load_dataset(str(directory), split="train", cache_dir=str(Path(settings.output) / CACHE))
+    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
+        why = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(f"the rows of {directory} cannot be read ({why:.300}): export them again") from error
     if missing := {*columns} - {*table.column_names}:
         raise ConfigError(f"the rows of {directory} have no {', '.join(sorted(missing))}: export them with --to {form}")
     return table
@@ -107,10 +111,13 @@ def check_factor(profile: Profile, factor: int, settings: Settings) -> None:
         )
 
 
-def size_of(image: Mapping[str, Any]) -> Size:
-    """Width and height, upright, of an image that is not decoded."""
-    with Image.open(io.BytesIO(image["bytes"]) if image["bytes"] else image["path"]) as opened:
-        return turned(opened.size, orientation_of(opened))
+def size_of(image: Mapping[str, Any], where: str) -> Size:
+    """Width and height, upright, of an image that is not decoded. Raises ConfigError that names its row, `where`."""
+    try:
+        with Image.open(io.BytesIO(image["bytes"]) if image["bytes"] else image["path"]) as opened:
+            return turned(opened.size, orientation_of(opened))
+    except OSError as error:
+        raise ConfigError(f"an image of {where} cannot be read ({error}): export again") from error
 
 
 def given_profile(settings: Settings) -> Profile | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from torch.utils.tensorboard import SummaryWriter
 from transformers.integrations.integration_utils import TensorBoardCallback
 
@@ -67,12 +68,14 @@ def carry_out(trainer: Any, settings: Settings, profile: Profile, rows: str, *, 
         if main:
             record_run(output, settings)
         start = last_save(output, clean=main)
+    (start,) = broadcast_object_list([start])  # the first process decides where all go on
     trainer.add_callback(TimelySaves(settings.save_minutes, every=every))
     moving = keep_learnt_in_full(trainer.model)
     gather_head_in_time(trainer.model)
     if main:
         done = int(start.name.rpartition("-")[2]) if start else 0
-        _log.info("%s, %d weights learn, from step %d", rows, moving, done)
+        devices = trainer.accelerator.num_processes
+        _log.info("%s, %d weights learn, processes: %d, from step %d", rows, moving, devices, done)
         writer = SummaryWriter(str(output / LOGS), purge_step=done + 1 if start else None)
         trainer.add_callback(TensorBoardCallback(writer))
     trainer.train(resume_from_checkpoint=str(start) if start else None)

@@ -66,7 +66,10 @@ def earned(
 def _looked(environment: ZoomEnvironment, box: list[int]) -> list[dict[str, Any]]:
     function = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": box}}
     called = {"role": "assistant", "content": "<think>Closer.</think>", "tool_calls": [{"function": function}]}
-    return [called, {"role": "tool", "content": environment.image_zoom_in_tool(bbox_2d=box)}]
+    return [
+        called,
+        {"role": "tool", "name": "image_zoom_in_tool", "content": environment.image_zoom_in_tool(bbox_2d=box)},
+    ]
 
 
 def _said(turn: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from cof_agent.policies import load_policy
 from cof_agent.rewards import REWARDS
 from tests.toy import PROFILE, questions
 from tests.training.groups import earned, played
-from training.grpo_settings import GrpoSettings
+from training.grpo_settings import GrpoSettings, VllmSettings
 from training.reward import GroupReward
 from training.settings import load_settings
 
@@ -48,6 +48,23 @@ def test_the_curves_tell_how_the_policy_looked(tmp_path: Path) -> None:
             "share/zoom": 5 / 12,
         }
     )  # fmt: skip
+
+
+def test_calls_to_tools_that_do_not_exist_are_refused_calls_too(tmp_path: Path) -> None:
+    logged: dict[str, float] = {}
+    environments, completions, columns = played(tmp_path)
+    completions[0] = [{"role": "tool", "name": "zoom", "content": "Tool zoom not found."}, *completions[0]]
+    earned("outcome", environments, completions, columns, log=logged.__setitem__)
+    assert logged["refused_calls"] == pytest.approx(2 / 12)
+
+
+def test_processes_that_share_weights_do_not_generate_apart() -> None:
+    settings = GrpoSettings(model="m", data="d", output="o")
+    settings.check_shared_out(8, sharded=False)
+    settings.check_shared_out(1, sharded=True)
+    settings.model_copy(update={"vllm": VllmSettings()}).check_shared_out(8, sharded=True)
+    with pytest.raises(ConfigError, match=r"8 processes cannot generate with sharded weights.*let vLLM write them"):
+        settings.check_shared_out(8, sharded=True)
 
 
 def test_a_judge_decides_where_no_rule_can_tell(tmp_path: Path) -> None:

@@ -95,6 +95,13 @@ def test_images_that_no_policy_saw_and_profiles_that_do_not_fit_are_refused(
         train(told(seed_checkpoint, rows, tmp_path / "out", profile={"dialect": "qwen3"}))
     with pytest.raises(ConfigError, match="has no rows: write them with `cof-agent export"):
         train(told(seed_checkpoint, tmp_path, tmp_path / "out"))
+    broken = shutil.copytree(tmp_path / "rows", tmp_path / "broken")
+    next((broken / "images").iterdir()).write_bytes(b"no image")
+    with pytest.raises(ConfigError, match=f"an image of row 1 of {broken} cannot be read"):
+        train(told(seed_checkpoint, broken, tmp_path / "out", profile=SMALL.model_dump(mode="json")))
+    (broken / "metadata.jsonl").write_text('{"messages"')
+    with pytest.raises(ConfigError, match=f"the rows of {broken} cannot be read .*export them again"):
+        train(told(seed_checkpoint, broken, tmp_path / "out"))
     # None of that has taken the directory.
     assert not (tmp_path / "out" / "training.json").exists()
 

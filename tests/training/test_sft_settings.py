@@ -62,6 +62,14 @@ def test_a_directory_belongs_to_one_configuration_and_its_rows(tmp_path: Path) -
     moved = (tmp_path / "d").rename(tmp_path / "moved")
     check_same_run(output, settings.model_copy(update={"data": str(moved), "log_steps": 7, "save_steps": 3}))
     moved.rename(tmp_path / "d")
+    (tmp_path / "m").mkdir()
+    base = settings.model_copy(update={"model": str(tmp_path / "m"), "output": str(tmp_path / "p")})
+    (tmp_path / "m" / "model.safetensors").write_bytes(b"1" * 9)
+    record_run(tmp_path / "p", base)
+    check_same_run(tmp_path / "p", base)
+    (tmp_path / "m" / "model.safetensors").write_bytes(b"2" * 9)
+    with pytest.raises(ConfigError, match=r"model \(SHA-256\) was"):
+        check_same_run(tmp_path / "p", base)
     rows.write_text("{}\n{}\n")
     with pytest.raises(ConfigError, match=r"rows \(SHA-256\) was"):
         check_same_run(output, settings)
