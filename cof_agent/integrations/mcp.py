@@ -102,8 +102,7 @@ def mcp_server(
     to begin with those of `earlier` ones, are resources: every client that can call the server can read them. Raises
     ConfigError for an agent that has a person asked.
     """
-    if agent.config.asks:
-        raise ConfigError("an MCP server asks nobody: leave ask_before_zoom and ask_at_end false")
+    agent.config.check_asks_nobody("an MCP server")
     desk = _Desk(agent, limits or CallLimits(), PastRuns(keep_runs, earlier))
     return Server(
         "cof-agent",

@@ -53,9 +53,13 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
     output_type = "string"
 
     def __init__(self, agent: ChainOfFocus | str | Policy | BaseChatModel = "reader", regions: bool = False) -> None:
-        """`agent` is a `ChainOfFocus`, or the policy to make one with."""
+        """`agent` is a `ChainOfFocus`, or the policy to make one with.
+
+        Raises ConfigError for one that has a person asked.
+        """
         super().__init__()
         self.agent = agent if isinstance(agent, ChainOfFocus) else ChainOfFocus(agent)
+        self.agent.config.check_asks_nobody("the smolagents tool")
         self.spec = agent if isinstance(agent, str) else None
         self.regions = regions
         if regions:

@@ -12,7 +12,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from cof_agent import Trajectory
+from cof_agent import ChainOfFocus, ConfigError, FocusConfig, Trajectory, TrajectoryError
 from cof_agent.integrations.langchain import LookCloselyTool
 from cof_agent.policies.script import ScriptedModel
 from tests.integrations.hosts import DARK, REGION, agent, photo
@@ -121,6 +121,33 @@ def test_an_image_in_the_conversation_that_cannot_be_opened(block: dict[str, Any
     (message,) = tool_messages(state)
     assert message.status == "error"
     assert said in str(message.content)
+
+
+async def test_the_agent_streams_each_view_as_the_loop_itself_does(photo_file: Path) -> None:
+    call = asks({"image": str(photo_file), "question": "Until when?"})
+    given: Any = {"messages": [HumanMessage("Until when is it open?")]}
+    parts = list(host(call).stream(given, THREAD, stream_mode="custom", subgraphs=True))
+    aparts = [part async for part in host(call).astream(given, THREAD, stream_mode="custom", subgraphs=True)]
+    alone = list(agent().graph.stream({"image": str(photo_file), "question": "Until when?"}, stream_mode="custom"))
+    assert [event["view"]["kind"] for event in alone] == ["overview", "zoom"]
+    for seen in (parts, aparts):
+        assert [event for _, event in seen] == alone
+
+
+@pytest.mark.parametrize("checkpointer", [None, InMemorySaver()], ids=["none", "its own"])
+@pytest.mark.parametrize("asking", ["ask_before_zoom", "ask_at_end"])
+def test_an_agent_that_asks_a_person_is_refused(asking: str, checkpointer: Any) -> None:
+    asks_somebody = ChainOfFocus(agent().policy, config=FocusConfig(**{asking: True}), checkpointer=checkpointer)
+    with pytest.raises(ConfigError, match="the LangChain tool asks nobody: leave ask_before_zoom and ask_at_end false"):
+        LookCloselyTool(asks_somebody)
+
+
+def test_what_only_the_host_can_mend_is_not_told_to_the_model(photo_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    tool = LookCloselyTool(ChainOfFocus(agent().policy, save=tmp_path / "file"))
+    call = asks({"image": str(photo_file), "question": "Until when?"})
+    with pytest.raises(TrajectoryError, match="file"):
+        host(call, tool=tool).invoke({"messages": [HumanMessage("Until when?")]}, THREAD)
 
 
 def test_called_from_code(photo_file: Path) -> None:

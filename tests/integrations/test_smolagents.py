@@ -13,7 +13,7 @@ from smolagents.agent_types import AgentImage
 from smolagents.models import ChatMessage, ChatMessageToolCall, ChatMessageToolCallFunction, MessageRole, Model
 from smolagents.utils import AgentExecutionError, AgentToolCallError, AgentToolExecutionError
 
-from cof_agent import ConfigError
+from cof_agent import ChainOfFocus, ConfigError, FocusConfig
 from cof_agent.integrations.smolagents import REGIONS, ChainOfFocusTool
 from tests.integrations.hosts import DARK, NINE, REGION, agent, photo, script
 
@@ -157,6 +157,12 @@ def test_saved_and_loaded_in_another_process_it_answers(photo_file: Path, tmp_pa
     assert (done.returncode, done.stdout) == (0, f"nine {REGION}\n"), done.stderr
     again = (tmp_path / "saved" / "again" / "tool.py").read_text()
     assert again == (tmp_path / "saved" / "tool.py").read_text(), "a loaded tool can be saved as well"
+
+
+def test_an_agent_that_asks_a_person_is_refused() -> None:
+    asks_somebody = ChainOfFocus(agent().policy, config=FocusConfig(ask_at_end=True))
+    with pytest.raises(ConfigError, match="the smolagents tool asks nobody: leave ask_before_zoom and ask_at_end"):
+        ChainOfFocusTool(asks_somebody)
 
 
 @pytest.mark.parametrize(
