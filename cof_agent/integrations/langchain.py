@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any, Literal
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
 from langchain_core.tools import BaseTool, ToolException
 from langgraph.config import get_stream_writer
 from langgraph.prebuilt import InjectedState
@@ -17,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from cof_agent.agent import ChainOfFocus, Event
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images import ImageSource
+from cof_agent.integrations.chat_images import newest_images, source_of
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.policies import Policy
 from cof_agent.result import FocusResult
@@ -107,22 +105,6 @@ def _chosen(image: ImageSource | None, messages: list[Any] | None) -> ImageSourc
     """The image that was named, else the newest one in `messages`."""
     if image is not None:
         return image
-    for message in reversed(messages or []):
-        blocks = message.content_blocks if isinstance(message, BaseMessage) else []
-        for block in reversed(blocks):
-            if block["type"] == "image":
-                return _source(block)
+    if blocks := newest_images(messages or []):
+        return source_of(blocks[-1])
     raise ImageError("there is no image: pass a path or a URL as `image`, or put an image into a message before")
-
-
-def _source(block: Any) -> ImageSource:
-    if "url" in block:
-        return str(block["url"])
-    if "base64" in block:
-        try:
-            return base64.b64decode(block["base64"], validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise ImageError(
-                f"the newest image of the conversation is not valid base64 ({error}): pass its path or URL"
-            ) from error
-    raise ImageError("the newest image of the conversation is only known to its provider: pass its path or URL")

@@ -61,8 +61,10 @@ async def test_an_agent_gets_the_answer_and_keeps_the_run(photo_file: Path) -> N
         {"type": "image", "base64": encoded(), "mime_type": "image/png"},
         {"type": "image", "url": f"data:image/png;base64,{encoded()}"},
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded()}"}},
+        {"type": "image_url", "image_url": f"data:image/png;base64,{encoded()}"},
+        {"type": "input_image", "image_url": f"data:image/png;base64,{encoded()}"},
     ],
-    ids=["base64", "url", "OpenAI's form"],
+    ids=["base64", "url", "OpenAI's form", "OpenAI's form, short", "OpenAI's newer form"],
 )
 def test_without_an_image_it_looks_at_the_newest_of_the_conversation(block: dict[str, Any]) -> None:
     older = {"type": "image", "url": "missing.png"}
@@ -112,7 +114,7 @@ def test_bad_calls_are_told_to_the_model(arguments: dict[str, Any], said: str) -
 @pytest.mark.parametrize(
     ("block", "said"),
     [
-        ({"type": "image", "file_id": "file-1"}, "only known to its provider: pass its path or URL"),
+        ({"type": "image", "file_id": "file-1"}, "cannot be read from ['file_id', 'type']: pass its path or URL"),
         ({"type": "image", "base64": "nonsense!", "mime_type": "image/png"}, "not valid base64"),
     ],
 )
