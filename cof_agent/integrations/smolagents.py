@@ -67,9 +67,9 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given = {name: value for name, value in kwargs.items() if name != "sanitize_inputs_outputs"}
+        as_mapping = len(args) == 1 and isinstance(args[0], dict) and not given
         try:
-            if not (len(args) == 1 and isinstance(args[0], dict)):
-                inspect.signature(self.forward).bind(*args, **given)
+            inspect.signature(self.forward).bind(*(() if as_mapping else args), **(args[0] if as_mapping else given))
         except TypeError as error:
             raise ConfigError(f"{error}: call {self.name}(image=…, question=…)") from error
         return super().__call__(*args, **kwargs)

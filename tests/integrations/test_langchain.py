@@ -96,7 +96,7 @@ def test_a_refusal_to_guess_is_no_error(photo_file: Path) -> None:
         ({"question": "Until when?"}, "there is no image: pass a path or a URL as `image`, or put an image into"),
         ({"question": "Until when?", "image": "missing.png"}, "missing.png does not exist: check the path"),
         ({"question": "Until when?", "image": __file__}, "save it as PNG, JPEG or WebP"),
-        ({"question": "Until when?", "image": 7}, "a int is no image source: pass a path"),
+        ({"question": "Until when?", "image": 7}, "a value of type int is no image source: pass a path"),
         ({"question": "Until when?", "picture": "photo.png"}, "picture: Extra inputs are not permitted"),
         ({"image": "photo.png"}, "question: Field required"),
         ({"image": "photo.png", "question": 7}, "question: Input should be a valid string"),

@@ -319,7 +319,7 @@ def test_the_last_message_with_an_image_counts() -> None:
     [
         ([HumanMessage([{"type": "image", "url": "a"}, {"type": "image", "url": "b"}])], ImageError, "has 2 images"),
         ([HumanMessage([{"type": "image", "file_id": "x"}])], ImageError, r"cannot be read from \['file_id', 'type'\]"),
-        ([HumanMessage([{"type": "input_image", "file_id": "x"}])], ImageError, r"\['file_id', 'type'\]: pass its path"),
+        ([HumanMessage([{"type": "input_image", "file_id": "x"}])], ImageError, r"\['file_id', 'type'\]: pass"),
         ([HumanMessage([{"type": "image_url", "image_url": {}}])], ImageError, 'send {"type": "image"'),
         ("hello", ConfigError, "a list of messages under 'messages', not 'hello'"),
         ([5], ConfigError, "something else than messages"),
