@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -52,6 +53,9 @@ except ImportError as error:
     raise MissingExtraError.for_extra("mcp", "the MCP server") from error
 
 log = logging.getLogger(__name__)
+
+PAGE = 100
+"""Resources that are listed at a time."""
 
 _IMAGE = "the image: a path, or a file:, http(s): or data: URL"
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=True)
@@ -205,7 +209,13 @@ class _Desk:
         return sight.look(arguments.box, profile.zoom, "zoom", 0, None)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
+        """As many as `PAGE` at a time. The cursor of the next page is how many views were listed before it."""
+        views, cursor = self.past.views, (params.cursor if params else None) or "0"
+        if not re.fullmatch("[0-9]{1,9}", cursor):
+            raise MCPError(INVALID_PARAMS, f"there is no page {cursor[:80]!r}: list the resources without a cursor")
+        end = int(cursor) + PAGE
         return ListResourcesResult(
+            next_cursor=str(end) if end < len(views) else None,
             resources=[
                 Resource(
                     uri=past.view.image.url,
@@ -214,8 +224,8 @@ class _Desk:
                     description=past.view.describe(),
                     mime_type=past.view.image.mime_type,
                 )
-                for past in self.past.views
-            ]
+                for past in views[end - PAGE : end]
+            ],
         )
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
