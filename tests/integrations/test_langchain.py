@@ -144,6 +144,14 @@ def test_an_agent_that_asks_a_person_is_refused(asking: str, checkpointer: Any) 
         LookCloselyTool(asks_somebody)
 
 
+def test_the_limits_of_the_tool_hold_whatever_the_context_of_the_graph_that_runs_it(photo_file: Path) -> None:
+    model = ScriptedModel(turns=[asks({"image": str(photo_file), "question": "Until when?"}), AIMessage("Nine.")])
+    graph = create_agent(model, [LookCloselyTool(agent())], context_schema=FocusConfig, checkpointer=InMemorySaver())
+    said: Any = {"messages": [HumanMessage("Until when?")]}
+    state = graph.invoke(said, THREAD, context=FocusConfig(ask_before_zoom=True))
+    assert [message.content for message in tool_messages(state)] == ["nine"], "nobody was asked"
+
+
 def test_what_only_the_host_can_mend_is_not_told_to_the_model(photo_file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no directory")
     tool = LookCloselyTool(ChainOfFocus(agent().policy, save=tmp_path / "file"))
