@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from cof_agent.integrations.langgraph import perception_node
     from cof_agent.policies import Policy, load_policy
     from cof_agent.profile import Profile, Prompts
-    from cof_agent.result import FailedQuestion, FocusResult, ViewEvent
+    from cof_agent.result import FailedQuestion, FocusResult
     from cof_agent.review import Decision, Request
     from cof_agent.state import Status, StopReason
     from cof_agent.store import DirectoryStore, ImageStore, MemoryStore
     from cof_agent.trajectory import Trajectory
     from cof_agent.trajectory_file import read_trajectories, save_trajectory
-    from cof_agent.views import View
+    from cof_agent.views import View, ViewEvent
 
 _HOMES = {
     "agent": ("ChainOfFocus",),
@@ -56,12 +56,12 @@ _HOMES = {
     "policies": ("Policy", "load_policy"),
     "profile": ("Profile", "Prompts"),
     "review": ("Decision", "Request"),
-    "result": ("FailedQuestion", "FocusResult", "ViewEvent"),
+    "result": ("FailedQuestion", "FocusResult"),
     "state": ("Status", "StopReason"),
     "store": ("DirectoryStore", "ImageStore", "MemoryStore"),
     "trajectory": ("Trajectory",),
     "trajectory_file": ("read_trajectories", "save_trajectory"),
-    "views": ("View",),
+    "views": ("View", "ViewEvent"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -21,14 +21,14 @@ from cof_agent.errors import CofError, ConfigError, TrajectoryError, WaitingErro
 from cof_agent.graph import FocusGraph, as_policy, build_graph
 from cof_agent.images import ImageLimits, ImageSource, open_image
 from cof_agent.policies import Policy, load_policy
-from cof_agent.result import FailedQuestion, FocusResult, ViewEvent
+from cof_agent.result import FailedQuestion, FocusResult
 from cof_agent.review import Decision, Request, resumption
 from cof_agent.state import FocusInput
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.trajectory import Trajectory
 from cof_agent.trajectory_file import prepare_directory, save_trajectory
 from cof_agent.typed import ANSWER_MODEL, answer_model, parse_answer, schema_text
-from cof_agent.views import RegionPixels, View, keep_original
+from cof_agent.views import RegionPixels, View, ViewEvent, keep_original
 
 __all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "Request", "ViewEvent"]
 
@@ -200,8 +200,7 @@ class ChainOfFocus:
         """
         if concurrency < 1:
             raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
-        if (config or self.config).asks:
-            raise ConfigError("a batch asks nobody: leave ask_before_zoom and ask_at_end false")
+        (config or self.config).check_asks_nobody("a batch")
         results: dict[int, FocusResult | FailedQuestion] = {}
         waiting = enumerate(questions)
         with ThreadPoolExecutor(concurrency, "cof-batch") as threads:  # a slow image then delays no other question

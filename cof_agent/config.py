@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cof_agent.errors import ConfigError
 from cof_agent.validation import validated
 
 
@@ -56,6 +57,11 @@ class FocusConfig(BaseModel):
     def asks(self) -> bool:
         """Whether a person may be asked."""
         return self.ask_before_zoom or self.ask_at_end
+
+    def check_asks_nobody(self, who: str) -> None:
+        """Raise ConfigError where a person may be asked, for `who` ("a batch") cannot wait for one."""
+        if self.asks:
+            raise ConfigError(f"{who} asks nobody: leave ask_before_zoom and ask_at_end false")
 
     def granted(self, times: int) -> FocusConfig:
         """These limits after a person has granted them `times` times more."""

@@ -72,6 +72,7 @@ class ImageRef:
                 )
             return cls(value["sha256"], value["mime_type"], value["width"], value["height"])
         except (KeyError, TypeError) as error:
+            given = f"a mapping of {sorted(map(str, value))}" if isinstance(value, Mapping) else f"{value!r:.80}"
             raise ImageError(
-                f"not an image reference, which needs the fields of ImageRef.to_json(): {error!r}"
+                f"{given} is not an image reference: pass the path or URL itself, or the mapping of ImageRef.to_json()"
             ) from error

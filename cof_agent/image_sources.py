@@ -45,7 +45,7 @@ def receive(source: EncodedSource, limits: ImageLimits) -> Received:
     elif isinstance(source, os.PathLike):
         received = _receive_path(os.fsdecode(source), limits)
     else:
-        raise ImageError(f"a {type(source).__name__} is no image source: {_ACCEPTED}")
+        raise ImageError(f"a value of type {type(source).__name__} is no image source: {_ACCEPTED}")
     if not received.data:
         raise ImageError(f"{received.name} is empty: use another file, or save or download it again")
     return received

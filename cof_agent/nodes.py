@@ -41,7 +41,7 @@ from cof_agent.trainer_loop import as_trainer
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.typed import answer_model, misfit, schema_text
 from cof_agent.versions import versions
-from cof_agent.views import RegionPixels, View, cut_region, keep_original, show_overview
+from cof_agent.views import RegionPixels, View, ViewEvent, cut_region, keep_original, show_overview
 
 log = logging.getLogger(__name__)
 
@@ -319,7 +319,7 @@ def _changed(state: FocusState, **values: Any) -> dict[str, Any]:
 
 def _announce(view: View, thought: str | None) -> None:
     """Send the view to whoever streams the run in LangGraph's mode `custom`."""
-    get_stream_writer()({"type": "view", "view": view.to_json(), "thought": thought})
+    get_stream_writer()(ViewEvent(view, thought).to_json())
 
 
 def _now() -> str:

@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ViewEvent:
-    """A view, the moment the policy gets it."""
-
-    view: View
-    thought: str | None
-    """What the policy was thinking when it asked for it; None for the overview."""
-
-
-@dataclass(frozen=True, slots=True)
 class FocusResult:
     """How one question ended. Everything about it derives from its `trajectory`."""
 

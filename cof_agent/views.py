@@ -86,6 +86,19 @@ class View:
             raise TrajectoryError(f"not a view: {error}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class ViewEvent:
+    """A view, the moment the policy gets it."""
+
+    view: View
+    thought: str | None
+    """What the policy was thinking when it asked for it; None for the overview."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What a graph sends to those who stream it in LangGraph's mode `custom`."""
+        return {"type": "view", "view": self.view.to_json(), "thought": self.thought}
+
+
 RegionPixels: TypeAlias = "Callable[[SourceImage, Box, Size, View], Image]"
 """Makes the pixels of a region: of the source, a box in original pixels, at the size shown; given the overview too."""
 

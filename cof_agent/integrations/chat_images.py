@@ -18,18 +18,43 @@ def last_image(state: Any, key: str = MESSAGES) -> str | None:
 
     None where no message has one. Raises ImageError for a message with several images, or one that cannot be read.
     """
-    for message in reversed(_human(state, key)):
-        if blocks := [block for block in message.content_blocks if _is_image(block)]:
-            if len(blocks) > 1:
-                raise ImageError(f"a message has {len(blocks)} images: send them one by one, each with its question")
-            return _source(blocks[0])
-    return None
+    blocks = newest_images(_human(state, key))
+    if len(blocks) > 1:
+        raise ImageError(f"a message has {len(blocks)} images: send them one by one, each with its question")
+    return source_of(blocks[0]) if blocks else None
 
 
 def last_question(state: Any, key: str = MESSAGES) -> str | None:
     """The text of the last human message; None where there is none."""
     human = _human(state, key)
     return human[-1].text.strip() if human else None
+
+
+def newest_images(messages: Sequence[Any]) -> list[Any]:
+    """The image blocks of the last of `messages` that has any, in their order."""
+    for message in reversed(messages):
+        blocks = message.content_blocks if isinstance(message, BaseMessage) else []
+        if images := [block for block in blocks if _is_image(block)]:
+            return images
+    return []
+
+
+def source_of(block: Any) -> str:
+    """The URL (`data:` where the block has the bytes) or path of the image in a block of `content_blocks`.
+
+    Raises ImageError for a block that has neither.
+    """
+    if block["type"] != "image":  # OpenAI's forms that LangChain leaves as they are
+        block = block["value"]
+    if data := block.get("base64"):
+        return f"data:{block.get('mime_type') or ''};base64,{data}"
+    url = block.get("url") or block.get("image_url")
+    if not isinstance(url, str):
+        raise ImageError(
+            f"an image of a message cannot be read from {sorted(block)}: pass its path or URL, or "
+            'send {"type": "image", "base64": …, "mime_type": …} or {"type": "image", "url": …}'
+        )
+    return url
 
 
 def value_of(state: Any, key: str) -> Any:
@@ -50,15 +75,3 @@ def _human(state: Any, key: str) -> list[BaseMessage]:
 def _is_image(block: Any) -> bool:
     foreign = block.get("value")
     return block["type"] == "image" or (isinstance(foreign, dict) and "image" in str(foreign.get("type")))
-
-
-def _source(block: Any) -> str:
-    if data := block.get("base64"):
-        return f"data:{block.get('mime_type') or ''};base64,{data}"
-    url = block.get("url")
-    if not isinstance(url, str):
-        raise ImageError(
-            f"an image of a message cannot be read from {sorted(block)}: "
-            'send {"type": "image", "base64": …, "mime_type": …} or {"type": "image", "url": …}'
-        )
-    return url

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any, Literal
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
 from langchain_core.tools import BaseTool, ToolException
+from langgraph.config import get_stream_writer
 from langgraph.prebuilt import InjectedState
+from langgraph.types import StreamWriter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from cof_agent.agent import ChainOfFocus
-from cof_agent.errors import CofError, ImageError
+from cof_agent.agent import ChainOfFocus, Event
+from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images import ImageSource
+from cof_agent.integrations.chat_images import newest_images, source_of
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.policies import Policy
 from cof_agent.result import FocusResult
+from cof_agent.views import ViewEvent
 
 
 class LookArguments(BaseModel):
@@ -37,6 +38,8 @@ class LookCloselyTool(BaseTool):
     upright pixels) and `trajectory`, both as JSON (`Trajectory.from_json` rebuilds). Without an image it looks at the
     newest one in the agent's messages. Called from code, `image` may be whatever `ChainOfFocus.ask` takes.
 
+    The graph that runs it streams each view as the loop itself does, in LangGraph's mode `custom`.
+
     What the agent's model can mend (an image that cannot be opened, an argument it does not know) comes back as a
     message of status `error`.
     """
@@ -49,51 +52,59 @@ class LookCloselyTool(BaseTool):
     agent: ChainOfFocus = Field(exclude=True, repr=False)
 
     def __init__(self, agent: ChainOfFocus | str | Policy | BaseChatModel = "reader", **fields: Any) -> None:
-        """`agent` is a `ChainOfFocus`, or the policy to make one with."""
+        """`agent` is a `ChainOfFocus`, or the policy to make one with.
+
+        Raises ConfigError for one that has a person asked.
+        """
         super().__init__(agent=agent if isinstance(agent, ChainOfFocus) else ChainOfFocus(agent), **fields)
+        self.agent.config.check_asks_nobody("the LangChain tool")
 
     def _run(
         self, question: str, image: ImageSource | None = None, messages: list[Any] | None = None
     ) -> tuple[str, dict[str, Any]]:
+        write = _custom_stream()
         try:
-            return _told(self.agent.ask(_chosen(image, messages), question))
-        except CofError as error:
+            for event in self.agent.stream(_chosen(image, messages), question, config=self.agent.config):
+                _pass_on(event, write)
+        except (ConfigError, ImageError) as error:
             raise ToolException(str(error)) from error
+        return _told(event)
 
     async def _arun(
         self, question: str, image: ImageSource | None = None, messages: list[Any] | None = None
     ) -> tuple[str, dict[str, Any]]:
+        write = _custom_stream()
         try:
-            return _told(await self.agent.aask(_chosen(image, messages), question))
-        except CofError as error:
+            async for event in self.agent.astream(_chosen(image, messages), question, config=self.agent.config):
+                _pass_on(event, write)
+        except (ConfigError, ImageError) as error:
             raise ToolException(str(error)) from error
+        return _told(event)
 
 
-def _told(result: FocusResult) -> tuple[str, dict[str, Any]]:
-    run = result.trajectory.to_json()
-    return result.reply, {"evidence": run["evidence"], "trajectory": run}
+def _custom_stream() -> StreamWriter:
+    """That of the graph which runs the tool; called from code, nobody listens."""
+    try:
+        return get_stream_writer()
+    except (RuntimeError, KeyError):
+        return lambda _: None
+
+
+def _pass_on(event: Event, write: StreamWriter) -> None:
+    if isinstance(event, ViewEvent):
+        write(event.to_json())
+
+
+def _told(end: Event) -> tuple[str, dict[str, Any]]:
+    assert isinstance(end, FocusResult), "nobody is asked, so a stream ends with its result"
+    run = end.trajectory.to_json()
+    return end.reply, {"evidence": run["evidence"], "trajectory": run}
 
 
 def _chosen(image: ImageSource | None, messages: list[Any] | None) -> ImageSource:
     """The image that was named, else the newest one in `messages`."""
     if image is not None:
         return image
-    for message in reversed(messages or []):
-        blocks = message.content_blocks if isinstance(message, BaseMessage) else []
-        for block in reversed(blocks):
-            if block["type"] == "image":
-                return _source(block)
+    if blocks := newest_images(messages or []):
+        return source_of(blocks[-1])
     raise ImageError("there is no image: pass a path or a URL as `image`, or put an image into a message before")
-
-
-def _source(block: Any) -> ImageSource:
-    if "url" in block:
-        return str(block["url"])
-    if "base64" in block:
-        try:
-            return base64.b64decode(block["base64"], validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise ImageError(
-                f"the newest image of the conversation is not valid base64 ({error}): pass its path or URL"
-            ) from error
-    raise ImageError("the newest image of the conversation is only known to its provider: pass its path or URL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -52,6 +53,9 @@ except ImportError as error:
     raise MissingExtraError.for_extra("mcp", "the MCP server") from error
 
 log = logging.getLogger(__name__)
+
+PAGE = 100
+"""Resources that are listed at a time."""
 
 _IMAGE = "the image: a path, or a file:, http(s): or data: URL"
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=True)
@@ -102,8 +106,7 @@ def mcp_server(
     to begin with those of `earlier` ones, are resources: every client that can call the server can read them. Raises
     ConfigError for an agent that has a person asked.
     """
-    if agent.config.asks:
-        raise ConfigError("an MCP server asks nobody: leave ask_before_zoom and ask_at_end false")
+    agent.config.check_asks_nobody("an MCP server")
     desk = _Desk(agent, limits or CallLimits(), PastRuns(keep_runs, earlier))
     return Server(
         "cof-agent",
@@ -206,7 +209,13 @@ class _Desk:
         return sight.look(arguments.box, profile.zoom, "zoom", 0, None)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
+        """As many as `PAGE` at a time. The cursor of the next page is how many views were listed before it."""
+        views, cursor = self.past.views, (params.cursor if params else None) or "0"
+        if not re.fullmatch("[0-9]{1,9}", cursor):
+            raise MCPError(INVALID_PARAMS, f"there is no page {cursor[:80]!r}: list the resources without a cursor")
+        end = int(cursor) + PAGE
         return ListResourcesResult(
+            next_cursor=str(end) if end < len(views) else None,
             resources=[
                 Resource(
                     uri=past.view.image.url,
@@ -215,8 +224,8 @@ class _Desk:
                     description=past.view.describe(),
                     mime_type=past.view.image.mime_type,
                 )
-                for past in self.past.views
-            ]
+                for past in views[end - PAGE : end]
+            ],
         )
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cof_agent.errors import ImageError
 from cof_agent.result import FocusResult
+from cof_agent.store import DirectoryStore
+from cof_agent.trajectory_file import IMAGES
 from cof_agent.views import View
 
 
@@ -25,12 +27,14 @@ class PastView:
 
 
 class PastRuns:
-    """The newest `keep` results. Their views are named by `ImageRef.url`."""
+    """The newest `keep` results. Their views are named by `ImageRef.url`; those that a store has dropped are gone."""
 
     def __init__(self, keep: int, earlier: Iterable[FocusResult] = ()) -> None:
         self._results = deque(earlier, maxlen=keep)
 
     def add(self, result: FocusResult) -> None:
+        if result.saved is not None:  # the files outlive what a store keeps in memory
+            result = replace(result, store=DirectoryStore(result.saved.parent / IMAGES))
         self._results.append(result)
 
     @property
@@ -39,13 +43,14 @@ class PastRuns:
         found: dict[str, PastView] = {}
         for result in reversed(self._results):
             for view in result.views:
-                found.setdefault(view.image.url, PastView(view, result.trajectory.question))
+                if view.image in result.store:
+                    found.setdefault(view.image.url, PastView(view, result.trajectory.question))
         return list(found.values())
 
     def image(self, url: str) -> tuple[bytes, str]:
-        """Encoded bytes and MIME type of a view. Raises ImageError when no past run showed it, or it was dropped."""
+        """Encoded bytes and MIME type of a view. Raises ImageError when no past run showed it, or all dropped it."""
         for result in reversed(self._results):
             for view in result.views:
-                if view.image.url == url:
+                if view.image.url == url and view.image in result.store:
                     return result.store.get(view.image), view.image.mime_type
         raise ImageError(f"no past run has a view at {url[:200]}: list the resources for those that are kept")

@@ -53,9 +53,13 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
     output_type = "string"
 
     def __init__(self, agent: ChainOfFocus | str | Policy | BaseChatModel = "reader", regions: bool = False) -> None:
-        """`agent` is a `ChainOfFocus`, or the policy to make one with."""
+        """`agent` is a `ChainOfFocus`, or the policy to make one with.
+
+        Raises ConfigError for one that has a person asked.
+        """
         super().__init__()
         self.agent = agent if isinstance(agent, ChainOfFocus) else ChainOfFocus(agent)
+        self.agent.config.check_asks_nobody("the smolagents tool")
         self.spec = agent if isinstance(agent, str) else None
         self.regions = regions
         if regions:
@@ -63,9 +67,9 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given = {name: value for name, value in kwargs.items() if name != "sanitize_inputs_outputs"}
+        as_mapping = len(args) == 1 and isinstance(args[0], dict) and not given
         try:
-            if not (len(args) == 1 and isinstance(args[0], dict)):
-                inspect.signature(self.forward).bind(*args, **given)
+            inspect.signature(self.forward).bind(*(() if as_mapping else args), **(args[0] if as_mapping else given))
         except TypeError as error:
             raise ConfigError(f"{error}: call {self.name}(image=…, question=…)") from error
         return super().__call__(*args, **kwargs)

@@ -1,9 +1,7 @@
-"""The hosts' pages of the README, as they stand there; only the policy is a scripted one."""
+"""The hosts' pages of the README, as they stand there; only the policy and the agent's model are scripted ones."""
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import os
 import re
@@ -15,12 +13,13 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage
 from PIL import Image
-from smolagents import ChatMessage, CodeAgent, MessageRole, Model
+from smolagents import ChatMessage, MessageRole, Model
 
 from cof_agent.policies.script import ScriptedModel
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+POLICY = {'"reader"': '"script:script.json"'}
 LOOK = {"image": "photo.jpg", "question": "Does it say Yamaha?"}
 
 
@@ -47,19 +46,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-async def run(host: str, **names: Any) -> dict[str, Any]:
-    """The names after the one block of Python on the page of a host."""
+def run(host: str, scripted: dict[str, str], **names: Any) -> dict[str, Any]:
+    """The names after the one block of Python on the page of a host, with what is `scripted` in place of the models."""
     (code,) = blocks(host, "python")
-    compiled = compile(
-        code.replace('"reader"', '"script:script.json"'), "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    )
-    awaited = eval(compiled, names)
-    if inspect.isawaitable(awaited):
-        await awaited
+    for model, instead in scripted.items():
+        assert code.count(model) == 1
+        code = code.replace(model, instead)
+    exec(code, names)
     return names
 
 
-async def test_langchain() -> None:
+def test_langchain() -> None:
     heard: list[str] = []
 
     class Listening(ScriptedModel):
@@ -68,28 +65,23 @@ async def test_langchain() -> None:
             return super()._generate(messages, *args, **kwargs)
 
     call = AIMessage("", tool_calls=[{"name": "look_closely", "args": LOOK, "id": "1"}])
-    await run("LangChain", model=Listening(turns=[call, AIMessage("It does.")]))
+    scripted = POLICY | {'"openai:gpt-4.1-mini"': "model"}
+    end = run("LangChain", scripted, model=Listening(turns=[call, AIMessage("It does.")]))["end"]
+    assert end["messages"][-1].text == "It does."
     assert heard == ["Does photo.jpg say Yamaha?", "yes"]
 
 
-async def test_smolagents() -> None:
-    found: list[str] = []
-
+def test_smolagents() -> None:
     class Rehearsed(Model):
         def generate(self, messages: Any, *args: Any, **kwargs: Any) -> ChatMessage:
             code = 'final_answer(look_closely(image=photo, question="Does it say Yamaha?"))'
             return ChatMessage(role=MessageRole.ASSISTANT, content=f"<code>\n{code}\n</code>")
 
-    class Listening(CodeAgent):
-        def run(self, *args: Any, **kwargs: Any) -> Any:
-            found.append(super().run(*args, **kwargs))
-
-    await run("smolagents", model=Rehearsed(), image=Image.open("photo.jpg"), CodeAgent=Listening)
-    assert found == ["yes"]
+    assert run("smolagents", POLICY | {"InferenceClientModel()": "model"}, model=Rehearsed())["said"] == "yes"
 
 
-async def test_mcp() -> None:
-    found = (await run("MCP"))["found"]
+def test_mcp() -> None:
+    found = run("MCP", {})["found"]
     assert (found.structured_content["answer"], found.content[0].text) == ("yes", "yes")
 
 

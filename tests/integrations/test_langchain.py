@@ -12,7 +12,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from cof_agent import Trajectory
+from cof_agent import ChainOfFocus, ConfigError, FocusConfig, Trajectory, TrajectoryError
 from cof_agent.integrations.langchain import LookCloselyTool
 from cof_agent.policies.script import ScriptedModel
 from tests.integrations.hosts import DARK, REGION, agent, photo
@@ -61,8 +61,10 @@ async def test_an_agent_gets_the_answer_and_keeps_the_run(photo_file: Path) -> N
         {"type": "image", "base64": encoded(), "mime_type": "image/png"},
         {"type": "image", "url": f"data:image/png;base64,{encoded()}"},
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded()}"}},
+        {"type": "image_url", "image_url": f"data:image/png;base64,{encoded()}"},
+        {"type": "input_image", "image_url": f"data:image/png;base64,{encoded()}"},
     ],
-    ids=["base64", "url", "OpenAI's form"],
+    ids=["base64", "url", "OpenAI's form", "OpenAI's form, short", "OpenAI's newer form"],
 )
 def test_without_an_image_it_looks_at_the_newest_of_the_conversation(block: dict[str, Any]) -> None:
     older = {"type": "image", "url": "missing.png"}
@@ -94,7 +96,7 @@ def test_a_refusal_to_guess_is_no_error(photo_file: Path) -> None:
         ({"question": "Until when?"}, "there is no image: pass a path or a URL as `image`, or put an image into"),
         ({"question": "Until when?", "image": "missing.png"}, "missing.png does not exist: check the path"),
         ({"question": "Until when?", "image": __file__}, "save it as PNG, JPEG or WebP"),
-        ({"question": "Until when?", "image": 7}, "a int is no image source: pass a path"),
+        ({"question": "Until when?", "image": 7}, "a value of type int is no image source: pass a path"),
         ({"question": "Until when?", "picture": "photo.png"}, "picture: Extra inputs are not permitted"),
         ({"image": "photo.png"}, "question: Field required"),
         ({"image": "photo.png", "question": 7}, "question: Input should be a valid string"),
@@ -112,7 +114,7 @@ def test_bad_calls_are_told_to_the_model(arguments: dict[str, Any], said: str) -
 @pytest.mark.parametrize(
     ("block", "said"),
     [
-        ({"type": "image", "file_id": "file-1"}, "only known to its provider: pass its path or URL"),
+        ({"type": "image", "file_id": "file-1"}, "cannot be read from ['file_id', 'type']: pass its path or URL"),
         ({"type": "image", "base64": "nonsense!", "mime_type": "image/png"}, "not valid base64"),
     ],
 )
@@ -121,6 +123,41 @@ def test_an_image_in_the_conversation_that_cannot_be_opened(block: dict[str, Any
     (message,) = tool_messages(state)
     assert message.status == "error"
     assert said in str(message.content)
+
+
+async def test_the_agent_streams_each_view_as_the_loop_itself_does(photo_file: Path) -> None:
+    call = asks({"image": str(photo_file), "question": "Until when?"})
+    given: Any = {"messages": [HumanMessage("Until when is it open?")]}
+    parts = list(host(call).stream(given, THREAD, stream_mode="custom", subgraphs=True))
+    aparts = [part async for part in host(call).astream(given, THREAD, stream_mode="custom", subgraphs=True)]
+    alone = list(agent().graph.stream({"image": str(photo_file), "question": "Until when?"}, stream_mode="custom"))
+    assert [event["view"]["kind"] for event in alone] == ["overview", "zoom"]
+    for seen in (parts, aparts):
+        assert [event for _, event in seen] == alone
+
+
+@pytest.mark.parametrize("checkpointer", [None, InMemorySaver()], ids=["none", "its own"])
+@pytest.mark.parametrize("asking", ["ask_before_zoom", "ask_at_end"])
+def test_an_agent_that_asks_a_person_is_refused(asking: str, checkpointer: Any) -> None:
+    asks_somebody = ChainOfFocus(agent().policy, config=FocusConfig(**{asking: True}), checkpointer=checkpointer)
+    with pytest.raises(ConfigError, match="the LangChain tool asks nobody: leave ask_before_zoom and ask_at_end false"):
+        LookCloselyTool(asks_somebody)
+
+
+def test_the_limits_of_the_tool_hold_whatever_the_context_of_the_graph_that_runs_it(photo_file: Path) -> None:
+    model = ScriptedModel(turns=[asks({"image": str(photo_file), "question": "Until when?"}), AIMessage("Nine.")])
+    graph = create_agent(model, [LookCloselyTool(agent())], context_schema=FocusConfig, checkpointer=InMemorySaver())
+    said: Any = {"messages": [HumanMessage("Until when?")]}
+    state = graph.invoke(said, THREAD, context=FocusConfig(ask_before_zoom=True))
+    assert [message.content for message in tool_messages(state)] == ["nine"], "nobody was asked"
+
+
+def test_what_only_the_host_can_mend_is_not_told_to_the_model(photo_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    tool = LookCloselyTool(ChainOfFocus(agent().policy, save=tmp_path / "file"))
+    call = asks({"image": str(photo_file), "question": "Until when?"})
+    with pytest.raises(TrajectoryError, match="file"):
+        host(call, tool=tool).invoke({"messages": [HumanMessage("Until when?")]}, THREAD)
 
 
 def test_called_from_code(photo_file: Path) -> None:

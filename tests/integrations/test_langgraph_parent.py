@@ -289,12 +289,14 @@ def image_forms(data: str, path: str) -> list[dict[str, Any]]:
         {"type": "image", "url": url},
         {"type": "image", "url": path},
         {"type": "image_url", "image_url": {"url": url}},
+        {"type": "image_url", "image_url": url},
+        {"type": "input_image", "image_url": url},
         {"type": "image", "source_type": "base64", "data": data, "mime_type": "image/png"},
         {"type": "image", "source": {"type": "base64", "data": data, "media_type": "image/png"}},
     ]
 
 
-@pytest.mark.parametrize("form", range(6))
+@pytest.mark.parametrize("form", range(8))
 def test_images_as_messages_carry_them(data: str, path: str, form: int) -> None:
     shown = image_forms(data, path)[form]
     said = [HumanMessage([shown]), AIMessage("A sign."), HumanMessage("What does it say?")]
@@ -317,7 +319,8 @@ def test_the_last_message_with_an_image_counts() -> None:
     [
         ([HumanMessage([{"type": "image", "url": "a"}, {"type": "image", "url": "b"}])], ImageError, "has 2 images"),
         ([HumanMessage([{"type": "image", "file_id": "x"}])], ImageError, r"cannot be read from \['file_id', 'type'\]"),
-        ([HumanMessage([{"type": "image_url", "image_url": "https://a"}])], ImageError, 'send {"type": "image"'),
+        ([HumanMessage([{"type": "input_image", "file_id": "x"}])], ImageError, r"\['file_id', 'type'\]: pass"),
+        ([HumanMessage([{"type": "image_url", "image_url": {}}])], ImageError, 'send {"type": "image"'),
         ("hello", ConfigError, "a list of messages under 'messages', not 'hello'"),
         ([5], ConfigError, "something else than messages"),
         (None, ConfigError, "a list of messages"),

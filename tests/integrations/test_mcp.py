@@ -22,8 +22,8 @@ from mcp import Client, MCPError
 from mcp_types import CallToolResult, ImageContent, TextContent
 from PIL import Image
 
-from cof_agent import ChainOfFocus, FocusConfig, ImageLimits, Policy, load_policy, read_trajectories
-from cof_agent.integrations.mcp import CallLimits, mcp_server
+from cof_agent import ChainOfFocus, FocusConfig, ImageLimits, MemoryStore, Policy, load_policy, read_trajectories
+from cof_agent.integrations.mcp import PAGE, CallLimits, mcp_server
 from tests.integrations.hosts import DARK, NINE, REGION, ZOOM, agent, photo, script
 from tests.integrations.mcp_servers import COMMAND, SECONDS, environment, on_http, on_stdio
 from tests.misbehaving_server import PATIENCE, Act, Visit, playing, refuses, says
@@ -198,6 +198,37 @@ async def test_earlier_runs_that_were_saved_are_resources(words: list[str], phot
         assert Image.open(io.BytesIO(base64.b64decode(content.blob))).size == (168, 112)
         await client.call_tool("look_closely", {"image": str(photo_file), "question": QUESTION})
     assert len(list(read_trajectories(runs))) == 2, "that file was none of this server's"
+
+
+async def test_what_was_saved_can_be_read_though_memory_has_dropped_it(tmp_path: Path) -> None:
+    """The store holds two photos or so; without `save`, what it dropped is not listed."""
+    noise = [Image.effect_noise((200, 200), 50 + number) for number in range(4)]
+    for save, least, most in ((tmp_path / "runs", 8, 8), (None, 1, 7)):
+        looking = ChainOfFocus(agent().policy, save=save, store=MemoryStore(400_000))
+        async with connect(mcp_server(looking)) as client:
+            for number, image in enumerate(noise):
+                image.save(tmp_path / f"{number}.png")
+                call = {"image": str(tmp_path / f"{number}.png"), "question": QUESTION}
+                assert text_of(await client.call_tool("look_closely", call)).startswith("nine")
+            resources = (await client.list_resources()).resources
+            assert least <= len(resources) <= most
+            for resource in resources:
+                (content,) = (await client.read_resource(resource.uri)).contents
+                assert content.blob
+
+
+async def test_many_resources_come_in_pages() -> None:
+    looking = agent()
+    runs = [looking.ask(Image.effect_noise((112, 112), 50), QUESTION) for _ in range(PAGE // 2 + 1)]
+    expected = [view.image.url for run in reversed(runs) for view in run.views]
+    async with connect(mcp_server(looking, keep_runs=len(runs), earlier=runs)) as client:
+        first = await client.list_resources()
+        second = await client.list_resources(cursor=first.next_cursor)
+        assert [len(page.resources) for page in (first, second)] == [PAGE, 2]
+        assert [resource.uri for page in (first, second) for resource in page.resources] == expected
+        assert second.next_cursor is None
+        with pytest.raises(MCPError, match="there is no page 'next': list the resources without a cursor"):
+            await client.list_resources(cursor="next")
 
 
 # --- calls at once, cancelled, too long

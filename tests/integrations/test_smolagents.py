@@ -13,7 +13,7 @@ from smolagents.agent_types import AgentImage
 from smolagents.models import ChatMessage, ChatMessageToolCall, ChatMessageToolCallFunction, MessageRole, Model
 from smolagents.utils import AgentExecutionError, AgentToolCallError, AgentToolExecutionError
 
-from cof_agent import ConfigError
+from cof_agent import ChainOfFocus, ConfigError, FocusConfig
 from cof_agent.integrations.smolagents import REGIONS, ChainOfFocusTool
 from tests.integrations.hosts import DARK, NINE, REGION, agent, photo, script
 
@@ -124,7 +124,7 @@ def test_bad_calls_of_a_tool_calling_agent(arguments: dict[str, Any], kind: type
     ("arguments", "said"),
     [
         ('question="Until when?"', "missing a required argument: 'image': call look_closely(image=…, question=…)"),
-        ('image=7, question="Until when?"', "a int is no image source: pass a path"),
+        ('image=7, question="Until when?"', "a value of type int is no image source: pass a path"),
         ('image="missing.png", question="Until when?"', "missing.png does not exist: check the path"),
         (
             'image=photo, question="?", zoom=True',
@@ -157,6 +157,27 @@ def test_saved_and_loaded_in_another_process_it_answers(photo_file: Path, tmp_pa
     assert (done.returncode, done.stdout) == (0, f"nine {REGION}\n"), done.stderr
     again = (tmp_path / "saved" / "again" / "tool.py").read_text()
     assert again == (tmp_path / "saved" / "tool.py").read_text(), "a loaded tool can be saved as well"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"image": "photo.png"}, "missing a required argument: 'question': call look_closely(image=…, question=…)"),
+        ({"image": "photo.png", "question": "?", "zoom": 1}, "unexpected keyword argument 'zoom': call look_closely("),
+        ({}, "missing a required argument: 'image': call look_closely("),
+    ],
+)
+def test_a_bad_mapping_of_arguments(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tool()(given)
+    assert said in str(caught.value)
+    assert tool()({"image": photo(), "question": "Until when?"}) == "nine"
+
+
+def test_an_agent_that_asks_a_person_is_refused() -> None:
+    asks_somebody = ChainOfFocus(agent().policy, config=FocusConfig(ask_at_end=True))
+    with pytest.raises(ConfigError, match="the smolagents tool asks nobody: leave ask_before_zoom and ask_at_end"):
+        ChainOfFocusTool(asks_somebody)
 
 
 @pytest.mark.parametrize(
