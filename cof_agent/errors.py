@@ -26,6 +26,10 @@ class ConfigError(CofError, ValueError):
     """A setting, profile or argument is not valid."""
 
 
+class QuestionError(ConfigError):
+    """There is no image or no question: what whoever asked can mend, where another ConfigError is for whoever set up."""
+
+
 class WaitingError(CofError, RuntimeError):
     """A run waits for a person's decision, and whoever asked expected its end."""
 
