@@ -27,7 +27,7 @@ class ConfigError(CofError, ValueError):
 
 
 class QuestionError(ConfigError):
-    """There is no image or no question: what whoever asked can mend, where another ConfigError is for whoever set up."""
+    """There is no image or no question. Whoever asked can mend it; other kinds of ConfigError, whoever set up."""
 
 
 class WaitingError(CofError, RuntimeError):

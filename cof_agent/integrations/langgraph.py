@@ -57,9 +57,10 @@ def perception_node(
     It reads an image (path, URL, image reference, bytes or PIL image) and a question from the parent's state, each
     by its key or function: `last_image` and `last_question` are those for a conversation. It writes the answer (or
     None), the status and the evidence (boxes in original upright pixels) back, each under its key; a key that is None
-    is not written, and LangGraph drops one that the parent's state does not declare. Under `messages_key` goes a message with the answer: of the assistant, or the observation of the
-    tool call whose id is under `call_key`. Its images are inlined (`show_views`) or none. Under `findings_key` goes
-    a list with one finding, for a reducer that adds them up (see `ask_each`).
+    is not written, and LangGraph drops one that the parent's state does not declare. Under `messages_key` goes a
+    message with the answer: of the assistant, or the observation of the tool call whose id is under `call_key`. Its
+    images are inlined (`show_views`) or none. Under `findings_key` goes a list with one finding, for a reducer that
+    adds them up (see `ask_each`).
 
     The loop runs as a subgraph, so the parent's streaming, checkpointer, interrupts and tracing see inside. One that
     `remembers` keeps what it saw for the next question of the same thread about the same image; it needs the
