@@ -88,10 +88,10 @@ def perception_node(
         return _read(state, call_key) if call_key is not None else None
 
     def given(state: Any) -> FocusInput:
-        image, question = _read(state, image_key), _read(state, question_key)
-        if question is not None and not isinstance(question, str):
+        image, question = _read(state, image_key), _read(state, question_key) or ""
+        if not isinstance(question, str):
             raise QuestionError(f"the question under {_name(question_key)} must be text, not {question!r:.80}")
-        asks = question is not None and bool(question.strip())
+        asks = bool(question.strip())
         if not asks or (image is None and not remembers):
             if called(state) is not None:
                 raise QuestionError(NO_IMAGE if asks else NO_QUESTION)
