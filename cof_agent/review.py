@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
 from langgraph.runtime import get_runtime
-from langgraph.types import Command, StateSnapshot, interrupt
+from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof_agent.config import FocusConfig
@@ -127,22 +127,6 @@ def end_review(state: FocusState, ending: Mapping[str, Any]) -> str | None:
         if decision.decision != "edit":
             return decision.reason
         problem = 'there is no region to edit: "approve" lets it end, "reject" with a reason lets the policy try again'
-
-
-def resumption(
-    thread_id: str, snapshot: StateSnapshot, decision: Decision | Mapping[str, Any] | None
-) -> tuple[Command[Any] | None, FocusConfig | None]:
-    """What resumes the run of a thread, and the limits that it began under. Raises ConfigError where it cannot be."""
-    tasks = {task.name for task in snapshot.tasks}  # `next` lacks those that ended just before the run was cut short
-    if not tasks:
-        raise ConfigError(f"the thread {thread_id!r} has no run to go on with: ask it a question")
-    if decision is not None and not snapshot.interrupts:
-        raise ConfigError(f"the thread {thread_id!r} waits for nobody: resume it without a decision")
-    command: Command[Any] | None = None
-    if decision is not None:
-        command = Command(resume=Decision.parse(decision).model_dump())
-    began = snapshot.values.get("run") if "observe" not in tasks else None
-    return command, FocusConfig.parse(began["config"]) if began else None
 
 
 def _asked(state: FocusState, problem: str | None, *, ask: str, **about: Any) -> Decision:

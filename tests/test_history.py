@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from cof_agent import DirectoryStore, FocusConfig, build_graph, read_trajectories
 from cof_agent.cli import app
-from cof_agent.history import kept_runs, sqlite_runs
+from cof_agent.history import Standing, kept_runs, sqlite_runs
+from cof_agent.state import Status
 from tests.conversations import answer, photo, scripted, zoom
 
 DATA = Path(__file__).parent / "data"
@@ -104,7 +105,7 @@ def test_a_run_that_waits_and_both_endings_of_one_that_was_gone_back_to(tmp_path
     with SqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as saver:
         graph = build_graph(policy, config=config, store=DirectoryStore(tmp_path / "images"), checkpointer=saver)
         graph.invoke({"image": str(tmp_path / "photo.png"), "question": "What is it?"}, THREAD)
-        assert [run.standing for run in kept_runs(saver)] == ["waiting"]
+        assert [run.standing for run in kept_runs(saver)] == [Standing.WAITING]
         graph.invoke(Command(resume={"decision": "approve"}), THREAD)
         before = next(state for state in graph.get_state_history(THREAD) if state.next == ("zoom",))
         graph.invoke(None, before.config)
@@ -113,6 +114,10 @@ def test_a_run_that_waits_and_both_endings_of_one_that_was_gone_back_to(tmp_path
         runs = [run.trajectory for run in kept_runs(saver)]
     labels = [run.views[1].label for run in runs if run is not None]
     assert labels == [None, "chosen by a person"]
+
+
+def test_every_way_to_end_is_a_standing() -> None:
+    assert {Standing(status) for status in Status} == set(Standing) - {Standing.WAITING, Standing.UNFINISHED}
 
 
 @pytest.mark.parametrize("content", [None, b"not a database at all, but long enough to look like one" * 9, b""])
