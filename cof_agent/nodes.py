@@ -76,7 +76,7 @@ class Nodes:
         question = state.get("question")
         if not isinstance(question, str) or not question.strip():
             raise QuestionError(f"the question must be text under the state key `question`, not {question!r}")
-        check_can_ask(self._limits())
+        check_can_ask(self._limits(), config)
         original, overview = self._original(state), None
         reset: list[BaseMessage] = []
         earlier = state.get("messages", [])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
-from langgraph.runtime import get_runtime
+from langchain_core.runnables import RunnableConfig
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,9 @@ from cof_agent.tools import Review, Wanted
 from cof_agent.transcript import question_of, storable
 from cof_agent.validation import validated
 from cof_agent.views import SCHEMA, ViewKind
+
+_CHECKPOINTER = "__pregel_checkpointer"
+"""Where LangGraph's configuration of a node has the checkpointer."""
 
 
 class Decision(BaseModel):
@@ -89,10 +92,14 @@ class Request:
         return f"{self.kind}{label} into {self.box.as_list()}?"
 
 
-def check_can_ask(config: FocusConfig) -> None:
+def keeps_runs(settings: RunnableConfig) -> bool:
+    """Whether the graph that runs under LangGraph's `settings` has a checkpointer, its own or that of its parent."""
+    return settings.get("configurable", {}).get(_CHECKPOINTER) is not None
+
+
+def check_can_ask(config: FocusConfig, settings: RunnableConfig) -> None:
     """Raise ConfigError where a person would be asked in vain, because nothing keeps the run that waits for them."""
-    info = get_runtime().execution_info
-    if config.asks and (info is None or info.thread_id is None):
+    if config.asks and not keeps_runs(settings):
         raise ConfigError(
             "ask_before_zoom and ask_at_end need a checkpointer, or a run that waits cannot be resumed: "
             "compile the outermost graph with one, and give a thread_id"

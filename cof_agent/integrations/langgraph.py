@@ -22,6 +22,7 @@ from cof_agent.integrations.chat_images import last_image, last_question, value_
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.policies import Policy, load_policy
 from cof_agent.result import FailedQuestion
+from cof_agent.review import keeps_runs
 from cof_agent.state import FocusInput, Status
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.views import View, keep_original
@@ -30,9 +31,6 @@ __all__ = ["Key", "ask_each", "last_image", "last_question", "perception_node"]
 
 Key: TypeAlias = str | Callable[[Any], Any]
 """Where the parent's state has something: its key, or a function of the state."""
-
-_CHECKPOINTER = "__pregel_checkpointer"
-"""Where LangGraph's configuration has the checkpointer of the graph that a node runs in."""
 
 
 def perception_node(
@@ -123,7 +121,7 @@ def perception_node(
         return {key: value for key, value in written.items() if key is not None}
 
     def check_memory(config: RunnableConfig) -> None:
-        if remembers and config.get("configurable", {}).get(_CHECKPOINTER) is None:
+        if remembers and not keeps_runs(config):
             raise ConfigError("remembers=True needs a checkpointer: compile the outermost graph with one")
 
     def look(state: Any, config: RunnableConfig) -> dict[str, Any]:

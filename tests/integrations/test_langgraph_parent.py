@@ -329,8 +329,9 @@ def test_what_was_set_up_wrongly_is_no_observation_and_no_finding(path: str) -> 
     config = FocusConfig(ask_before_zoom=True)
     for keys in ({"messages_key": "messages", "call_key": "call"}, {"findings_key": "findings"}):
         node = perception_node(scripted(LOOK, answer("42")), config=config, **keys)
-        with pytest.raises(ConfigError, match="need a checkpointer"):
-            node.invoke({"image": path, "question": "?", "call": "call-7"})
+        for settings in ({}, THREAD):
+            with pytest.raises(ConfigError, match="need a checkpointer"):
+                node.invoke({"image": path, "question": "?", "call": "call-7"}, settings)
     node = perception_node(
         scripted(answer("42")), image_key=last_image, question_key=last_question, messages_key="said", call_key="call"
     )
