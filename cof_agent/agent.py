@@ -22,7 +22,8 @@ from cof_agent.graph import FocusGraph, as_policy, build_graph
 from cof_agent.images import ImageLimits, ImageSource, open_image
 from cof_agent.policies import Policy, load_policy
 from cof_agent.result import FailedQuestion, FocusResult
-from cof_agent.review import Decision, Request, resumption
+from cof_agent.resumption import resumption
+from cof_agent.review import Decision, Request
 from cof_agent.state import FocusInput
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.trajectory import Trajectory
@@ -168,10 +169,7 @@ class ChainOfFocus:
         schema: type[BaseModel] | None = None,
     ) -> FocusResult:
         """:meth:`resume` for asyncio."""
-        settings = self._thread(thread_id, schema)
-        command, config = resumption(thread_id, await self.graph.aget_state(settings), decision)
-        events = [event async for event in self._aevents(lambda: (command, settings, thread_id), config, schema)]
-        return _end(events)
+        return _end([event async for event in self.astream_resumed(thread_id, decision, schema=schema)])
 
     def stream_resumed(
         self,
@@ -184,6 +182,19 @@ class ChainOfFocus:
         settings = self._thread(thread_id, schema)
         command, config = resumption(thread_id, self.graph.get_state(settings), decision)
         yield from self._events(command, settings, config, thread_id, schema)
+
+    async def astream_resumed(
+        self,
+        thread_id: str,
+        decision: Decision | Mapping[str, Any] | None = None,
+        *,
+        schema: type[BaseModel] | None = None,
+    ) -> AsyncIterator[Event]:
+        """:meth:`stream_resumed` for asyncio."""
+        settings = self._thread(thread_id, schema)
+        command, config = resumption(thread_id, await self.graph.aget_state(settings), decision)
+        async for event in self._aevents(lambda: (command, settings, thread_id), config, schema):
+            yield event
 
     async def abatch(
         self,

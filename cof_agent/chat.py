@@ -16,8 +16,8 @@ from cof_agent.trajectory_file import save_trajectory
 
 HELP = "Ask a question, or: /views, /save [DIR] (default: cof-chat), /image PATH, /help, /quit"
 
-_DECIDE = "y: yes; n REASON: no; x1 y1 x2 y2: look there instead (pixels of the original)"
-_DECIDE_END = "y: yes; n REASON: try again, told this"
+_DECIDE = "y: yes; n REASON: no; x1 y1 x2 y2: look there instead (pixels of the original); /quit"
+_DECIDE_END = "y: yes; n REASON: try again, told this; /quit"
 
 
 class Chat:
@@ -32,14 +32,17 @@ class Chat:
     ) -> None:
         self.agent, self.watch, self.show = agent, watch, show
         self.last: FocusResult | None = None
-        self.lines: Iterator[str] = iter(())
-        self.code = 0
+        self.decisions: Iterator[str] = iter(())
+        self.code, self.left = 0, False
         self._begin(image)
 
-    def run(self, lines: Iterable[str]) -> int:
-        """The exit code: 0, or that of the last question that was not answered."""
-        self.lines = iter(lines)
-        for line in self.lines:
+    def run(self, lines: Iterable[str], decisions: Iterator[str]) -> int:
+        """The exit code: 0, or that of the last question that was not answered.
+
+        A person's decisions are the next of `decisions`, which may be `lines` themselves.
+        """
+        self.decisions = decisions
+        for line in lines:
             text = line.strip()
             if not text:
                 continue
@@ -49,6 +52,8 @@ class Chat:
                 self._obey(*text.split(maxsplit=1))
             else:
                 self._ask(text)
+            if self.left:
+                break
         return self.code
 
     def _begin(self, image: str) -> None:
@@ -75,12 +80,17 @@ class Chat:
         """What the person says to a request, on the next line; asked again until it can be read."""
         for said in filter(None, (request.thought, request.problem)):
             typer.echo(said, err=True)
-        typer.echo(f"{request.describe()} {_DECIDE if request.box else _DECIDE_END}", err=True)
-        for line in self.lines:
+        choice = _DECIDE if request.box else _DECIDE_END
+        typer.echo(f"{request.describe()} {choice}", err=True)
+        for line in self.decisions:
+            text = line.strip()
+            if text == "/quit":
+                self.left = True
+                break
             try:
-                return _read_decision(line.strip())
-            except ConfigError as error:
-                typer.echo(str(error), err=True)
+                return _read_decision(text)
+            except ConfigError:
+                typer.echo(f"{text!r:.80} is none of these: {choice}", err=True)
         raise WaitingError("nobody decided, so the question was left without an answer")
 
     def _obey(self, command: str, argument: str = "") -> None:

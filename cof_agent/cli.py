@@ -130,14 +130,17 @@ def chat(
 ) -> None:
     """Ask several questions about an image; what was seen for one is kept for the next.
 
-    Reads questions from standard input. Commands: /views, /save [DIR], /image PATH, /help, /quit.
+    Reads questions, and with --review decisions, from standard input. Commands: /views, /save [DIR], /image PATH,
+    /help, /quit.
     """
     with failures(f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"):
         from cof_agent.chat import Chat
 
         driver = named_policy(policy, profile, dialect, base_url, option)
         agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, threads=True, review=review)
-        code = Chat(agent, image, lambda events: _watch(agent, events, show), _print_result).run(_lines(question))
+        typed = _typed()
+        chatting = Chat(agent, image, lambda events: _watch(agent, events, show), _print_result)
+        code = chatting.run(question or typed, typed)
     raise typer.Exit(code)
 
 
@@ -284,11 +287,8 @@ def _print_result(result: FocusResult) -> None:
         typer.echo(f"saved to {result.saved}", err=True)
 
 
-def _lines(questions: list[str] | None) -> Iterator[str]:
-    """The questions given, else lines from standard input, with a prompt when that is a terminal."""
-    if questions:
-        yield from questions
-        return
+def _typed() -> Iterator[str]:
+    """Lines from standard input, with a prompt when that is a terminal."""
     if not sys.stdin.isatty():
         yield from sys.stdin
         return

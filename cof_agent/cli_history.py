@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cof_agent.cli_options import SaveOption, failures
+from cof_agent.cli_options import EXIT_CODES, SaveOption, failures
+from cof_agent.errors import TrajectoryError
 
 
 def history_command(
@@ -22,16 +23,23 @@ def history_command(
 ) -> None:
     """List the questions that a checkpointer has kept, also those asked inside of other graphs.
 
-    With --save, those that have ended are appended there as trajectories, with their images.
+    With --save, those that have ended are appended there as trajectories, with their images,
+    unless they are there already.
     """
     with failures("what was saved is complete"):
         from cof_agent.history import kept_runs, sqlite_runs
         from cof_agent.store import DirectoryStore
-        from cof_agent.trajectory_file import save_trajectory
+        from cof_agent.trajectory_file import prepare_directory, read_trajectories, save_trajectory
 
         with sqlite_runs(runs) as saver:
             found = kept_runs(saver, thread)
-        store, saved = DirectoryStore(images or runs.parent / "images"), 0
+        if thread is not None and not found:
+            raise TrajectoryError(f"{runs} has no question of a thread {thread!r}: without --thread all are listed")
+        there: set[str] = set()
+        if save:
+            prepare_directory(save)
+            there = {run.id for run in read_trajectories(save)}
+        store, saved, kept, lost = DirectoryStore(images or runs.parent / "images"), 0, 0, 0
         for run in found:
             if as_json:
                 typer.echo(json.dumps(run.to_json(), ensure_ascii=False))
@@ -39,8 +47,19 @@ def history_command(
                 place = f"{run.thread_id} {run.node}".strip()
                 end = run.trajectory and (run.trajectory.answer or run.trajectory.message)
                 typer.echo(f"{place}: {run.question} {run.standing}{f': {end}' if end else ''}")
-            if save and run.trajectory:
+            if not save or not run.trajectory:
+                continue
+            if run.trajectory.id in there:
+                kept += 1
+                continue
+            try:
                 save_trajectory(run.trajectory, save, store)
                 saved += 1
+            except TrajectoryError as error:  # the others may have their images
+                typer.echo(f"cof-agent: {error}", err=True)
+                lost += 1
         if save:
-            typer.echo(f"{saved} of {len(found)} saved to {save}", err=True)
+            already = f", {kept} were there already" if kept else ""
+            typer.echo(f"{saved} of {len(found)} saved to {save}{already}", err=True)
+    if lost:
+        raise typer.Exit(EXIT_CODES["failed"])

@@ -26,6 +26,10 @@ class ConfigError(CofError, ValueError):
     """A setting, profile or argument is not valid."""
 
 
+class QuestionError(ConfigError):
+    """There is no image or no question. Whoever asked can mend it; other kinds of ConfigError, whoever set up."""
+
+
 class WaitingError(CofError, RuntimeError):
     """A run waits for a person's decision, and whoever asked expected its end."""
 

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,25 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from cof_agent.errors import MissingExtraError, TrajectoryError
+from cof_agent.state import Status
 from cof_agent.trajectory import Trajectory
 from cof_agent.transcript import question_of
 
-WAITING = "waiting"
-"""How a run stands that waits for a person."""
-UNFINISHED = "unfinished"
-"""How a run stands that goes on, or was cut short."""
-
 _INTERRUPT = "__interrupt__"
 """The channel to which LangGraph writes what a run waits for."""
+
+
+class Standing(StrEnum):
+    """How a kept run stands: how it ended, or that it has not."""
+
+    ANSWERED = Status.ANSWERED.value
+    DECLINED = Status.DECLINED.value
+    BUDGET = Status.BUDGET.value
+    FAILED = Status.FAILED.value
+    WAITING = "waiting"
+    """It waits for a person."""
+    UNFINISHED = "unfinished"
+    """It goes on, or was cut short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +44,7 @@ class KeptRun:
     node: str
     """The node of the graph that the loop ran in; empty where it was the whole graph."""
     question: str
-    standing: str
-    """`waiting`, `unfinished`, or the status that it ended with."""
+    standing: Standing
     trajectory: Trajectory | None
     """None unless it has ended."""
 
@@ -46,7 +55,7 @@ class KeptRun:
             "thread": self.thread_id,
             "node": self.node,
             "question": self.question,
-            "standing": self.standing,
+            "standing": self.standing.value,
             "answer": run.answer if run else None,
             "message": run.message if run else None,
             "zooms": run.usage.zooms if run else None,
@@ -113,6 +122,6 @@ def _kept(kept: CheckpointTuple, thread: str, space: str, ended: bool) -> KeptRu
         thread_id=thread,
         node=space.rpartition("|")[2].partition(":")[0],
         question=question_of(state["messages"][state["first_message"]]),
-        standing=run.status.value if run else WAITING if waits else UNFINISHED,
+        standing=Standing(run.status) if run else Standing.WAITING if waits else Standing.UNFINISHED,
         trajectory=run,
     )

@@ -79,3 +79,17 @@ class ImageLimits:
                 f"{source} of {width}x{height} pixels is too thin: the longer side may be at most "
                 f"{self.max_aspect:g} times the shorter one; cut it into pieces"
             )
+
+
+def named_roots(names: str | None) -> tuple[str, ...] | None:
+    """The `roots` that a text names, separated by `os.pathsep` as in PATH; None, which is anywhere, for None.
+
+    Raises ConfigError for a name that is no directory.
+    """
+    if names is None:
+        return None
+    roots = tuple(filter(None, names.split(os.pathsep)))
+    for root in roots:
+        if not os.path.isdir(root):
+            raise ConfigError(f"the root {root!r} is no directory: name those that exist, separated by {os.pathsep!r}")
+    return roots

@@ -28,7 +28,7 @@ from cof_agent.conversation import forget_regions, resolve_images
 from cof_agent.dialects import get_dialect
 from cof_agent.dialects.json_calls import as_written
 from cof_agent.ending import conclude, final_answer, without_answer
-from cof_agent.errors import CofError, ConfigError, ImageError
+from cof_agent.errors import CofError, ConfigError, ImageError, QuestionError
 from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
 from cof_agent.policies import Policy
 from cof_agent.retries import Retry
@@ -75,8 +75,8 @@ class Nodes:
         began = time.monotonic()
         question = state.get("question")
         if not isinstance(question, str) or not question.strip():
-            raise ConfigError(f"the question must be text under the state key `question`, not {question!r}")
-        check_can_ask(self._limits())
+            raise QuestionError(f"the question must be text under the state key `question`, not {question!r}")
+        check_can_ask(self._limits(), config)
         original, overview = self._original(state), None
         reset: list[BaseMessage] = []
         earlier = state.get("messages", [])
@@ -215,7 +215,7 @@ class Nodes:
                 "put it in the graph's store and pass its reference, or use ChainOfFocus"
             )
         if "original" not in state:
-            raise ConfigError("there is no image: put a path, a URL or an image reference under the key `image`")
+            raise QuestionError("there is no image: put a path, a URL or an image reference under the key `image`")
         return state["original"]
 
     def _prompt(self, state: FocusState) -> tuple[str | None, list[BaseMessage], float]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
-from langgraph.runtime import get_runtime
-from langgraph.types import Command, StateSnapshot, interrupt
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof_agent.config import FocusConfig
@@ -18,6 +18,9 @@ from cof_agent.tools import Review, Wanted
 from cof_agent.transcript import question_of, storable
 from cof_agent.validation import validated
 from cof_agent.views import SCHEMA, ViewKind
+
+_CHECKPOINTER = "__pregel_checkpointer"
+"""Where LangGraph's configuration of a node has the checkpointer."""
 
 
 class Decision(BaseModel):
@@ -89,10 +92,14 @@ class Request:
         return f"{self.kind}{label} into {self.box.as_list()}?"
 
 
-def check_can_ask(config: FocusConfig) -> None:
+def keeps_runs(settings: RunnableConfig) -> bool:
+    """Whether the graph that runs under LangGraph's `settings` has a checkpointer, its own or that of its parent."""
+    return settings.get("configurable", {}).get(_CHECKPOINTER) is not None
+
+
+def check_can_ask(config: FocusConfig, settings: RunnableConfig) -> None:
     """Raise ConfigError where a person would be asked in vain, because nothing keeps the run that waits for them."""
-    info = get_runtime().execution_info
-    if config.asks and (info is None or info.thread_id is None):
+    if config.asks and not keeps_runs(settings):
         raise ConfigError(
             "ask_before_zoom and ask_at_end need a checkpointer, or a run that waits cannot be resumed: "
             "compile the outermost graph with one, and give a thread_id"
@@ -127,22 +134,6 @@ def end_review(state: FocusState, ending: Mapping[str, Any]) -> str | None:
         if decision.decision != "edit":
             return decision.reason
         problem = 'there is no region to edit: "approve" lets it end, "reject" with a reason lets the policy try again'
-
-
-def resumption(
-    thread_id: str, snapshot: StateSnapshot, decision: Decision | Mapping[str, Any] | None
-) -> tuple[Command[Any] | None, FocusConfig | None]:
-    """What resumes the run of a thread, and the limits that it began under. Raises ConfigError where it cannot be."""
-    tasks = {task.name for task in snapshot.tasks}  # `next` lacks those that ended just before the run was cut short
-    if not tasks:
-        raise ConfigError(f"the thread {thread_id!r} has no run to go on with: ask it a question")
-    if decision is not None and not snapshot.interrupts:
-        raise ConfigError(f"the thread {thread_id!r} waits for nobody: resume it without a decision")
-    command: Command[Any] | None = None
-    if decision is not None:
-        command = Command(resume=Decision.parse(decision).model_dump())
-    began = snapshot.values.get("run") if "observe" not in tasks else None
-    return command, FocusConfig.parse(began["config"]) if began else None
 
 
 def _asked(state: FocusState, problem: str | None, *, ask: str, **about: Any) -> Decision:

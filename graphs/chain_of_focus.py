@@ -1,7 +1,8 @@
 """The loop as an assistant: a conversation about images, sent in messages or named under `image`.
 
-`COF_POLICY` names the policy (default: reader), `COF_IMAGES` the directory that keeps what it was shown. Context: the
-limits of a question, and whether a person is asked before a zoom.
+`COF_POLICY` names the policy (default: reader), `COF_IMAGES` the directory that keeps what it was shown, `COF_ROOTS`
+the directories below which files may be opened (default: anywhere). Context: the limits of a question, and whether a
+person is asked before a zoom.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from langchain_core.messages import HumanMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from typing_extensions import TypedDict
 
-from cof_agent import DirectoryStore, FocusConfig
+from cof_agent import DirectoryStore, FocusConfig, ImageLimits
+from cof_agent.image_limits import named_roots
 from cof_agent.integrations.langgraph import last_image, last_question, perception_node
 
 
@@ -54,6 +56,7 @@ look = perception_node(
     show_views=True,
     remembers=True,
     store=DirectoryStore(os.environ.get("COF_IMAGES", ".langgraph_api/cof_images")),
+    limits=ImageLimits(roots=named_roots(os.environ.get("COF_ROOTS"))),
 )
 
 builder = StateGraph(State, context_schema=FocusConfig, input_schema=Input)

@@ -1,24 +1,26 @@
 """A larger agent system: a tool-calling chat model whose eyes are the perception node.
 
 `COF_SUPERVISOR` names the chat model, as PROVIDER:MODEL or script:FILE; it need not see images. Unset, a stand-in that
-always looks once. `COF_POLICY` and `COF_IMAGES` are those of `chain_of_focus`.
+always looks once. `COF_POLICY`, `COF_IMAGES` and `COF_ROOTS` are those of `chain_of_focus`.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Annotated, Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolCall, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Send
 
-from cof_agent import DirectoryStore, FocusConfig, load_policy
+from cof_agent import DirectoryStore, FocusConfig, ImageError, ImageLimits, load_policy
+from cof_agent.image_limits import named_roots
 from cof_agent.integrations.langgraph import last_image, perception_node
+from cof_agent.integrations.wording import LOOK, QUESTION
 
 TASK = (
     "You help with questions about images. You cannot see them yourself: ask look_closely for every fact that an image "
@@ -26,12 +28,11 @@ TASK = (
 )
 
 
-@tool
-def look_closely(question: str, image: str | None = None) -> str:
-    """Ask somebody with sharp eyes one question about an image.
-
-    `image` is a path or a URL; without it, it is the newest image of the conversation.
-    """
+@tool(description=LOOK)
+def look_closely(
+    question: Annotated[str, QUESTION],
+    image: Annotated[str | None, "a path or a URL; leave it out for the newest image of the conversation"] = None,
+) -> str:
     raise NotImplementedError("the node `look` carries it out")
 
 
@@ -64,27 +65,30 @@ def think(state: MessagesState) -> dict[str, Any]:
 def after_thinking(state: MessagesState) -> list[Send] | str:
     """Each call to the node that answers it, side by side."""
     calls = state["messages"][-1].tool_calls if isinstance(state["messages"][-1], AIMessage) else []
-    sends = [
-        Send("look", dict(state) | {"call": call["id"], "asked": call["args"]})
-        if call["name"] == look_closely.name
-        else Send("refuse", {"name": call["name"], "call": call["id"]})
-        for call in calls
-    ]
-    return sends or END
+    return [answering(call, state) for call in calls] or END
+
+
+def answering(call: ToolCall, state: MessagesState) -> Send:
+    """What answers a call: a look, or why there is none."""
+    if call["name"] != look_closely.name:
+        words = f"there is no tool named {call['name']!r}: use {look_closely.name}"
+        return Send("refuse", {"words": words, "call": call["id"]})
+    try:
+        image = call["args"].get("image") or last_image(state)
+    except ImageError as error:
+        return Send("refuse", {"words": str(error), "call": call["id"]})
+    return Send("look", {"image": image, "question": call["args"].get("question"), "call": call["id"]})
 
 
 def refuse(call: dict[str, Any]) -> dict[str, Any]:
-    """Answers a call to a tool that is not there."""
-    words = f"there is no tool named {call['name']!r}: use {look_closely.name}"
-    return {"messages": [ToolMessage(words, tool_call_id=call["call"], status="error")]}
+    """Answers a call that cannot be carried out."""
+    return {"messages": [ToolMessage(call["words"], tool_call_id=call["call"], status="error")]}
 
 
 spec = os.environ.get("COF_SUPERVISOR")
 model = (load_policy(spec).model if spec else StandIn()).bind_tools([look_closely])
 look = perception_node(
     os.environ.get("COF_POLICY", "reader"),
-    image_key=lambda state: state["asked"].get("image") or last_image(state),
-    question_key=lambda state: state["asked"].get("question"),
     answer_key=None,
     status_key=None,
     evidence_key=None,
@@ -92,6 +96,7 @@ look = perception_node(
     call_key="call",
     show_views=True,
     store=DirectoryStore(os.environ.get("COF_IMAGES", ".langgraph_api/cof_images")),
+    limits=ImageLimits(roots=named_roots(os.environ.get("COF_ROOTS"))),
 )
 
 builder = StateGraph(MessagesState, context_schema=FocusConfig)

@@ -150,18 +150,31 @@ def test_ctrl_c_while_the_policy_thinks_keeps_what_was_saved(tmp_path: Path) -> 
 
 
 def test_a_person_reviews_each_zoom_and_each_end(image: str, policy: str) -> None:
-    first = ["Until when?", "maybe", "1 2 3", "10 10 9000 40", "100, 100, 200, 180", "/views"]
+    first = ["Until when?", "maybe", "1 2 3", "/help me", "10 10 9000 40", "100, 100, 200, 180", "/views"]
     typed = [*first, "On Sundays?", "And now?", "n", "n look up"]
     done = chat(image, policy, "--review", typed="\n".join(typed))
     assert done.stdout == "nine\nview 0, overview: [0, 0, 280, 196] shown at 280x196\n" + (
         "view 1, zoom “chosen by a person”: [75, 80, 225, 196] shown at 308x224\nyes\n"
     )
     assert "zoom “sign” into [20, 20, 80, 60]? y: yes; n REASON: no; x1 y1 x2 y2" in done.stderr
-    assert "unable to parse string as an integer (given: 'maybe')" in done.stderr
+    for typed_wrong in ("maybe", "1 2 3", "/help me"):
+        assert f"{typed_wrong!r} is none of these: y: yes; n REASON: no; x1 y1 x2 y2: look there" in done.stderr
     assert "reaches outside the image of 280x196 pixels" in done.stderr
     assert "end as declined (too dark)? y: yes; n REASON: try again" in done.stderr
-    assert 'a reason goes with "reject"' in done.stderr
+    assert "'n' is none of these: y: yes; n REASON: try again, told this" in done.stderr
     assert done.exit_code == 1, "asked to try again, the script has no more turns"
+
+
+def test_decisions_about_questions_that_were_given_are_typed(image: str, policy: str) -> None:
+    done = chat(image, policy, "--review", "-q", "Until when?", "-q", "On Sundays?", typed="y\n")
+    assert (done.exit_code, done.stdout) == (0, "nine\nyes\n")
+    assert "zoom “sign” into" in done.stderr
+
+
+def test_quit_instead_of_a_decision(image: str, policy: str) -> None:
+    done = chat(image, policy, "--review", typed="Until when?\n/quit\nOn Sundays?\n")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.endswith("nobody decided, so the question was left without an answer\n")
 
 
 def test_nobody_decides(image: str, policy: str) -> None:

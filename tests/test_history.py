@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from cof_agent import DirectoryStore, FocusConfig, build_graph, read_trajectories
 from cof_agent.cli import app
-from cof_agent.history import kept_runs, sqlite_runs
+from cof_agent.history import Standing, kept_runs, sqlite_runs
+from cof_agent.state import Status
 from tests.conversations import answer, photo, scripted, zoom
 
 DATA = Path(__file__).parent / "data"
@@ -67,13 +68,44 @@ def test_images_that_are_elsewhere(old: Path, tmp_path: Path) -> None:
     assert history(old, "--save", tmp_path / "saved", "--images", tmp_path / "pictures").exit_code == 0
 
 
+def test_what_is_there_already_is_not_saved_twice(old: Path, tmp_path: Path) -> None:
+    history(old, "--save", tmp_path / "saved", "--thread", "ended")
+    before = (tmp_path / "saved" / "trajectories.jsonl").read_bytes()
+    done = history(old, "--save", tmp_path / "saved")
+    assert (done.exit_code, done.stderr) == (0, f"0 of 3 saved to {tmp_path / 'saved'}, 2 were there already\n")
+    assert (tmp_path / "saved" / "trajectories.jsonl").read_bytes() == before
+
+
+def test_one_run_without_its_images_does_not_stop_the_others(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "images")
+    with SqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as saver:
+        graph = build_graph(scripted(answer("42")), store=store, checkpointer=saver)
+        for name, width in (("gone", 320), ("kept", 280)):
+            photo(width, 240).save(tmp_path / f"{name}.png")
+            asked: Any = {"image": str(tmp_path / f"{name}.png"), "question": f"{name}?"}
+            graph.invoke(asked, {"configurable": {"thread_id": name}})
+            if name == "gone":
+                store.prune(keep=())
+    done = history(tmp_path / "runs.db", "--save", tmp_path / "saved")
+    assert done.exit_code == 1
+    assert "is not in DirectoryStore" in done.stderr
+    assert f"1 of 2 saved to {tmp_path / 'saved'}" in done.stderr
+    assert [run.question for run in read_trajectories(tmp_path / "saved")] == ["kept?"]
+
+
+def test_a_thread_that_is_not_there(old: Path) -> None:
+    done = history(old, "--thread", "zzz")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "no question of a thread 'zzz'" in done.stderr
+
+
 def test_a_run_that_waits_and_both_endings_of_one_that_was_gone_back_to(tmp_path: Path) -> None:
     photo().save(tmp_path / "photo.png")
     policy, config = scripted(zoom(10, 10, 60, 60), answer("42")), FocusConfig(ask_before_zoom=True)
     with SqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as saver:
         graph = build_graph(policy, config=config, store=DirectoryStore(tmp_path / "images"), checkpointer=saver)
         graph.invoke({"image": str(tmp_path / "photo.png"), "question": "What is it?"}, THREAD)
-        assert [run.standing for run in kept_runs(saver)] == ["waiting"]
+        assert [run.standing for run in kept_runs(saver)] == [Standing.WAITING]
         graph.invoke(Command(resume={"decision": "approve"}), THREAD)
         before = next(state for state in graph.get_state_history(THREAD) if state.next == ("zoom",))
         graph.invoke(None, before.config)
@@ -82,6 +114,10 @@ def test_a_run_that_waits_and_both_endings_of_one_that_was_gone_back_to(tmp_path
         runs = [run.trajectory for run in kept_runs(saver)]
     labels = [run.views[1].label for run in runs if run is not None]
     assert labels == [None, "chosen by a person"]
+
+
+def test_every_way_to_end_is_a_standing() -> None:
+    assert {Standing(status) for status in Status} == set(Standing) - {Standing.WAITING, Standing.UNFINISHED}
 
 
 @pytest.mark.parametrize("content", [None, b"not a database at all, but long enough to look like one" * 9, b""])

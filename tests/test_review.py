@@ -288,6 +288,21 @@ async def test_the_same_for_asyncio() -> None:
     assert (end.answer, end.stop_reason) == ("42", StopReason.ANSWERED)
 
 
+async def test_a_resumed_stream_for_asyncio() -> None:
+    asking = agent(LOOK, zoom(100, 100, 160, 160), answer("42"))
+    *_, waits = [event async for event in asking.astream(photo(), "What is it?", thread_id="1")]
+    assert isinstance(waits, Request)
+    *views, waits = [event async for event in asking.astream_resumed("1", APPROVE)]
+    assert [view.view.index for view in views if isinstance(view, ViewEvent)] == [1]
+    assert isinstance(waits, Request)
+    *views, end = [event async for event in asking.astream_resumed("1", APPROVE)]
+    assert [view.view.index for view in views if isinstance(view, ViewEvent)] == [2]
+    assert isinstance(end, FocusResult)
+    assert end.answer == "42"
+    with pytest.raises(ConfigError, match="no run to go on with"):
+        await anext(asking.astream_resumed("1"))
+
+
 def test_a_resumed_run_keeps_the_limits_that_it_began_under() -> None:
     asking = agent(LOOK, LOOK, answer("42"), config=None)
     with pytest.raises(WaitingError):

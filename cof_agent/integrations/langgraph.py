@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -14,11 +15,14 @@ from langgraph.types import Send
 
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import image_block
-from cof_agent.errors import CofError, ConfigError, ImageError
-from cof_agent.graph import build_graph
+from cof_agent.errors import CofError, ConfigError, ImageError, QuestionError
+from cof_agent.graph import as_policy, build_graph
 from cof_agent.images import ImageLimits, open_image
 from cof_agent.integrations.chat_images import last_image, last_question, value_of
+from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.policies import Policy, load_policy
+from cof_agent.result import FailedQuestion
+from cof_agent.review import keeps_runs
 from cof_agent.state import FocusInput, Status
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.views import View, keep_original
@@ -51,68 +55,88 @@ def perception_node(
     It reads an image (path, URL, image reference, bytes or PIL image) and a question from the parent's state, each
     by its key or function: `last_image` and `last_question` are those for a conversation. It writes the answer (or
     None), the status and the evidence (boxes in original upright pixels) back, each under its key; a key that is None
-    is not written. Under `messages_key` goes a message with the answer: of the assistant, or the observation of the
-    tool call whose id is under `call_key`. Its images are inlined (`show_views`) or none. Under `findings_key` goes
-    a list with one finding, for a reducer that adds them up (see `ask_each`).
+    is not written, and LangGraph drops one that the parent's state does not declare. Under `messages_key` goes a
+    message with the answer: of the assistant, or the observation of the tool call whose id is under `call_key`. Its
+    images are inlined (`show_views`) or none. Under `findings_key` goes a list with one finding, for a reducer that
+    adds them up (see `ask_each`).
 
     The loop runs as a subgraph, so the parent's streaming, checkpointer, interrupts and tracing see inside. One that
     `remembers` keeps what it saw for the next question of the same thread about the same image; it needs the
     parent's checkpointer, and must not run several times at once. Where the parent's context is a FocusConfig, its
     limits hold, else those of `config`.
 
-    Raises ConfigError, naming the key, for state without an image or a question, and ImageError for a bad image; where
-    there is a call to answer, its observation says so instead.
+    Raises QuestionError, a ConfigError, naming the key, for state without an image or a question, and ImageError for a
+    bad image; where there is a call to answer, or a list of findings, the observation or the finding says so instead,
+    with status `failed`. Raises ConfigError for what whoever built the graph has to mend, such as a `call_key` without
+    `messages_key`, or what needs a checkpointer where there is none.
     """
+    if call_key is not None and messages_key is None:
+        raise ConfigError(f"call_key is {_name(call_key)}, but its observation has no place: give messages_key too")
     images = store if store is not None else MemoryStore()
+    driver = as_policy(load_policy(policy) if isinstance(policy, str) else policy)
     graph = build_graph(
-        load_policy(policy) if isinstance(policy, str) else policy,
+        driver,
         config=config,
         store=images,
         limits=limits,
         checkpointer=True if remembers else None,
     )
 
+    def called(state: Any) -> str | None:
+        return _read(state, call_key) if call_key is not None else None
+
     def given(state: Any) -> FocusInput:
-        image, question = _read(state, image_key), _read(state, question_key)
-        if (image is None and not remembers) or not question:
-            raise ConfigError(
+        image, question = _read(state, image_key), _read(state, question_key) or ""
+        if not isinstance(question, str):
+            raise QuestionError(f"the question under {_name(question_key)} must be text, not {question!r:.80}")
+        asks = bool(question.strip())
+        if not asks or (image is None and not remembers):
+            if called(state) is not None:
+                raise QuestionError(NO_IMAGE if asks else NO_QUESTION)
+            raise QuestionError(
                 f"the state needs an image under {_name(image_key)} and a question under {_name(question_key)}; "
                 f"it has {_keys(state)}"
             )
+        if isinstance(image, os.PathLike):
+            image = os.fsdecode(image)
         holds_pixels = not isinstance(image, str | dict | None) or str(image)[:5].lower() == "data:"
         if holds_pixels:  # they stay out of the checkpoints
             image = keep_original(open_image(image, limits=limits), images)
         return FocusInput(image=image, question=question)
 
     def refused(state: Any, error: CofError) -> dict[str, Any]:
-        """A call that cannot be carried out is told to whoever made it; without a call, the error comes through."""
-        call_id = _read(state, call_key) if call_key is not None else None
-        if call_id is None or messages_key is None:
+        """What cannot be asked is told to whoever made the call, or is a finding; else the error comes through."""
+        if called(state) is None and findings_key is None:
             raise error
-        return {messages_key: [ToolMessage(str(error), tool_call_id=call_id, status="error")]}
+        return taken(state, FailedQuestion(None, "", error, driver.name).to_json())
 
     def taken(state: Any, output: Mapping[str, Any]) -> dict[str, Any]:
         written = {answer_key: output["answer"], status_key: output["status"], evidence_key: output["evidence"]}
         if messages_key is not None:
-            call_id = _read(state, call_key) if call_key is not None else None
-            written[messages_key] = [_message(output, call_id, images if show_views else None)]
+            written[messages_key] = [_message(output, called(state), images if show_views else None)]
         if findings_key is not None:
             names = ("answer", "status", "stop_reason", "message", "evidence")
             finding = {"question": _read(state, question_key)} | {name: output[name] for name in names}
             written[findings_key] = [finding]
         return {key: value for key, value in written.items() if key is not None}
 
+    def check_memory(config: RunnableConfig) -> None:
+        if remembers and not keeps_runs(config):
+            raise ConfigError("remembers=True needs a checkpointer: compile the outermost graph with one")
+
     def look(state: Any, config: RunnableConfig) -> dict[str, Any]:
+        check_memory(config)
         try:
             return taken(state, graph.invoke(given(state), config))
-        except (ConfigError, ImageError) as error:
+        except (QuestionError, ImageError) as error:
             return refused(state, error)
 
     async def alook(state: Any, config: RunnableConfig) -> dict[str, Any]:
+        check_memory(config)
         try:
             output = await graph.ainvoke(await asyncio.to_thread(given, state), config)
             return await asyncio.to_thread(taken, state, output)
-        except (ConfigError, ImageError) as error:
+        except (QuestionError, ImageError) as error:
             return refused(state, error)
 
     return RunnableLambda(look, alook, name="perception")

@@ -8,3 +8,6 @@ LOOK = (
 )
 
 QUESTION = "one question about the image"
+
+NO_IMAGE = "there is no image: pass its path or URL, or ask for one to be sent"
+NO_QUESTION = f"there is no question: pass {QUESTION}"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import shutil
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from cof_agent import ConfigError, ImageError, read_trajectories
+from cof_agent.integrations import wording
 from cof_agent.scenes import Split
 from cof_agent.scenes.question import Kind, scene_question
 from tests.conversations import answer, photo, zoom
@@ -126,6 +130,7 @@ def test_a_supervisor_of_ones_own_asks_several_things_at_once(
         {"name": "look_closely", "args": {"question": "And here?", "image": path}, "id": "c"},
         {"name": "phone", "args": {}, "id": "d"},
         {"name": "look_closely", "args": {}, "id": "e"},
+        {"name": "look_closely", "args": {"question": 5}, "id": "f"},
     ]
     script(monkeypatch, {"tool_calls": questions}, "It is nine.", variable="COF_SUPERVISOR")
     script(monkeypatch, LOOK, answer("nine"))
@@ -137,8 +142,57 @@ def test_a_supervisor_of_ones_own_asks_several_things_at_once(
     assert observed["b"][0] == "error"
     assert "gone.png does not exist" in observed["b"][1]
     assert observed["d"] == ("error", "there is no tool named 'phone': use look_closely")
-    assert observed["e"][0] == "error"
+    assert observed["e"] == ("error", "No answer (failed): there is no question: pass one question about the image")
+    assert observed["f"][0] == "error"
     assert end["messages"][-1].text == "It is nine."
+
+
+@pytest.mark.parametrize(
+    ("images", "says"), [(0, "there is no image: pass its path or URL"), (2, "a message has 2 images: send them one")]
+)
+def test_what_the_supervisors_model_is_told_without_one_image(
+    path: str, images: int, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, answer("nine"))
+    shown = HumanMessage([{"type": "text", "text": "What?"}, *[{"type": "image", "url": path}] * images])
+    *_, seen, _ = deployed("perception_supervisor").invoke({"messages": [shown]})["messages"]
+    assert (seen.type, seen.status) == ("tool", "error")
+    assert says in seen.text
+    assert "lambda" not in seen.text
+
+
+def test_the_supervisors_tool_is_worded_as_at_every_host() -> None:
+    deployed("perception_supervisor")
+    offered = sys.modules["deployed_perception_supervisor"].look_closely
+    assert offered.description == wording.LOOK
+    assert offered.tool_call_schema.model_json_schema()["properties"]["question"]["description"] == wording.QUESTION
+
+
+# COF_ROOTS
+
+
+def test_files_are_opened_below_the_roots_alone(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, answer("nine"))
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "other").mkdir()
+    inside = Path(shutil.copy(path, tmp_path / "inside"))
+    monkeypatch.setenv("COF_ROOTS", f"{tmp_path / 'other'}{os.pathsep}{tmp_path / 'inside'}")
+    graph = deployed("chain_of_focus")
+    graph.checkpointer = InMemorySaver()
+    assert graph.invoke({"image": str(inside), "question": "?"}, THREAD)["status"] == "answered"
+    with pytest.raises(ImageError, match="may not be read"):
+        graph.invoke({"image": path, "question": "?"}, {"configurable": {"thread_id": "2"}})
+    said = HumanMessage([{"type": "text", "text": "What?"}, {"type": "image", "url": path}])
+    *_, seen, _ = deployed("perception_supervisor").invoke({"messages": [said]})["messages"]
+    assert "may not be read" in seen.text
+    monkeypatch.setenv("COF_ROOTS", "")
+    graph = deployed("chain_of_focus")
+    graph.checkpointer = InMemorySaver()
+    with pytest.raises(ImageError, match="may not be read"):
+        graph.invoke({"image": str(inside), "question": "?"}, THREAD)
+    monkeypatch.setenv("COF_ROOTS", "nowhere")
+    with pytest.raises(ConfigError, match="'nowhere' is no directory"):
+        deployed("chain_of_focus")
 
 
 # search_agent

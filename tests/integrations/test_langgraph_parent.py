@@ -137,6 +137,19 @@ def test_interrupted_before_a_zoom_and_resumed_with_another_box(path: str, saver
     assert (x2 - x1, y2 - y1) < (170, 170)
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_is_not_opened_again_for_a_run_that_goes_on(path: str, kind: type) -> None:
+    node = perception_node(
+        scripted(LOOK, answer("42")),
+        image_key=lambda state: kind(state["image"]),
+        config=FocusConfig(ask_before_zoom=True),
+    )
+    graph = trip(node, checkpointer=InMemorySaver())
+    assert "__interrupt__" in graph.invoke({"image": path}, THREAD)
+    Path(path).unlink()
+    assert graph.invoke(Command(resume={"decision": "approve"}), THREAD)["answer"] == "42"
+
+
 async def test_questions_that_wait_side_by_side_are_each_resumed(path: str) -> None:
     node = perception_node(
         scripted(LOOK, answer("42")), config=FocusConfig(ask_before_zoom=True), findings_key="findings"
@@ -249,6 +262,27 @@ def test_many_at_once_leave_no_thread_and_no_file_open(tmp_path: Path) -> None:
     assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) <= before
 
 
+def test_what_cannot_be_asked_is_a_finding_and_the_others_are_answered(path: str) -> None:
+    graph = album(perception_node(scripted(LOOK, answer("42")), findings_key="findings"))
+    asked = [
+        {"image": path, "question": "0?"},
+        {"image": "gone.jpg", "question": "1?"},
+        {"question": "2?"},
+        {"image": path, "question": 3},
+        {"image": {"sha256": "no"}, "question": "4?"},
+        {"image": path, "question": "5?"},
+    ]
+    for end in (graph.invoke({"questions": asked}), asyncio.run(graph.ainvoke({"questions": asked}))):
+        found = end["findings"]
+        assert [item["question"] for item in found] == ["0?", "1?", "2?", 3, "4?", "5?"]
+        assert [item["answer"] for item in found] == ["42", None, None, None, None, "42"]
+        assert {(item["status"], *item["evidence"]) for item in found[1:5]} == {("failed",)}
+        assert [item["stop_reason"] for item in found[1:4]] == ["image_error", "error", "error"]
+        assert "gone.jpg does not exist" in found[1]["message"]
+        assert "needs an image under 'image'" in found[2]["message"]
+        assert found[0].keys() == found[1].keys()
+
+
 # What leaves
 
 
@@ -277,6 +311,49 @@ async def test_the_observation_of_a_tool_call(path: str, image: str, says: tuple
         assert says[1] in message.text
     with pytest.raises(ImageError, match=r"gone\.jpg"):
         node.invoke(asked | {"image": "gone.jpg", "call": None})
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"), [({"question": "?"}, "there is no image"), ({"image": "PATH"}, "there is no question")]
+)
+def test_a_call_that_lacks_something_is_told_what_to_pass(path: str, asked: dict[str, str], says: str) -> None:
+    node = perception_node(scripted(answer("42")), messages_key="messages", call_key="call")
+    given = {name: value.replace("PATH", path) for name, value in asked.items()}
+    (message,) = node.invoke(given | {"call": "call-7"})["messages"]
+    assert message.status == "error"
+    assert says in message.text
+    assert "state" not in message.text, "a model does not know the state"
+
+
+def test_what_was_set_up_wrongly_is_no_observation_and_no_finding(path: str) -> None:
+    config = FocusConfig(ask_before_zoom=True)
+    for keys in ({"messages_key": "messages", "call_key": "call"}, {"findings_key": "findings"}):
+        node = perception_node(scripted(LOOK, answer("42")), config=config, **keys)
+        for settings in ({}, THREAD):
+            with pytest.raises(ConfigError, match="need a checkpointer"):
+                node.invoke({"image": path, "question": "?", "call": "call-7"}, settings)
+    node = perception_node(
+        scripted(answer("42")), image_key=last_image, question_key=last_question, messages_key="said", call_key="call"
+    )
+    with pytest.raises(ConfigError, match="a list of messages under 'messages'"):
+        node.invoke({"call": "call-7"})
+
+
+async def test_one_that_remembers_needs_a_checkpointer(path: str) -> None:
+    node = perception_node(scripted(answer("42")), remembers=True)
+    asked = {"image": path, "question": "?"}
+    with pytest.raises(ConfigError, match="remembers=True needs a checkpointer"):
+        alone(node, Trip).invoke(asked, THREAD)
+    with pytest.raises(ConfigError, match="remembers=True needs a checkpointer"):
+        await node.ainvoke(asked)
+    assert alone(node, Trip, checkpointer=InMemorySaver()).invoke(asked, THREAD)["answer"] == "42"
+
+
+def test_the_keys_of_a_node() -> None:
+    with pytest.raises(ConfigError, match=r"call_key is 'call'.*messages_key"):
+        perception_node(scripted(answer("42")), call_key="call")
+    with pytest.raises(ConfigError, match="the question under 'wish' must be text, not 5"):
+        perception_node(scripted(answer("42")), question_key="wish").invoke({"image": "a.jpg", "wish": 5})
 
 
 # Conversations

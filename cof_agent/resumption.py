@@ -1,0 +1,28 @@
+"""How the run of a thread goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from langgraph.types import Command, StateSnapshot
+
+from cof_agent.config import FocusConfig
+from cof_agent.errors import ConfigError
+from cof_agent.review import Decision
+
+
+def resumption(
+    thread_id: str, snapshot: StateSnapshot, decision: Decision | Mapping[str, Any] | None
+) -> tuple[Command[Any] | None, FocusConfig | None]:
+    """What resumes the run of a thread, and the limits that it began under. Raises ConfigError where it cannot be."""
+    tasks = {task.name for task in snapshot.tasks}  # `next` lacks those that ended just before the run was cut short
+    if not tasks:
+        raise ConfigError(f"the thread {thread_id!r} has no run to go on with: ask it a question")
+    if decision is not None and not snapshot.interrupts:
+        raise ConfigError(f"the thread {thread_id!r} waits for nobody: resume it without a decision")
+    command: Command[Any] | None = None
+    if decision is not None:
+        command = Command(resume=Decision.parse(decision).model_dump())
+    began = snapshot.values.get("run") if "observe" not in tasks else None
+    return command, FocusConfig.parse(began["config"]) if began else None
