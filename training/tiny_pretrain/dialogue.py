@@ -21,6 +21,8 @@ UNREADABLE = "too small"
 
 PLACE = ("Where is the {it}?", "Point at the {it}.", "Show where the {it} is.", "Find the {it}.")
 """How it is asked where something is."""
+_SHARES = {"place": 3}
+"""How much likelier a kind of question is than others: boxes are the hardest to learn."""
 _UNSURE = 0.75
 """Share of the legible side from which on it is not asked whether something can be read."""
 
@@ -55,7 +57,8 @@ def exchanges(things: NDArray[np.float32], width: int, height: int, count: int, 
         possible.setdefault(exchange.kind, []).append(exchange)
     chosen: list[Exchange] = []
     while possible and len(chosen) < count:
-        kind = pick(chance, sorted(possible))
+        kinds = sorted(possible)
+        (kind,) = chance.choices(kinds, [_SHARES.get(kind, 1) for kind in kinds])
         chosen.append(possible[kind].pop(int(chance.random() * len(possible[kind]))))
         if not possible[kind]:
             del possible[kind]
