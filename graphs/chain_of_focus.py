@@ -11,12 +11,14 @@ import os
 from typing import Any
 
 from langchain_core.messages import HumanMessage
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END, START, MessagesState, StateGraph
 from typing_extensions import TypedDict
 
-from cof_agent import DirectoryStore, FocusConfig, ImageLimits
+from cof_agent import DirectoryStore, FocusConfig, ImageLimits, load_policy
 from cof_agent.image_limits import named_roots
 from cof_agent.integrations.langgraph import last_image, last_question, perception_node
+from cof_agent.review import keeps_runs
 
 
 class Question(TypedDict, total=False):
@@ -47,22 +49,37 @@ def hear(state: Input) -> dict[str, Any]:
     return {"messages": [HumanMessage(blocks)] if blocks else [], "image": None, "question": None}
 
 
-look = perception_node(
-    os.environ.get("COF_POLICY", "reader"),
-    image_key=last_image,
-    question_key=last_question,
-    answer_key=None,
-    messages_key="messages",
-    show_views=True,
-    remembers=True,
-    store=DirectoryStore(os.environ.get("COF_IMAGES", ".langgraph_api/cof_images")),
-    limits=ImageLimits(roots=named_roots(os.environ.get("COF_ROOTS"))),
-)
+def after_hearing(state: State, config: RunnableConfig) -> str:
+    """A run of no thread, which a server keeps no checkpoints of, has nothing to remember."""
+    return "look" if keeps_runs(config) else "look_once"
+
+
+policy = load_policy(os.environ.get("COF_POLICY", "reader"))
+store = DirectoryStore(os.environ.get("COF_IMAGES", ".langgraph_api/cof_images"))
+limits = ImageLimits(roots=named_roots(os.environ.get("COF_ROOTS")))
+
+
+def eyes(remembers: bool) -> Runnable[Any, dict[str, Any]]:
+    """The node that answers."""
+    return perception_node(
+        policy,
+        image_key=last_image,
+        question_key=last_question,
+        answer_key=None,
+        messages_key="messages",
+        show_views=True,
+        remembers=remembers,
+        store=store,
+        limits=limits,
+    )
+
 
 builder = StateGraph(State, context_schema=FocusConfig, input_schema=Input)
 builder.add_node("hear", hear)
-builder.add_node("look", look)
+builder.add_node("look", eyes(remembers=True))
+builder.add_node("look_once", eyes(remembers=False))
 builder.add_edge(START, "hear")
-builder.add_edge("hear", "look")
+builder.add_conditional_edges("hear", after_hearing, ["look", "look_once"])
 builder.add_edge("look", END)
+builder.add_edge("look_once", END)
 graph = builder.compile(name="chain_of_focus")

@@ -124,8 +124,11 @@ def test_an_assistant_with_limits_of_its_own(client: SyncLangGraphClient, folder
     ("given", "why"),
     [
         ({"image": "/nowhere.png", "question": "?"}, "ImageError: /nowhere.png does not exist: check the path"),
-        ({"messages": [{"role": "user", "content": "hello"}]}, "ConfigError: there is no image"),
-        ({"messages": [{"role": "user", "content": [{"type": "image", "url": "data:,x"}]}]}, "ConfigError: .*question"),
+        ({"messages": [{"role": "user", "content": "hello"}]}, "QuestionError: there is no image"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image", "url": "data:,x"}]}]},
+            "QuestionError: .*quest",
+        ),
     ],
 )
 def test_bad_input_is_an_error_of_the_run(client: SyncLangGraphClient, thread: str, given: Any, why: str) -> None:

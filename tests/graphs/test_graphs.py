@@ -85,6 +85,12 @@ def test_the_assistant_takes_an_image_in_a_message(message: HumanMessage, monkey
     assert len(list(Path("kept").iterdir())) == 3
 
 
+def test_the_assistant_answers_without_a_thread(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, answer("nine"))
+    end = deployed("chain_of_focus").invoke({"image": path, "question": "Until when?"})
+    assert (end["messages"][-1].text, end["status"]) == ("nine", "answered")
+
+
 def test_the_assistants_door(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     script(monkeypatch, answer("nine"))
     graph = deployed("chain_of_focus")
