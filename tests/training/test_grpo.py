@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ from tests.conversations import answer, zoom
 from tests.exports.spoken import run
 from tests.teaching import teach_by_heart
 from tests.toy import BOX, PROFILE, Toy, questions
+from tests.training.killed import run_killed
 from training.checkpoints import last_save
 from training.grpo import main, train, trainer_config
 from training.grpo_settings import GrpoSettings
@@ -116,16 +113,7 @@ def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(
 ) -> None:
     settings = told(talker, rows, tmp_path / "killed", steps=4, save_steps=2, iterations=2, kl=0.0)
     undisturbed = train(settings.model_copy(update={"output": str(tmp_path / "undisturbed")}))
-    config = tmp_path / "config.yaml"
-    config.write_text(settings.model_dump_json())  # JSON is YAML
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.training.killed", "grpo", "4", "--config", str(config)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        timeout=120,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    config = run_killed("grpo", 4, settings, tmp_path)
     assert last_save(tmp_path / "killed") == tmp_path / "killed" / "checkpoint-2"
     with caplog.at_level(logging.INFO, "training"):
         assert main(["--config", str(config)]) == 0

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +28,7 @@ from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.render import render
 from tests.conversations import answer, photo, zoom
 from tests.exports.spoken import run
+from tests.training.killed import run_killed
 from tests.training.smoke import ROOT, told, weights
 from training.checkpoints import last_save
 from training.rows import load_rows
@@ -185,16 +182,7 @@ def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(
 ) -> None:
     settings = told(seed_checkpoint, rows, tmp_path / "killed", steps=4, save_steps=1, epochs=1.0)
     undisturbed = train(settings.model_copy(update={"output": str(tmp_path / "undisturbed")}))
-    config = tmp_path / "config.yaml"
-    config.write_text(settings.model_dump_json())  # JSON is YAML
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.training.killed", "sft", "3", "--config", str(config)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        timeout=120,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    config = run_killed("sft", 3, settings, tmp_path)
     torn = tmp_path / "killed" / "checkpoint-3"
     (torn / "optimizer.pt").write_bytes((torn / "optimizer.pt").read_bytes()[:100])
     assert last_save(tmp_path / "killed") == tmp_path / "killed" / "checkpoint-2"

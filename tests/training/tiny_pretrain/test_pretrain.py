@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from cof_agent.errors import ConfigError
+from tests.training.killed import run_killed
 from tests.training.tiny_pretrain.seeds import write_smallest
 from training.checkpoints import last_save
 from training.settings import load_settings
@@ -56,16 +53,7 @@ def lines(output: Path) -> list[dict[str, float]]:
 def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(seed: Path, tmp_path: Path) -> None:
     settings = told(seed, tmp_path / "killed", "language", save_minutes=1e-9)
     undisturbed = pretrain(settings.model_copy(update={"output": str(tmp_path / "undisturbed")}))
-    config = tmp_path / "config.yaml"
-    config.write_text(settings.model_dump_json())  # JSON is YAML
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.training.killed", "tiny_pretrain.__main__", "3", "--config", str(config)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        timeout=120,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    config = run_killed("tiny_pretrain.__main__", 3, settings, tmp_path)
     assert last_save(tmp_path / "killed") == tmp_path / "killed" / "checkpoint-2"
     assert main(["--config", str(config)]) == 0
     assert not moved(undisturbed, tmp_path / "killed" / "model")
