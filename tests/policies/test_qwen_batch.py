@@ -223,9 +223,16 @@ async def test_tasks_have_deadlines_too(endless: Checkpoint) -> None:
 
 async def test_a_cancelled_task_ends_its_conversation_and_no_other(endless: Checkpoint) -> None:
     chat = ChatQwenVL(checkpoint=endless, max_new_tokens=30_000, max_batch=4)
+    sizes = watch_batches(chat)
+    stream = chat.astream(without_images(3))
+    await anext(stream)
     unending = asyncio.create_task(chat.ainvoke(without_images(0)))
     short = asyncio.create_task(chat.ainvoke(without_images(1), max_new_tokens=4))
+    while len(chat._worker._waiting) < 2:
+        await anext(stream)
+    await stream.aclose()
     assert (await short).usage_metadata
+    assert sizes == [1, 2]
     unending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await unending

@@ -27,7 +27,7 @@ WAVES = 16
 
 _SPREAD = 1.5
 """A number this far beside the true one, in pixels, is wanted exp(-1/2) times as much."""
-_GROUND = 0.2
+_GROUND = 0.1
 """Weight of tokens without an object among colours: most have none."""
 
 
