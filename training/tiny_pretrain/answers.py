@@ -10,7 +10,7 @@ import torch
 
 from cof_agent.scenes.split import Split
 from training.tiny_pretrain.chunks import make_views
-from training.tiny_pretrain.dialogue import UNREADABLE, Exchange, exchanges
+from training.tiny_pretrain.dialogue import Exchange, exchanges
 from training.tiny_pretrain.framing import TOKEN, Kind
 from training.tiny_pretrain.pupil import Pupil
 
@@ -27,7 +27,6 @@ def measure_answers(pupil: Pupil, views: int) -> dict[str, float]:
 
     A box is right when its middle lies in the true one or the other way round. `away` is the median distance of the
     middles in pixels of the view, over answers that are boxes; `refused` the share of those that are none.
-    `unreadable` are questions for a character that cannot be read.
     """
     found: dict[str, float] = {}
     for kind, grid in PLACES:
@@ -48,8 +47,7 @@ def measure_answers(pupil: Pupil, views: int) -> dict[str, float]:
 
 def _judged(pupil: Pupil, asked: Exchange, said: list[int]) -> list[tuple[str, float]]:
     if asked.kind != "place":
-        kind = "unreadable" if asked.answer == UNREADABLE else asked.kind
-        return [(kind, float(pupil.scribe.text(said) == asked.answer))]
+        return [(asked.kind, float(pupil.scribe.text(said) == asked.answer))]
     box, true = pupil.scribe.box(said), json.loads(asked.answer)
     if box is None:
         return [("place", 0.0), ("refused", 1.0)]

@@ -21,8 +21,8 @@ UNREADABLE = "too small"
 
 PLACE = ("Where is the {it}?", "Point at the {it}.", "Show where the {it} is.", "Find the {it}.")
 """How it is asked where something is."""
-_SHARES = {"place": 3}
-"""How much likelier a kind of question is than others: boxes are the hardest to learn."""
+_SHARES = {"place": 3.0, "character": 2.0, "unreadable": 0.5}
+"""How much likelier a kind of question is than others: boxes are the hardest to learn, “too small” the easiest."""
 _UNSURE = 0.75
 """Share of the legible side from which on it is not asked whether something can be read."""
 
@@ -32,15 +32,19 @@ class Exchange:
     """A question and its answer."""
 
     kind: str
-    """`place`, `character`, `colour` or `relation`."""
+    """`place`, `character`, `unreadable` (a character that cannot be read), `colour` or `relation`."""
     question: str
     answer: str
+    about: tuple[int, ...] = ()
+    """Which of the view's objects must be looked at, as places in its list: one, or the two of a relation."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """An object of a view that can be asked about."""
 
+    place: int
+    """In the list of the view's objects."""
     shape: str
     colour: str
     character: str
@@ -58,7 +62,7 @@ def exchanges(things: NDArray[np.float32], width: int, height: int, count: int, 
     chosen: list[Exchange] = []
     while possible and len(chosen) < count:
         kinds = sorted(possible)
-        (kind,) = chance.choices(kinds, [_SHARES.get(kind, 1) for kind in kinds])
+        (kind,) = chance.choices(kinds, [_SHARES.get(kind, 1.0) for kind in kinds])
         chosen.append(possible[kind].pop(int(chance.random() * len(possible[kind]))))
         if not possible[kind]:
             del possible[kind]
@@ -67,21 +71,25 @@ def exchanges(things: NDArray[np.float32], width: int, height: int, count: int, 
 
 def _possible(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
     looks = [(thing.colour, thing.shape) for thing in seen]
-    shapes, characters = [thing.shape for thing in seen], [thing.character for thing in seen]
+    colours, shapes = [thing.colour for thing in seen], [thing.shape for thing in seen]
+    characters = [thing.character for thing in seen]
     named = [thing for thing in seen if looks.count((thing.colour, thing.shape)) == 1]
     for thing in named:
-        name = Name(shape=thing.shape, colour=thing.colour)
-        if thing.side >= LEGIBLE["colour"]:
+        name, about = Name(shape=thing.shape, colour=thing.colour), (thing.place,)
+        told_apart = thing.side >= LEGIBLE["shape"] or colours.count(thing.colour) == 1
+        if thing.side >= LEGIBLE["colour"] and told_apart:
             box = [min(round(side), NUMBERS - 1) for side in thing.corners]
-            yield Exchange("place", pick(chance, PLACE).format(it=name.worded(chance)), json.dumps(box))
-        if (told := _told(thing.character, thing.side, "character")) is not None:
-            yield Exchange("character", ask_character(name, chance), told)
+            yield Exchange("place", pick(chance, PLACE).format(it=name.worded(chance)), json.dumps(box), about)
+        if thing.side >= LEGIBLE["character"]:
+            yield Exchange("character", ask_character(name, chance), thing.character, about)
+        elif thing.side < _UNSURE * LEGIBLE["character"]:
+            yield Exchange("unreadable", ask_character(name, chance), UNREADABLE, about)
     for thing in seen:
         by_shape, by_character = shapes.count(thing.shape) == 1, characters.count(thing.character) == 1
         if by_shape and thing.side >= LEGIBLE["shape"]:
-            yield Exchange("colour", ask_colour(Name(shape=thing.shape), chance), thing.colour)
+            yield Exchange("colour", ask_colour(Name(shape=thing.shape), chance), thing.colour, (thing.place,))
         if by_character and thing.side >= LEGIBLE["character"]:
-            yield Exchange("colour", ask_colour(Name(character=thing.character), chance), thing.colour)
+            yield Exchange("colour", ask_colour(Name(character=thing.character), chance), thing.colour, (thing.place,))
     large = [thing for thing in named if thing.side >= LEGIBLE["shape"]]
     if len(large) > 1:
         yield from _relations(large, chance)
@@ -96,22 +104,15 @@ def _relations(things: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
             if before or other.corners[place + 2] <= one.corners[place]:
                 names = [Name(shape=thing.shape, colour=thing.colour) for thing in (one, other)]
                 question = ask_relation(names[0], names[1], axis, chance)
-                yield Exchange("relation", question, SIDES[axis][0 if before else 1])
-
-
-def _told(value: str, side: float, attribute: str) -> str | None:
-    """What is answered when an attribute of an object is asked for; None where one cannot be sure."""
-    if side >= LEGIBLE[attribute]:
-        return value
-    return UNREADABLE if side < _UNSURE * LEGIBLE[attribute] else None
+                yield Exchange("relation", question, SIDES[axis][0 if before else 1], (one.place, other.place))
 
 
 def _seen(things: NDArray[np.float32], width: int, height: int) -> list[_Seen]:
     """The objects that lie in the view, each whole but for a fifth of its side."""
     seen = []
-    for x1, y1, x2, y2, colour, shape, character, side in things.tolist():
+    for place, (x1, y1, x2, y2, colour, shape, character, side) in enumerate(things.tolist()):
         left, top, right, bottom = max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)
         if side > 0 and right - left >= 0.8 * (x2 - x1) and bottom - top >= 0.8 * (y2 - y1):
             look = (SHAPES[int(shape)], COLOURS[int(colour)], CHARACTERS[int(character)])
-            seen.append(_Seen(*look, side, (left, top, right, bottom)))
+            seen.append(_Seen(place, *look, side, (left, top, right, bottom)))
     return seen

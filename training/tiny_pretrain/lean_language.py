@@ -5,12 +5,29 @@ As in `lean_tower`: for a batch whose images are of one size, and in bfloat16 th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 
 from training.tiny_pretrain.lean_tower import rotate
+
+WATCHED_HEADS = 2
+"""Heads of a layer, the first ones, whose looks are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What the language model makes of a batch of texts."""
+
+    half: torch.Tensor
+    """States after half of the layers, (views, length, width)."""
+    last: torch.Tensor
+    """States after all, (views, length, width)."""
+    looks: tuple[torch.Tensor, ...]
+    """For each layer of the second half, the log of how much each place attends to each visual token:
+    (views, `WATCHED_HEADS`, length, tokens). Empty when not watched."""
 
 
 def positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
@@ -22,9 +39,15 @@ def positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
 
 
 def speak(
-    model: Any, ids: torch.Tensor, image: torch.Tensor, before: int, grid: tuple[int, int], dtype: torch.dtype
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The hidden states, (views, length, width), of texts `ids` (views, length): after half of the layers, and last.
+    model: Any,
+    ids: torch.Tensor,
+    image: torch.Tensor,
+    before: int,
+    grid: tuple[int, int],
+    dtype: torch.dtype,
+    watched: bool = False,
+) -> Spoken:
+    """The hidden states of texts `ids` (views, length), and if `watched` what they attend to.
 
     From place `before` on they hold placeholders for the visual tokens `image` (views, tokens, width) of `grid`
     (columns, rows). What follows the end of a text does not change what comes before.
@@ -45,7 +68,7 @@ def speak(
     def heads(x: torch.Tensor, width: int) -> torch.Tensor:
         return x.unflatten(-1, (-1, width)).transpose(1, 2)
 
-    half = x
+    half, looks = x, []
     for number, layer in enumerate(text.layers):
         half = x if number <= len(text.layers) // 2 else half
         attention = layer.self_attn
@@ -55,9 +78,17 @@ def speak(
             for part in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if watched and number >= len(text.layers) // 2:
+            looks.append(_look(q[:, :WATCHED_HEADS], k, slice(before, before + tokens)))
         seen = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
         x = x + linear(seen.transpose(1, 2).flatten(2), attention.o_proj)
         y = norm(x, layer.post_attention_layernorm)
         mlp = layer.mlp
         x = x + linear(F.silu(linear(y, mlp.gate_proj)) * linear(y, mlp.up_proj), mlp.down_proj)
-    return half, norm(x, text.norm)
+    return Spoken(half, norm(x, text.norm), tuple(looks))
+
+
+def _look(q: torch.Tensor, k: torch.Tensor, image: slice) -> torch.Tensor:
+    scores = (q @ k[:, :1].transpose(2, 3)).float() * q.shape[-1] ** -0.5
+    later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+    return scores.masked_fill(later, float("-inf")).log_softmax(-1)[..., image]

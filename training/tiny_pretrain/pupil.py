@@ -18,8 +18,9 @@ from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.quiet import quietly
 from training.tiny_pretrain.chunks import Views
 from training.tiny_pretrain.dialogue import exchanges
+from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, near
-from training.tiny_pretrain.lean_language import speak
+from training.tiny_pretrain.lean_language import Spoken, speak
 from training.tiny_pretrain.lean_tower import look
 from training.tiny_pretrain.transcript import Batch, Scribe
 from training.tiny_pretrain.truth import NOTHING, Truth, truth
@@ -69,15 +70,16 @@ class Pupil(nn.Module):
         ids = self.scribe.prompt(question, tokens.shape[1])
         start = len(ids)
         while len(ids) - start < most and ids[-1] != self.scribe.end:
-            ids.append(int(self._scores(self._hidden(torch.tensor([ids]), tokens, grid)[1][:, -1]).argmax()))
+            ids.append(int(self._scores(self._speak(torch.tensor([ids]), tokens, grid).last[:, -1]).argmax()))
         return ids[start:]
 
     def _text_losses(
         self, batch: Batch, tokens: torch.Tensor, grid: tuple[int, int], true: Truth
     ) -> dict[str, torch.Tensor]:
-        half, hidden = self._hidden(batch.ids, tokens, grid)
-        before = self.scribe.before
-        losses = self.heads.place_loss(half[:, before : before + tokens.shape[1]], true)
+        spoken = self._speak(batch.ids, tokens, grid, watched=True)
+        hidden, before = spoken.last, self.scribe.before
+        losses = self.heads.place_loss(spoken.half[:, before : before + tokens.shape[1]], true)
+        losses |= guide_loss(spoken.looks, batch.about, true.owner)
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
         if words.any():
             losses["words"] = F.cross_entropy(self._scores(hidden[words]), batch.labels[words])
@@ -87,10 +89,8 @@ class Pupil(nn.Module):
             losses["boxes"] = -(near(batch.numbers[boxes]) * likely).sum(-1).mean()
         return losses
 
-    def _hidden(
-        self, ids: torch.Tensor, tokens: torch.Tensor, grid: tuple[int, int]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        return speak(self.model, ids, tokens, self.scribe.before, grid, DTYPE)
+    def _speak(self, ids: torch.Tensor, tokens: torch.Tensor, grid: tuple[int, int], watched: bool = False) -> Spoken:
+        return speak(self.model, ids, tokens, self.scribe.before, grid, DTYPE, watched)
 
     def _scores(self, hidden: torch.Tensor) -> torch.Tensor:
         return F.linear(hidden, self.model.lm_head.weight.to(DTYPE)).float()

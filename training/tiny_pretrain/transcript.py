@@ -29,6 +29,8 @@ class Batch:
     """(views, length): the token that follows, `NOTHING` where it is not the policy's own."""
     numbers: torch.Tensor
     """(views, length): the coordinate that follows, `NOTHING` elsewhere."""
+    about: torch.Tensor
+    """(views, length, 2): the objects that the answer is about where a token of it follows, -1 elsewhere."""
 
 
 class Scribe:
@@ -56,13 +58,13 @@ class Scribe:
     def write(self, conversations: Sequence[Sequence[Exchange]], tokens: int) -> Batch:
         """Each conversation about its own image of `tokens` tokens. One may be empty: then nothing of it is learnt."""
         rows = [self._row(conversation, tokens) for conversation in conversations]
-        length = max(len(ids) for ids, _, _ in rows)
-        ids = torch.full((len(rows), length), self.pad)
-        labels, numbers = torch.full_like(ids, NOTHING), torch.full_like(ids, NOTHING)
+        shape = len(rows), max(len(row[0]) for row in rows)
+        ids, labels, numbers = (torch.full(shape, empty) for empty in (self.pad, NOTHING, NOTHING))
+        about = torch.full((*shape, 2), -1)
         for place, parts in enumerate(rows):
-            for table, values in zip((ids, labels, numbers), parts, strict=True):
+            for table, values in zip((ids, labels, numbers, about), parts, strict=True):
                 table[place, : len(values)] = torch.tensor(values)
-        return Batch(ids, labels, numbers)
+        return Batch(ids, labels, numbers, about)
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -73,20 +75,22 @@ class Scribe:
         """An answer as text, without its end."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
-    def _row(self, conversation: Sequence[Exchange], tokens: int) -> tuple[list[int], list[int], list[int]]:
-        ids, own, boxes = self.prompt("", tokens)[: -len(self._encode(_ASKED))], [], []
-        own, boxes = [False] * len(ids), [False] * len(ids)
+    def _row(self, conversation: Sequence[Exchange], tokens: int) -> tuple[list[Any], ...]:
+        ids = self.prompt("", tokens)[: -len(self._encode(_ASKED))]
+        own, boxes, about = [False] * len(ids), [False] * len(ids), [(-1, -1)] * len(ids)
         for place, exchange in enumerate(conversation):
             asked = self._encode((_NEXT if place else "") + exchange.question + _ASKED)
             said = self._encode(exchange.answer + _ANSWERED)
             ids += asked + said
             own += [False] * len(asked) + [True] * len(said)
             boxes += [False] * len(asked) + [exchange.kind == "place"] * len(said)
+            looked_at = (exchange.about[0], exchange.about[-1]) if exchange.about else (-1, -1)
+            about += [(-1, -1)] * len(asked) + [looked_at] * len(said)
         labels = [after if mine else NOTHING for after, mine in zip(ids[1:], own[1:], strict=True)]
         numbers = [
             self._number.get(after, NOTHING) if box else NOTHING for after, box in zip(labels, boxes[1:], strict=True)
         ]
-        return ids, [*labels, NOTHING], [*numbers, NOTHING]
+        return ids, [*labels, NOTHING], [*numbers, NOTHING], [*about[1:], (-1, -1)]
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))

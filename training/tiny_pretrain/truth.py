@@ -29,7 +29,10 @@ _WHOLE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Targets of a batch; all but `numbers` are classes of shape (views, tokens), `NOTHING` where none is asked for."""
+    """Targets of a batch.
+
+    All but `numbers` and `owner` are classes of shape (views, tokens), `NOTHING` where none is asked for.
+    """
 
     colour: torch.Tensor
     shape: torch.Tensor
@@ -41,6 +44,8 @@ class Truth:
     column: torch.Tensor
     numbers: torch.Tensor
     """(views, tokens, 4): left, top, right, bottom of the object in whole pixels of the view, `NOTHING` without one."""
+    owner: torch.Tensor
+    """(views, tokens): the object's place in the list of the view's objects, -1 without one."""
     side: torch.Tensor
     """(views, tokens), float: the object's side in pixels that count, 0 without one."""
 
@@ -112,5 +117,6 @@ def truth(things: NDArray[np.float32], rows: int, columns: int) -> Truth:
         numbers=torch.from_numpy(
             np.where(belongs[:, :, None], np.rint(clipped).clip(0, NUMBERS - 1), NOTHING).astype(np.int64)
         ),
+        owner=torch.from_numpy(owner),
         side=torch.from_numpy(side.astype(np.float32)),
     )

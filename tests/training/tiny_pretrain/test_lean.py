@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -19,11 +20,13 @@ from cof_agent.scenes import Split
 from tests.training.tiny_pretrain.seeds import SMALLEST, write_smallest
 from training.tiny_pretrain.chunks import Views, make_views
 from training.tiny_pretrain.dialogue import exchanges
+from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import number_waves
-from training.tiny_pretrain.lean_language import speak
+from training.tiny_pretrain.lean_language import WATCHED_HEADS, speak
 from training.tiny_pretrain.lean_tower import look
 from training.tiny_pretrain.pupil import Pupil, write_model
 from training.tiny_pretrain.seed import write_tiny_seed
+from training.tiny_pretrain.truth import NOTHING
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +77,42 @@ def test_the_language_model_is_that_of_the_real_class(pupil: Pupil, seed: Path) 
     talks = [exchanges(things, 140, 112, 3, Random(0)) for things in views.things]
     batch = pupil.scribe.write(talks, 20)
     written = batch.ids != pupil.scribe.pad
+    pupil.model.set_attn_implementation("eager")  # which tells what it attends to
     with torch.no_grad():
         real = pupil.model(
             input_ids=batch.ids,
             attention_mask=written.long(),
             mm_token_type_ids=(batch.ids == pupil.model.config.image_token_id).int(),
+            output_attentions=True,
             **images(views, seed),
-        ).logits
+        )
         tokens = look(pupil.model.model.visual, torch.from_numpy(views.pixels), torch.float32)
-        _, hidden = speak(pupil.model, batch.ids, tokens, pupil.scribe.before, (5, 4), torch.float32)
+        spoken = speak(pupil.model, batch.ids, tokens, pupil.scribe.before, (5, 4), torch.float32, watched=True)
     assert written.sum() < written.numel()
-    torch.testing.assert_close(F.linear(hidden, pupil.model.lm_head.weight)[written], real[written], rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        F.linear(spoken.last, pupil.model.lm_head.weight)[written], real.logits[written], rtol=0, atol=1e-4
+    )
+    image = slice(pupil.scribe.before, pupil.scribe.before + 20)
+    second_half = real.attentions[len(real.attentions) // 2 :]
+    for attention, told in zip(second_half, spoken.looks, strict=True):
+        shares = attention[:, :WATCHED_HEADS, :, image].transpose(1, 2)[written]
+        torch.testing.assert_close(told.exp().transpose(1, 2)[written], shares, rtol=0, atol=1e-5)
+
+
+def test_looks_are_guided_to_what_a_question_is_about(pupil: Pupil) -> None:
+    views = make_views("crowd", (4, 4), range(1), Split.TRAIN)
+    [talk] = [exchanges(things, 112, 112, 1, Random(0)) for things in views.things]
+    batch = pupil.scribe.write([talk], 16)
+    answering = batch.about[0, :, 0] >= 0
+    assert torch.equal(answering, batch.labels[0] != NOTHING)
+    assert set(batch.about[0, answering].flatten().tolist()) == set(talk[0].about)
+    owner = torch.full((1, 16), -1)
+    owner[0, [3, 5]] = talk[0].about[0]
+    looks = torch.full((1, WATCHED_HEADS, batch.ids.shape[1], 16), 0.05).log()
+    looks[:, :, answering, 3] = torch.tensor(0.3).log()
+    looks[:, :, ~answering] = torch.tensor(1e-9).log()
+    assert float(guide_loss([looks], batch.about, owner)["looks"]) == pytest.approx(-math.log(0.35))
+    assert not guide_loss([looks], batch.about, torch.full((1, 16), -1))
 
 
 def test_what_is_written_loads_as_a_policy_and_is_the_same(pupil: Pupil, seed: Path, tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_tokens_without_an_object_are_ground() -> None:
     assert true.legibility[0, 4] == 3
     assert true.numbers[0, 4].tolist() == [30, 30, 50, 54]
     assert true.numbers[0, 0].tolist() == [NOTHING] * 4
+    assert true.owner.tolist() == [[-1] * 4 + [11] + [-1] * 4]
 
 
 def test_characters_are_told_on_one_token_alone() -> None:
@@ -106,6 +107,9 @@ def test_what_is_asked_about_a_view_is_true() -> None:
             there = {(COLOURS[int(t[4])], SHAPES[int(t[5])]): t for t in things if t[7] > 0}
             for asked in exchanges(things, width, height, 8, Random(number)):
                 kinds.add(asked.kind)
+                looks = [f"{COLOURS[int(things[i, 4])]} {SHAPES[int(things[i, 5])]}" for i in asked.about]
+                assert asked.kind == "colour" or [look in asked.question for look in looks] == [True] * len(looks)
+                assert len(asked.about) == (2 if asked.kind == "relation" else 1)
                 named = [t for (colour, shape), t in there.items() if f"{colour} {shape}" in asked.question]
                 if asked.kind == "place":
                     (thing,) = named
@@ -113,14 +117,18 @@ def test_what_is_asked_about_a_view_is_true() -> None:
                     assert np.abs(np.array(json.loads(asked.answer)) - expected).max() <= 1
                 elif asked.kind == "character":
                     (thing,) = named
-                    readable = thing[7] >= 16
-                    assert asked.answer == (CHARACTERS[int(thing[6])] if readable else UNREADABLE)
+                    assert thing[7] >= 16
+                    assert asked.answer == CHARACTERS[int(thing[6])]
+                elif asked.kind == "unreadable":
+                    (thing,) = named
+                    assert thing[7] < 16
+                    assert asked.answer == UNREADABLE
                 elif asked.kind == "colour":
-                    assert any(asked.answer == colour for colour, _ in there)
+                    assert asked.answer == COLOURS[int(things[asked.about[0], 4])]
                 else:
                     assert len(named) == 2
                     assert asked.answer in ("left", "right", "above", "below")
-    assert kinds == {"place", "character", "colour", "relation"}
+    assert kinds == {"place", "character", "unreadable", "colour", "relation"}
 
 
 def _agreement(views: Views) -> float:
