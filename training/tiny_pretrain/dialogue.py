@@ -37,6 +37,8 @@ class Exchange:
     answer: str
     about: tuple[int, ...] = ()
     """Which of the view's objects must be looked at, as places in its list: one, or the two of a relation."""
+    named_by: tuple[str, ...] = ("colour", "shape")
+    """By which attributes the question names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,12 @@ def _possible(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
         elif thing.side < _UNSURE * LEGIBLE["character"]:
             yield Exchange("unreadable", ask_character(name, chance), UNREADABLE, about)
     for thing in seen:
-        by_shape, by_character = shapes.count(thing.shape) == 1, characters.count(thing.character) == 1
-        if by_shape and thing.side >= LEGIBLE["shape"]:
-            yield Exchange("colour", ask_colour(Name(shape=thing.shape), chance), thing.colour, (thing.place,))
-        if by_character and thing.side >= LEGIBLE["character"]:
-            yield Exchange("colour", ask_colour(Name(character=thing.character), chance), thing.colour, (thing.place,))
+        by_shape, by_character = Name(shape=thing.shape), Name(character=thing.character)
+        about = (thing.place,)
+        if shapes.count(thing.shape) == 1 and thing.side >= LEGIBLE["shape"]:
+            yield Exchange("colour", ask_colour(by_shape, chance), thing.colour, about, ("shape",))
+        if characters.count(thing.character) == 1 and thing.side >= LEGIBLE["character"]:
+            yield Exchange("colour", ask_colour(by_character, chance), thing.colour, about, ("character",))
     large = [thing for thing in named if thing.side >= LEGIBLE["shape"]]
     if len(large) > 1:
         yield from _relations(large, chance)

@@ -22,6 +22,7 @@ CLASSES: Mapping[str, int] = {
     "row": LONGEST,
     "column": LONGEST,
 }
+_NAMES = {"colour": len(COLOURS), "shape": len(SHAPES), "character": len(CHARACTERS)}
 WAVES = 16
 """A number is told by the cosine and sine of so many wavelengths."""
 
@@ -56,6 +57,7 @@ class Heads(nn.Module):
         self.classes = nn.Linear(width, sum(CLASSES.values()))
         self.offsets = nn.Linear(width, 4 * 2 * WAVES)
         self.places = nn.Linear(width, 4 * 2 * WAVES)
+        self.named = nn.Linear(width, 2 * sum(_NAMES.values()))
         self.register_buffer("_far", number_waves(2 * NUMBERS), persistent=False)
         self.register_buffer("_waves", number_waves(), persistent=False)
 
@@ -91,6 +93,24 @@ class Heads(nn.Module):
         """The same of coordinates, from the language model's states at visual tokens (views, tokens, width)."""
         where = true.owned
         return {"places": _miss(self.read_places(hidden[where]), true.numbers[where])} if where.any() else {}
+
+    def name_loss(
+        self, hidden: torch.Tensor, about: torch.Tensor, by: torch.Tensor, things: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """How far off the language model is about which objects are asked for, in nats, where it answers.
+
+        `hidden` is (views, length, width), `about` (views, length, 2) the two objects, `by` (views, length, attributes)
+        whether each attribute is told, `things` (views, objects, `FIELDS`).
+        """
+        view, place = torch.nonzero(about[:, :, 0] >= 0, as_tuple=True)
+        scores = self.named(hidden[view, place].float()).unflatten(-1, (2, -1)).split(list(_NAMES.values()), -1)
+        losses = []
+        for number, part in enumerate(scores):
+            true = things[view[:, None], about[view, place], 4 + number].long()
+            told = by[view, place, number] > 0
+            if told.any():
+                losses.append(F.cross_entropy(part[told].flatten(0, 1), true[told].flatten()))
+        return {"named": torch.stack(losses).mean()} if losses else {}
 
 
 def _miss(scores: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:

@@ -41,7 +41,7 @@ class Pupil(nn.Module):
             self.model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
         self.heads = Heads(self.model.config.text_config.hidden_size)
         if (folder / HEADS).is_file():
-            self.heads.load_state_dict(load_file(folder / HEADS))
+            self.heads.load_state_dict(load_file(folder / HEADS), strict=False)  # an earlier stage may lack some
         self.questions = questions
         processor: Any = load_processor(folder)
         self.scribe = Scribe(processor.tokenizer)
@@ -62,7 +62,7 @@ class Pupil(nn.Module):
         if self.questions:
             height, width = views.pixels.shape[1:3]
             asked = [exchanges(things, width, height, self.questions, chance) for things in views.things]
-            losses |= self._text_losses(self.scribe.write(asked, columns * rows), tokens, views.grid, true)
+            losses |= self._text_losses(self.scribe.write(asked, columns * rows), tokens, views, true)
         return losses
 
     def answer(self, tokens: torch.Tensor, grid: tuple[int, int], question: str, most: int) -> list[int]:
@@ -73,13 +73,12 @@ class Pupil(nn.Module):
             ids.append(int(self._scores(self._speak(torch.tensor([ids]), tokens, grid).last[:, -1]).argmax()))
         return ids[start:]
 
-    def _text_losses(
-        self, batch: Batch, tokens: torch.Tensor, grid: tuple[int, int], true: Truth
-    ) -> dict[str, torch.Tensor]:
-        spoken = self._speak(batch.ids, tokens, grid, watched=True)
+    def _text_losses(self, batch: Batch, tokens: torch.Tensor, views: Views, true: Truth) -> dict[str, torch.Tensor]:
+        spoken, things = self._speak(batch.ids, tokens, views.grid, watched=True), torch.from_numpy(views.things)
         hidden, before = spoken.last, self.scribe.before
         losses = self.heads.place_loss(spoken.half[:, before : before + tokens.shape[1]], true)
         losses |= guide_loss(spoken.looks, batch.about, true.owner)
+        losses |= self.heads.name_loss(spoken.half, batch.about, batch.by, things)
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
         if words.any():
             losses["words"] = F.cross_entropy(self._scores(hidden[words]), batch.labels[words])

@@ -19,6 +19,11 @@ _ANSWERED = "<|im_end|>"
 _NEXT = "\n<|im_start|>user\n"
 
 
+NAMING = ("colour", "shape", "character")
+"""What a question names an object by."""
+_UNNAMED = (0,) * len(NAMING)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Conversations of one length."""
@@ -31,6 +36,8 @@ class Batch:
     """(views, length): the coordinate that follows, `NOTHING` elsewhere."""
     about: torch.Tensor
     """(views, length, 2): the objects that the answer is about where a token of it follows, -1 elsewhere."""
+    by: torch.Tensor
+    """(views, length, `len(NAMING)`): 1 where the question names them by that attribute."""
 
 
 class Scribe:
@@ -60,11 +67,11 @@ class Scribe:
         rows = [self._row(conversation, tokens) for conversation in conversations]
         shape = len(rows), max(len(row[0]) for row in rows)
         ids, labels, numbers = (torch.full(shape, empty) for empty in (self.pad, NOTHING, NOTHING))
-        about = torch.full((*shape, 2), -1)
+        about, by = torch.full((*shape, 2), -1), torch.zeros((*shape, len(NAMING)), dtype=torch.long)
         for place, parts in enumerate(rows):
-            for table, values in zip((ids, labels, numbers, about), parts, strict=True):
+            for table, values in zip((ids, labels, numbers, about, by), parts, strict=True):
                 table[place, : len(values)] = torch.tensor(values)
-        return Batch(ids, labels, numbers, about)
+        return Batch(ids, labels, numbers, about, by)
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -77,7 +84,7 @@ class Scribe:
 
     def _row(self, conversation: Sequence[Exchange], tokens: int) -> tuple[list[Any], ...]:
         ids = self.prompt("", tokens)[: -len(self._encode(_ASKED))]
-        own, boxes, about = [False] * len(ids), [False] * len(ids), [(-1, -1)] * len(ids)
+        own, boxes, about, by = ([empty] * len(ids) for empty in (False, False, (-1, -1), _UNNAMED))
         for place, exchange in enumerate(conversation):
             asked = self._encode((_NEXT if place else "") + exchange.question + _ASKED)
             said = self._encode(exchange.answer + _ANSWERED)
@@ -86,11 +93,13 @@ class Scribe:
             boxes += [False] * len(asked) + [exchange.kind == "place"] * len(said)
             looked_at = (exchange.about[0], exchange.about[-1]) if exchange.about else (-1, -1)
             about += [(-1, -1)] * len(asked) + [looked_at] * len(said)
+            named = tuple(int(attribute in exchange.named_by) for attribute in NAMING)
+            by += [_UNNAMED] * len(asked) + [named] * len(said)
         labels = [after if mine else NOTHING for after, mine in zip(ids[1:], own[1:], strict=True)]
         numbers = [
             self._number.get(after, NOTHING) if box else NOTHING for after, box in zip(labels, boxes[1:], strict=True)
         ]
-        return ids, [*labels, NOTHING], [*numbers, NOTHING], [*about[1:], (-1, -1)]
+        return ids, [*labels, NOTHING], [*numbers, NOTHING], [*about[1:], (-1, -1)], [*by[1:], _UNNAMED]
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))

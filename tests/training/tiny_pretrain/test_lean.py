@@ -17,11 +17,12 @@ from cof_agent.errors import ConfigError
 from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.scenes import Split
+from cof_agent.scenes.scene import COLOURS
 from tests.training.tiny_pretrain.seeds import SMALLEST, write_smallest
 from training.tiny_pretrain.chunks import Views, make_views
 from training.tiny_pretrain.dialogue import exchanges
 from training.tiny_pretrain.guidance import guide_loss
-from training.tiny_pretrain.heads import number_waves
+from training.tiny_pretrain.heads import Heads, number_waves
 from training.tiny_pretrain.lean_language import WATCHED_HEADS, speak
 from training.tiny_pretrain.lean_tower import look
 from training.tiny_pretrain.pupil import Pupil, write_model
@@ -113,6 +114,23 @@ def test_looks_are_guided_to_what_a_question_is_about(pupil: Pupil) -> None:
     looks[:, :, ~answering] = torch.tensor(1e-9).log()
     assert float(guide_loss([looks], batch.about, owner)["looks"]) == pytest.approx(-math.log(0.35))
     assert not guide_loss([looks], batch.about, torch.full((1, 16), -1))
+
+
+def test_the_state_that_answers_is_asked_for_the_names_in_the_question(pupil: Pupil) -> None:
+    width = pupil.model.config.text_config.hidden_size
+    heads, things = Heads(width), torch.zeros(1, 3, 8)
+    things[0, :, 4:7] = torch.tensor([[1, 2, 3], [2, 0, 5], [0, 1, 6]])
+    about, by = torch.full((1, 4, 2), -1), torch.zeros(1, 4, 3, dtype=torch.long)
+    about[0, 2], by[0, 2] = torch.tensor([2, 1]), torch.tensor([1, 1, 0])
+    heads.requires_grad_(False)
+    heads.named.weight.zero_()
+    heads.named.bias.fill_(-20.0)
+    heads.named.bias.unflatten(0, (2, -1))[0, [0, len(COLOURS) + 1]] = 20.0  # colour 0 and shape 1, object 2's
+    heads.named.bias.unflatten(0, (2, -1))[1, [2, len(COLOURS) + 0]] = 20.0
+    assert float(heads.name_loss(torch.zeros(1, 4, width), about, by, things)["named"]) < 1e-6
+    about[0, 2] = torch.tensor([1, 2])
+    assert float(heads.name_loss(torch.zeros(1, 4, width), about, by, things)["named"]) > 20
+    assert not heads.name_loss(torch.zeros(1, 4, width), torch.full_like(about, -1), by, things)
 
 
 def test_what_is_written_loads_as_a_policy_and_is_the_same(pupil: Pupil, seed: Path, tmp_path: Path) -> None:

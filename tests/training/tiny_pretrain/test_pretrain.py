@@ -62,12 +62,21 @@ def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(seed: Path,
 
 def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(seed: Path, tmp_path: Path) -> None:
     tower = pretrain(told(seed, tmp_path / "tower"))
-    readings = {"classes", "offsets", "places"}
+    readings = {"classes", "offsets", "places", "named"}
     assert {name.split(".")[0] for name in moved(seed, tower) if "visual." not in name} == readings
     language = pretrain(told(tower, tmp_path / "language", "language"))
     assert any(name.startswith("model.layers.") for name in moved(tower, language))
     last = {name for line in lines(tmp_path / "language") for name in line}
-    assert {"loss/boxes", "loss/words", "loss/places", "loss/offsets", "overview_56/row", "zoom_16/box"} <= last
+    assert {
+        "loss/boxes",
+        "loss/words",
+        "loss/places",
+        "loss/looks",
+        "loss/named",
+        "loss/offsets",
+        "overview_56/row",
+        "zoom_16/box",
+    } <= last
     assert any("/answer/place" in name for name in last)
 
 

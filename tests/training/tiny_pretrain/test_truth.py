@@ -17,6 +17,7 @@ from cof_agent.scenes.reading import Sight, read_character, read_colour, read_sh
 from training.tiny_pretrain.chunks import Chunks, Plan, Views, make_views
 from training.tiny_pretrain.dialogue import UNREADABLE, exchanges
 from training.tiny_pretrain.framing import KINDS, TOKEN, Kind
+from training.tiny_pretrain.transcript import NAMING
 from training.tiny_pretrain.truth import GROUND, NOTHING, truth
 
 READ = {"colour": (read_colour, COLOURS), "shape": (read_shape, SHAPES), "character": (read_character, CHARACTERS)}
@@ -107,8 +108,10 @@ def test_what_is_asked_about_a_view_is_true() -> None:
             there = {(COLOURS[int(t[4])], SHAPES[int(t[5])]): t for t in things if t[7] > 0}
             for asked in exchanges(things, width, height, 8, Random(number)):
                 kinds.add(asked.kind)
-                looks = [f"{COLOURS[int(things[i, 4])]} {SHAPES[int(things[i, 5])]}" for i in asked.about]
-                assert asked.kind == "colour" or [look in asked.question for look in looks] == [True] * len(looks)
+                for thing in things[list(asked.about)]:
+                    look = zip(NAMING, (COLOURS, SHAPES, CHARACTERS), thing[4:7], strict=True)
+                    words = [values[int(value)] for name, values, value in look if name in asked.named_by]
+                    assert " ".join(words) in asked.question
                 assert len(asked.about) == (2 if asked.kind == "relation" else 1)
                 named = [t for (colour, shape), t in there.items() if f"{colour} {shape}" in asked.question]
                 if asked.kind == "place":
