@@ -101,7 +101,7 @@ class ObserverModel(BaseChatModel):
         if looks.may_zoom:
             if asked < len(plan.zooms):
                 zoom = plan.zooms[asked]
-                return zooming(zoom.corners, task.names, self._reason(zoom, asked, outlook), rng)
+                return zooming(zoom.corners, task.names, reason_to_look(task.places, zoom, asked, outlook), rng)
             if looks.told_to_look:
                 place = task.places[asked % len(task.places)]
                 return zooming(outlook.zoom([place]).corners, task.names, "told", rng)
@@ -110,14 +110,6 @@ class ObserverModel(BaseChatModel):
             return declining(task.names, rng)
         answer = LETTERS[task.options.index(value)] if task.options else value
         return answering(task.kind, task.names, value, answer, sure, asked > 0, rng)
-
-    def _reason(self, zoom: Region, asked: int, outlook: Outlook) -> Reason:
-        places = self.task.places
-        if len(places) == 1:
-            return "small"
-        if asked:
-            return "next"
-        return "both" if zoom == outlook.zoom(places) else "one"
 
     def _read(self, looks: Looks) -> tuple[str, bool]:
         """The answer, and whether it was seen rather than guessed."""
@@ -145,6 +137,15 @@ class ObserverModel(BaseChatModel):
                 before = _middle(here, axis) < _middle(there, axis)
                 return SIDES[axis][0 if before else 1]
         return None
+
+
+def reason_to_look(places: Sequence[Corners], zoom: Region, asked: int, outlook: Outlook) -> Reason:
+    """Why `zoom` comes after `asked` others when the objects are at `places` (fractions of the sides)."""
+    if len(places) == 1:
+        return "small"
+    if asked:
+        return "next"
+    return "both" if zoom == outlook.zoom(places) else "one"
 
 
 def observer_policy(

@@ -10,15 +10,15 @@ import torch
 def guide_loss(looks: Sequence[torch.Tensor], about: torch.Tensor, owner: torch.Tensor) -> dict[str, torch.Tensor]:
     """Minus the log of the share of attention that falls on the objects an answer is about, in nats; its mean.
 
-    `looks` are logs of attention, (views, heads, length, tokens), by layer; `about` is (views, length, heads), the
-    objects of each place or -1, one for each head; `owner` is (views, tokens), the objects of the visual tokens. An
-    object without a token of its own is not asked for.
+    `looks` are logs of attention, (texts, heads, places, length), by layer; `about` is (texts, places, heads), the
+    objects of each place or -1, one for each head; `owner` is (texts, length), the object that each visual token shows
+    or -1. An object without a token of its own is not asked for.
     """
-    view, place, head = torch.nonzero(about >= 0, as_tuple=True)
-    its_own = owner[view] == about[view, place, head, None]
+    text, place, head = torch.nonzero(about >= 0, as_tuple=True)
+    its_own = owner[text] == about[text, place, head, None]
     there = its_own.any(-1)
-    view, place, head, its_own = view[there], place[there], head[there], its_own[there]
-    if not looks or not len(view):
+    text, place, head, its_own = text[there], place[there], head[there], its_own[there]
+    if not looks or not len(text):
         return {}
-    shares = [look[view, head, place].masked_fill(~its_own, float("-inf")).logsumexp(-1) for look in looks]
+    shares = [look[text, head, place].masked_fill(~its_own, float("-inf")).logsumexp(-1) for look in looks]
     return {"looks": -torch.stack(shares).mean()}

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES
 from training.tiny_pretrain.truth import LEVELS, NOTHING, NUMBERS, Truth
 
 LONGEST = 16
@@ -89,25 +89,28 @@ class Heads(nn.Module):
             found["offsets"] = _miss(self.read_offsets(tokens[where]), true.offsets[where])
         return found
 
-    def place_loss(self, hidden: torch.Tensor, true: Truth) -> dict[str, torch.Tensor]:
-        """The same of coordinates, from the language model's states at visual tokens (views, tokens, width)."""
-        where = true.owned
-        return {"places": _miss(self.read_places(hidden[where]), true.numbers[where])} if where.any() else {}
+    def place_loss(self, hidden: torch.Tensor, numbers: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The same of coordinates, from the language model's states at visual tokens (tokens, width).
+
+        `numbers` (tokens, 4) are `Truth.numbers` of the same tokens.
+        """
+        where = numbers[:, 0] != NOTHING
+        return {"places": _miss(self.read_places(hidden[where]), numbers[where])} if where.any() else {}
 
     def name_loss(
         self, hidden: torch.Tensor, about: torch.Tensor, by: torch.Tensor, things: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """How far off the language model is about which objects are asked for, in nats, where it answers.
 
-        `hidden` is (views, length, width), `about` (views, length, 2) the two objects, `by` (views, length, attributes)
-        whether each attribute is told, `things` (views, objects, `FIELDS`).
+        `hidden` is (texts, length, width), `about` and `by` as in a `Batch`, `things` (texts, objects, `FIELDS`): those
+        of each text's first image.
         """
-        view, place = torch.nonzero(about[:, :, 0] >= 0, as_tuple=True)
-        scores = self.named(hidden[view, place].float()).unflatten(-1, (2, -1)).split(list(_NAMES.values()), -1)
+        text, place = torch.nonzero(about[:, :, 0] >= 0, as_tuple=True)
+        scores = self.named(hidden[text, place].float()).unflatten(-1, (2, -1)).split(list(_NAMES.values()), -1)
         losses = []
         for number, part in enumerate(scores):
-            true = things[view[:, None], about[view, place], 4 + number].long()
-            told = by[view, place, number] > 0
+            true = things[text[:, None], about[text, place] % MOST, 4 + number].long()
+            told = by[text, place, number] > 0
             if told.any():
                 losses.append(F.cross_entropy(part[told].flatten(0, 1), true[told].flatten()))
         return {"named": torch.stack(losses).mean()} if losses else {}

@@ -1,17 +1,18 @@
-"""The forward pass of Qwen2.5-VL's language model after one image at a fixed place, over the weights of the real class.
+"""The forward pass of Qwen2.5-VL's language model, over the weights of the real class.
 
-As in `lean_tower`: for a batch whose images are of one size, and in bfloat16 throughout.
+As in `lean_tower`, it computes in bfloat16 throughout; and it tells what is attended to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from training.tiny_pretrain.lean_tower import rotate
+from training.tiny_pretrain.lean_tower import attend, rotate
 
 WATCHED_HEADS = 2
 """Heads of a layer, the first ones, whose looks are told."""
@@ -22,42 +23,57 @@ class Spoken:
     """What the language model makes of a batch of texts."""
 
     half: torch.Tensor
-    """States after half of the layers, (views, length, width)."""
+    """States after half of the layers, (texts, length, width)."""
     last: torch.Tensor
-    """States after all, (views, length, width)."""
+    """States after all, (texts, length, width)."""
     looks: tuple[torch.Tensor, ...]
-    """For each layer of the second half, the log of how much each place attends to each visual token:
-    (views, `WATCHED_HEADS`, length, tokens). Empty when not watched."""
+    """For each layer of the second half, the log of how much a place attends to each place: (texts, `WATCHED_HEADS`,
+    watched places, length). Empty when not watched."""
 
 
-def positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
-    """Positions (time, row, column) of `before` text tokens, an image of `rows` × `columns` tokens and `after` more."""
-    text = torch.arange(before).expand(3, -1)
-    grid = torch.stack(torch.meshgrid(torch.arange(1), torch.arange(rows), torch.arange(columns), indexing="ij"))
-    start = before + max(rows, columns)
-    return torch.cat((text, grid.flatten(1) + before, torch.arange(start, start + after).expand(3, -1)), 1)
+def positions(ids: torch.Tensor, grids: Sequence[Sequence[tuple[int, int]]], placeholder: int) -> torch.Tensor:
+    """Positions (time, row, column) of each token, (3, texts, length).
+
+    `ids` (texts, length) hold `placeholder` for each visual token; `grids` are columns and rows of each text's images.
+    """
+    found = torch.empty((3, *ids.shape), dtype=torch.long)
+    for number, (row, images) in enumerate(zip(ids, grids, strict=True)):
+        starts = iter(images)
+        at, place = 0, 0
+        visual = (row == placeholder).tolist()
+        while at < len(visual):
+            if visual[at]:
+                columns, rows = next(starts)
+                parts = torch.meshgrid(torch.arange(1), torch.arange(rows), torch.arange(columns), indexing="ij")
+                found[:, number, at : at + rows * columns] = torch.stack(parts).flatten(1) + place
+                at, place = at + rows * columns, place + max(rows, columns)
+            else:
+                found[:, number, at] = place
+                at, place = at + 1, place + 1
+    return found
 
 
 def speak(
     model: Any,
     ids: torch.Tensor,
-    image: torch.Tensor,
-    before: int,
-    grid: tuple[int, int],
+    images: torch.Tensor,
+    grids: Sequence[Sequence[tuple[int, int]]],
     dtype: torch.dtype,
-    watched: bool = False,
+    watched_from: int | None = None,
 ) -> Spoken:
-    """The hidden states of texts `ids` (views, length), and if `watched` what they attend to.
+    """The hidden states of texts `ids` (texts, length), and what they attend to from place `watched_from` on,
+    which comes after the first image.
 
-    From place `before` on they hold placeholders for the visual tokens `image` (views, tokens, width) of `grid`
-    (columns, rows). What follows the end of a text does not change what comes before.
+    `ids` hold placeholders for the visual tokens `images` (tokens of all images in their order, width), and `grids` are
+    columns and rows of each text's images. What follows the end of a text does not change what comes before.
     """
-    text = model.model.language_model
-    tokens = image.shape[1]
+    text, placeholder = model.model.language_model, model.config.image_token_id
     words = F.embedding(ids, text.embed_tokens.weight).to(dtype)
-    x = torch.cat((words[:, :before], image.to(dtype), words[:, before + tokens :]), 1)
-    places = positions(before, grid[1], grid[0], ids.shape[1] - before - tokens)
-    cos, sin = text.rotary_emb(x, places[:, None])
+    words = words.index_put(torch.nonzero(ids == placeholder, as_tuple=True), images.to(dtype))
+    cos, sin = (part[:, None] for part in text.rotary_emb(words, positions(ids, grids, placeholder)))
+    shared = _shared(ids, placeholder)
+    causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
+    early, late = causal[:shared, :shared], causal[shared:]
 
     def linear(x: torch.Tensor, layer: Any) -> torch.Tensor:
         return F.linear(x, layer.weight.to(dtype), None if layer.bias is None else layer.bias.to(dtype))
@@ -65,30 +81,47 @@ def speak(
     def norm(x: torch.Tensor, layer: Any) -> torch.Tensor:
         return F.rms_norm(x, x.shape[-1:], layer.weight.to(dtype), layer.variance_epsilon)
 
-    def heads(x: torch.Tensor, width: int) -> torch.Tensor:
-        return x.unflatten(-1, (-1, width)).transpose(1, 2)
-
-    half, looks = x, []
-    for number, layer in enumerate(text.layers):
-        half = x if number <= len(text.layers) // 2 else half
-        attention = layer.self_attn
-        y = norm(x, layer.input_layernorm)
+    def ask(x: torch.Tensor, layer: Any, texts: slice, places: slice) -> list[torch.Tensor]:
+        """Queries, keys and values, (texts, heads, length, width of a head)."""
+        y, attention = norm(x, layer.input_layernorm), layer.self_attn
         q, k, v = (
-            heads(linear(y, part), attention.head_dim)
+            linear(y, part).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
             for part in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        if watched and number >= len(text.layers) // 2:
-            looks.append(_look(q[:, :WATCHED_HEADS], k, slice(before, before + tokens)))
-        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-        x = x + linear(seen.transpose(1, 2).flatten(2), attention.o_proj)
-        y = norm(x, layer.post_attention_layernorm)
-        mlp = layer.mlp
-        x = x + linear(F.silu(linear(y, mlp.gate_proj)) * linear(y, mlp.up_proj), mlp.down_proj)
-    return Spoken(half, norm(x, text.norm), tuple(looks))
+        turn = cos[texts, :, places], sin[texts, :, places]
+        return [rotate(q, *turn), rotate(k, *turn), v]
+
+    def go_on(x: torch.Tensor, seen: torch.Tensor, layer: Any) -> torch.Tensor:
+        x = x + linear(seen.transpose(1, 2).flatten(2), layer.self_attn.o_proj)
+        y, mlp = norm(x, layer.post_attention_layernorm), layer.mlp
+        return x + linear(F.silu(linear(y, mlp.gate_proj)) * linear(y, mlp.up_proj), mlp.down_proj)
+
+    def whole(opening: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+        return torch.cat((opening.expand(len(ids), *opening.shape[1:]), rest), -2)
+
+    opening, x = words[:1, :shared], words[:, shared:]
+    half, looks = words, []
+    for number, layer in enumerate(text.layers):
+        if number == len(text.layers) // 2:
+            half = whole(opening, x)
+        q, k, v = ask(opening, layer, slice(1), slice(shared))
+        opening = go_on(opening, attend(q, k, v, early), layer)
+        q, *rest = ask(x, layer, slice(None), slice(shared, None))
+        k, v = (whole(first, then) for first, then in zip((k, v), rest, strict=True))
+        if watched_from is not None and number >= len(text.layers) // 2:
+            looks.append(_look(q[:, :WATCHED_HEADS, watched_from - shared :], k))
+        x = go_on(x, attend(q, k, v, late), layer)
+    return Spoken(half, norm(whole(opening, x), text.norm), tuple(looks))
 
 
-def _look(q: torch.Tensor, k: torch.Tensor, image: slice) -> torch.Tensor:
+def _shared(ids: torch.Tensor, placeholder: int) -> int:
+    """How many tokens, one at least, all texts begin with before their first images: these are computed once."""
+    same = (ids == ids[0]).all(0) & (ids[0] != placeholder)
+    return min(int(same.cumprod(0).sum()), int((ids == placeholder).int().argmax(1).min()))
+
+
+def _look(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     scores = (q @ k[:, :1].transpose(2, 3)).float() * q.shape[-1] ** -0.5
-    later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
-    return scores.masked_fill(later, float("-inf")).log_softmax(-1)[..., image]
+    asked, length = scores.shape[-2:]
+    later = torch.ones(asked, length, dtype=torch.bool).triu(1 + length - asked)
+    return scores.masked_fill(later, float("-inf")).log_softmax(-1)

@@ -19,8 +19,6 @@ DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 """CLIP's, of the channels, as in all Qwen2.5-VL checkpoints."""
 
 _EPSILON = 1e-6
-_FEW = 128
-"""Up to so many patches attention written out is faster than the fused one."""
 
 
 def patches(pixels: torch.Tensor, tower: Qwen2_5_VisionTransformerPretrainedModel, dtype: torch.dtype) -> torch.Tensor:
@@ -67,7 +65,7 @@ def look(tower: Qwen2_5_VisionTransformerPretrainedModel, pixels: torch.Tensor, 
     for block in tower.blocks:
         qkv = linear(norm(x, block.norm1), block.attn.qkv)
         q, k, v = qkv.view(views, x.shape[1], 3, block.attn.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        seen = _attend(rotate(q, cos, sin), rotate(k, cos, sin), v)
+        seen = attend(rotate(q, cos, sin), rotate(k, cos, sin), v)
         x = x + linear(seen.transpose(1, 2).flatten(2), block.attn.proj)
         y = norm(x, block.norm2)
         x = x + linear(F.silu(linear(y, block.mlp.gate_proj)) * linear(y, block.mlp.up_proj), block.mlp.down_proj)
@@ -76,10 +74,16 @@ def look(tower: Qwen2_5_VisionTransformerPretrainedModel, pixels: torch.Tensor, 
     return linear(F.gelu(linear(merged, merger.mlp[0])), merger.mlp[2])
 
 
-def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    if q.shape[2] > _FEW:
-        return F.scaled_dot_product_attention(q, k, v)
-    return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(2, 3), -1) @ v
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
+    """Attention of queries (views, heads, places, width) to keys and values of the same or fewer heads.
+
+    `seen` (places, keys) says which are. Written out: on a CPU the fused one takes longer in bfloat16.
+    """
+    views, heads, places, width = q.shape
+    scores = (q * width**-0.5).reshape(views, k.shape[1], -1, width) @ k.transpose(2, 3)
+    if seen is not None:
+        scores = scores.unflatten(2, (-1, places)).masked_fill(~seen, float("-inf")).flatten(2, 3)
+    return (torch.softmax(scores, -1) @ v).view(views, heads, places, width)
 
 
 def _rotation(

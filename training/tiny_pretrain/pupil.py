@@ -4,31 +4,54 @@ from __future__ import annotations
 
 import copy
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import Qwen2_5_VLForConditionalGeneration
 
+from cof_agent.dialects import load_profile
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.quiet import quietly
+from cof_agent.scenes.scene import MOST
 from training.tiny_pretrain.chunks import Views
 from training.tiny_pretrain.dialogue import exchanges
+from training.tiny_pretrain.episodes import Episode
+from training.tiny_pretrain.framing import TOKEN
 from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, near
-from training.tiny_pretrain.lean_language import Spoken, speak
+from training.tiny_pretrain.lean_language import speak
 from training.tiny_pretrain.lean_tower import look
 from training.tiny_pretrain.transcript import Batch, Scribe
-from training.tiny_pretrain.truth import NOTHING, Truth, truth
+from training.tiny_pretrain.truth import NOTHING, truth
 
 HEADS = "heads.safetensors"
 """Beside the weights of a checkpoint: the readings of its visual tokens, which only training needs."""
 DTYPE = torch.bfloat16
 """In which is computed. Weights are kept in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sights:
+    """Visual tokens of images, one after the other."""
+
+    tokens: torch.Tensor
+    """(tokens, width)."""
+    owner: torch.Tensor
+    """(tokens): the object that each shows as in `Batch.about`, -1 without one."""
+    numbers: torch.Tensor
+    """(tokens, 4), as in `Truth`."""
+
+    @property
+    def parts(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self.tokens, self.owner, self.numbers
 
 
 class Pupil(nn.Module):
@@ -43,8 +66,9 @@ class Pupil(nn.Module):
         if (folder / HEADS).is_file():
             self.heads.load_state_dict(load_file(folder / HEADS), strict=False)  # an earlier stage may lack some
         self.questions = questions
-        processor: Any = load_processor(folder)
-        self.scribe = Scribe(processor.tokenizer)
+        self.processor: Any = load_processor(folder)
+        self.scribe = Scribe(self.processor.tokenizer)
+        self.profile = load_profile(folder / "focus.json")
         if not questions:
             for name, weight in self.model.named_parameters():
                 weight.requires_grad_(".visual." in name)
@@ -62,7 +86,8 @@ class Pupil(nn.Module):
         if self.questions:
             height, width = views.pixels.shape[1:3]
             asked = [exchanges(things, width, height, self.questions, chance) for things in views.things]
-            losses |= self._text_losses(self.scribe.write(asked, columns * rows), tokens, views, true)
+            sights = Sights(tokens.flatten(0, 1), true.owner.flatten(), true.numbers.flatten(0, 1))
+            losses |= self._text_losses(self.scribe.write(asked, views.grid), sights, torch.from_numpy(views.things))
         return losses
 
     def answer(self, tokens: torch.Tensor, grid: tuple[int, int], question: str, most: int) -> list[int]:
@@ -70,26 +95,52 @@ class Pupil(nn.Module):
         ids = self.scribe.prompt(question, tokens.shape[1])
         start = len(ids)
         while len(ids) - start < most and ids[-1] != self.scribe.end:
-            ids.append(int(self._scores(self._speak(torch.tensor([ids]), tokens, grid).last[:, -1]).argmax()))
+            spoken = speak(self.model, torch.tensor([ids]), tokens.flatten(0, 1), [[grid]], DTYPE)
+            ids.append(int(self._scores(spoken.last[:, -1]).argmax()))
         return ids[start:]
 
-    def _text_losses(self, batch: Batch, tokens: torch.Tensor, views: Views, true: Truth) -> dict[str, torch.Tensor]:
-        spoken, things = self._speak(batch.ids, tokens, views.grid, watched=True), torch.from_numpy(views.things)
-        hidden, before = spoken.last, self.scribe.before
-        losses = self.heads.place_loss(spoken.half[:, before : before + tokens.shape[1]], true)
-        losses |= guide_loss(spoken.looks, batch.about, true.owner)
+    def episode_losses(self, episodes: Sequence[Episode]) -> dict[str, torch.Tensor]:
+        """The same about whole conversations."""
+        texts = [self.scribe.episode(episode.text, episode.grids, episode.own) for episode in episodes]
+        things = torch.from_numpy(np.stack([episode.things[0] for episode in episodes]))
+        return self._text_losses(self.scribe.batch(texts), self._sights(episodes), things)
+
+    def _sights(self, episodes: Sequence[Episode]) -> Sights:
+        """All images in their order; those of one size are looked at together."""
+        pixels = [image for episode in episodes for image in episode.pixels]
+        things = [image for episode in episodes for image in episode.things]
+        nth = [number for episode in episodes for number in range(len(episode.pixels))]
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for place, image in enumerate(pixels):
+            alike.setdefault(image.shape, []).append(place)
+        found: dict[int, Sights] = {}
+        for (height, width, _), places in alike.items():
+            true = truth(np.stack([things[place] for place in places]), height // TOKEN, width // TOKEN)
+            tokens = self.look(torch.from_numpy(np.stack([pixels[place] for place in places])))
+            for row, place in enumerate(places):
+                owner = true.owner[row]
+                coded = torch.where(owner >= 0, owner + MOST * nth[place], owner)
+                found[place] = Sights(tokens[row], coded, true.numbers[row])
+        ordered = [found[place] for place in range(len(pixels))]
+        return Sights(*(torch.cat(parts) for parts in zip(*(sights.parts for sights in ordered), strict=True)))
+
+    def _text_losses(self, batch: Batch, sights: Sights, things: torch.Tensor) -> dict[str, torch.Tensor]:
+        """`things` are those of each text's first image."""
+        first = int((batch.about[:, :, 0] >= 0).any(0).int().argmax())
+        spoken = speak(self.model, batch.ids, sights.tokens, batch.grids, DTYPE, first)
+        owners, visual = torch.full_like(batch.ids, -1), batch.ids == self.scribe.placeholder
+        owners[visual] = sights.owner
+        losses = self.heads.place_loss(spoken.half[visual], sights.numbers)
+        losses |= guide_loss(spoken.looks, batch.about[:, first:], owners)
         losses |= self.heads.name_loss(spoken.half, batch.about, batch.by, things)
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
         if words.any():
-            losses["words"] = F.cross_entropy(self._scores(hidden[words]), batch.labels[words])
+            losses["words"] = F.cross_entropy(self._scores(spoken.last[words]), batch.labels[words])
         boxes = batch.numbers != NOTHING
         if boxes.any():
-            likely = self._scores(hidden[boxes]).log_softmax(-1)[:, self.scribe.number_ids]
+            likely = self._scores(spoken.last[boxes]).log_softmax(-1)[:, self.scribe.number_ids]
             losses["boxes"] = -(near(batch.numbers[boxes]) * likely).sum(-1).mean()
         return losses
-
-    def _speak(self, ids: torch.Tensor, tokens: torch.Tensor, grid: tuple[int, int], watched: bool = False) -> Spoken:
-        return speak(self.model, ids, tokens, self.scribe.before, grid, DTYPE, watched)
 
     def _scores(self, hidden: torch.Tensor) -> torch.Tensor:
         return F.linear(hidden, self.model.lm_head.weight.to(DTYPE)).float()

@@ -16,6 +16,7 @@ from cof_agent.policies.qwen.processor import local_directory
 from training.checkpoints import check_same_run, last_save, record_run
 from training.tiny_pretrain.answers import measure_answers
 from training.tiny_pretrain.chunks import Chunks, Plan
+from training.tiny_pretrain.episodes import Episodes
 from training.tiny_pretrain.measure import measure
 from training.tiny_pretrain.metrics import Metrics
 from training.tiny_pretrain.pupil import Pupil, write_model
@@ -54,16 +55,20 @@ def pretrain(settings: PretrainSettings) -> Path:
         write_model(averaged, base, output / MODEL)
 
     chunks = Chunks(Plan(settings.seed, settings.tokens, settings.reuse, settings.views, settings.held))
+    episodes = None
+    if settings.episodes:
+        episodes = Episodes(pupil.processor, pupil.profile, settings.seed, settings.episodes, settings.manners)
     metrics = Metrics(output, done)
     saved_at = time.monotonic()
     try:
         for step in range(done, settings.steps):
             views = chunks.batch(step)
             losses = pupil.losses(views, Random(f"questions {settings.seed} {step}"))
-            total = torch.stack(list(losses.values())).sum()
-            if not total.isfinite():
-                raise ConfigError(f"the loss is {total} after {step} steps: lower rate and matrix_rate")
-            total.backward()
+            _descend(losses, step)
+            if episodes:
+                told = pupil.episode_losses(episodes.batch(step))
+                _descend(told, step)
+                losses |= {f"episode/{name}": loss for name, loss in told.items()}
             nn.utils.clip_grad_norm_([weight for _, weight in moving], _CLIP)
             mover.step(step)
             share = max(1 - settings.average, 9 / (step + 10))  # while there are few steps, of those there are
@@ -85,4 +90,14 @@ def pretrain(settings: PretrainSettings) -> Path:
         return output / MODEL
     finally:
         chunks.close()
+        if episodes:
+            episodes.close()
         metrics.close()
+
+
+def _descend(losses: dict[str, torch.Tensor], step: int) -> None:
+    """Add the gradients of the sum."""
+    total = torch.stack(list(losses.values())).sum()
+    if not total.isfinite():
+        raise ConfigError(f"the loss is {total} after {step} steps: lower rate and matrix_rate")
+    total.backward()

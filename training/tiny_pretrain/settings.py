@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from training.tiny_pretrain.episodes import Manner
 from training.tiny_pretrain.framing import Kind
 
 
@@ -18,6 +19,10 @@ class PretrainSettings(BaseModel):
     """Saves, logs and the trained model go there."""
     questions: int = Field(default=0, ge=0)
     """Questions that the language model is asked about each view; 0: the vision tower learns alone."""
+    episodes: int = Field(default=0, ge=0)
+    """Whole conversations of a step, besides the views; they need `questions`."""
+    manners: dict[Manner, float] = {"adaptive": 1.0}
+    """Shares of the manners in them: zooming where it must, never (`direct`), or once at least (`always`)."""
     steps: int = Field(ge=1)
     views: dict[Kind, float] = {"crowd": 0.4, "zoom": 0.3, "overview": 0.3}
     """Shares of the kinds of views."""

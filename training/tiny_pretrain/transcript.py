@@ -19,9 +19,36 @@ _ANSWERED = "<|im_end|>"
 _NEXT = "\n<|im_start|>user\n"
 
 
+IMAGE = "<|image_pad|>"
+_OWN = "<|im_start|>assistant\n"
+
 NAMING = ("colour", "shape", "character")
 """What a question names an object by."""
 _UNNAMED = (0,) * len(NAMING)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What is known of one of the policy's own turns."""
+
+    about: tuple[int, int]
+    """The two objects it looks at, as in `Batch.about`."""
+    named_by: tuple[str, ...]
+    box: bool
+    """Whether its last four numbers are a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A conversation, token by token; each list is of one length."""
+
+    ids: list[int]
+    labels: list[int]
+    numbers: list[int]
+    about: list[tuple[int, int]]
+    by: list[tuple[int, ...]]
+    grids: tuple[tuple[int, int], ...]
+    """Columns and rows of its images, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +56,20 @@ class Batch:
     """Conversations of one length."""
 
     ids: torch.Tensor
-    """(views, length), padded at the right."""
+    """(views, length), padded at the right; with a placeholder for each visual token."""
     labels: torch.Tensor
     """(views, length): the token that follows, `NOTHING` where it is not the policy's own."""
     numbers: torch.Tensor
     """(views, length): the coordinate that follows, `NOTHING` elsewhere."""
     about: torch.Tensor
-    """(views, length, 2): the objects that the answer is about where a token of it follows, -1 elsewhere."""
+    """(views, length, 2): the objects that the answer is about where a token of it follows, -1 elsewhere.
+
+    Object `i` as image `n` shows it, both from 0, is `n` · `MOST` + `i`.
+    """
     by: torch.Tensor
     """(views, length, `len(NAMING)`): 1 where the question names them by that attribute."""
+    grids: tuple[tuple[tuple[int, int], ...], ...]
+    """Columns and rows of the images of each."""
 
 
 class Scribe:
@@ -47,7 +79,7 @@ class Scribe:
         self.tokenizer = tokenizer
         self.pad: int = tokenizer.pad_token_id
         self.end: int = tokenizer.eos_token_id
-        self._placeholder: int = tokenizer.convert_tokens_to_ids("<|image_pad|>")
+        self.placeholder: int = tokenizer.convert_tokens_to_ids(IMAGE)
         self.number_ids = torch.tensor(tokenizer.convert_tokens_to_ids([str(number) for number in range(NUMBERS)]))
         """Ids of 0, 1, 2, …"""
         self._number = {int(token): number for number, token in enumerate(self.number_ids)}
@@ -59,19 +91,47 @@ class Scribe:
 
     def prompt(self, question: str, tokens: int) -> list[int]:
         """Ids up to where the answer begins; the image takes `tokens` of them."""
-        image = [*self._encode(_OPENING), *[self._placeholder] * tokens, *self._encode(_IMAGE_END)]
+        image = [*self._encode(_OPENING), *[self.placeholder] * tokens, *self._encode(_IMAGE_END)]
         return image + self._encode(question + _ASKED)
 
-    def write(self, conversations: Sequence[Sequence[Exchange]], tokens: int) -> Batch:
-        """Each conversation about its own image of `tokens` tokens. One may be empty: then nothing of it is learnt."""
-        rows = [self._row(conversation, tokens) for conversation in conversations]
-        shape = len(rows), max(len(row[0]) for row in rows)
+    def write(self, conversations: Sequence[Sequence[Exchange]], grid: tuple[int, int]) -> Batch:
+        """Each about its own image of `grid` (columns, rows) tokens. One may be empty: then nothing of it is learnt."""
+        return self.batch([self._written(conversation, grid) for conversation in conversations])
+
+    def batch(self, rows: Sequence[Written]) -> Batch:
+        """Conversations side by side."""
+        shape = len(rows), max(len(row.ids) for row in rows)
         ids, labels, numbers = (torch.full(shape, empty) for empty in (self.pad, NOTHING, NOTHING))
         about, by = torch.full((*shape, 2), -1), torch.zeros((*shape, len(NAMING)), dtype=torch.long)
-        for place, parts in enumerate(rows):
+        for place, row in enumerate(rows):
+            parts = row.ids, row.labels, row.numbers, row.about, row.by
             for table, values in zip((ids, labels, numbers, about, by), parts, strict=True):
                 table[place, : len(values)] = torch.tensor(values)
-        return Batch(ids, labels, numbers, about, by)
+        return Batch(ids, labels, numbers, about, by, tuple(row.grids for row in rows))
+
+    def episode(self, text: str, grids: Sequence[tuple[int, int]], own: Sequence[Own]) -> Written:
+        """A conversation in the checkpoint's template, `text`, with images of `grids`, whose own turns are `own`."""
+        opening, *parts = text.split(IMAGE)
+        images = [IMAGE * (columns * rows) for columns, rows in grids]
+        ids = self._encode(opening + "".join(image + part for image, part in zip(images, parts, strict=True)))
+        numbers, about, by = [NOTHING] * len(ids), [(-1, -1)] * len(ids), [_UNNAMED] * len(ids)
+        labels, start, turns = [NOTHING] * len(ids), self._encode(_OWN), iter(own)
+        at = 0
+        while at < len(ids):
+            if ids[at : at + len(start)] != start:
+                at += 1
+                continue
+            first = at + len(start)
+            end = ids.index(self.end, first) + 1
+            turn = next(turns)
+            named = tuple(int(attribute in turn.named_by) for attribute in NAMING)
+            for place in range(first - 1, end - 1):  # a token is said where the one before it is read
+                labels[place], about[place], by[place] = ids[place + 1], turn.about, named
+            if turn.box:
+                for place in [place for place in range(first - 1, end - 1) if ids[place + 1] in self._number][-4:]:
+                    numbers[place] = self._number[ids[place + 1]]
+            at = end
+        return Written(ids, labels, numbers, about, by, tuple(grids))
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -82,8 +142,8 @@ class Scribe:
         """An answer as text, without its end."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
-    def _row(self, conversation: Sequence[Exchange], tokens: int) -> tuple[list[Any], ...]:
-        ids = self.prompt("", tokens)[: -len(self._encode(_ASKED))]
+    def _written(self, conversation: Sequence[Exchange], grid: tuple[int, int]) -> Written:
+        ids = self.prompt("", grid[0] * grid[1])[: -len(self._encode(_ASKED))]
         own, boxes, about, by = ([empty] * len(ids) for empty in (False, False, (-1, -1), _UNNAMED))
         for place, exchange in enumerate(conversation):
             asked = self._encode((_NEXT if place else "") + exchange.question + _ASKED)
@@ -99,7 +159,8 @@ class Scribe:
         numbers = [
             self._number.get(after, NOTHING) if box else NOTHING for after, box in zip(labels, boxes[1:], strict=True)
         ]
-        return ids, [*labels, NOTHING], [*numbers, NOTHING], [*about[1:], (-1, -1)], [*by[1:], _UNNAMED]
+        after = [*about[1:], (-1, -1)], [*by[1:], _UNNAMED]
+        return Written(ids, [*labels, NOTHING], [*numbers, NOTHING], *after, (grid,))
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))

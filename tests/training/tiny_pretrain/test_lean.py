@@ -17,16 +17,19 @@ from cof_agent.errors import ConfigError
 from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.scenes import Split
+from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.scene import COLOURS
 from tests.training.tiny_pretrain.seeds import SMALLEST, write_smallest
 from training.tiny_pretrain.chunks import Views, make_views
 from training.tiny_pretrain.dialogue import exchanges
+from training.tiny_pretrain.episodes import Episodes
 from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, number_waves
 from training.tiny_pretrain.lean_language import WATCHED_HEADS, speak
 from training.tiny_pretrain.lean_tower import look
 from training.tiny_pretrain.pupil import Pupil, write_model
 from training.tiny_pretrain.seed import write_tiny_seed
+from training.tiny_pretrain.transcript import Batch
 from training.tiny_pretrain.truth import NOTHING
 
 
@@ -76,44 +79,61 @@ def test_views_larger_than_a_window_are_refused(tmp_path: Path) -> None:
 def test_the_language_model_is_that_of_the_real_class(pupil: Pupil, seed: Path) -> None:
     views = make_views("crowd", (5, 4), range(3), Split.TRAIN)
     talks = [exchanges(things, 140, 112, 3, Random(0)) for things in views.things]
-    batch = pupil.scribe.write(talks, 20)
+    batch = pupil.scribe.write(talks, (5, 4))
+    tokens = look(pupil.model.model.visual, torch.from_numpy(views.pixels), torch.float32).flatten(0, 1)
+    is_that_of_the_real_class(pupil, batch, tokens, images(views, seed))
+
+
+def test_the_language_model_is_that_of_the_real_class_in_conversations_of_several_images(
+    pupil: Pupil, seed: Path
+) -> None:
+    episodes = Episodes(pupil.processor, SCENE_PROFILE, 0, 4, {"adaptive": 1.0}).make(0)
+    assert max(len(told.pixels) for told in episodes) > 1
+    batch = pupil.scribe.batch([pupil.scribe.episode(told.text, told.grids, told.own) for told in episodes])
+    shown = [Image.fromarray(image) for told in episodes for image in told.pixels]
+    given = pupil.processor.image_processor(images=shown, return_tensors="pt", do_resize=False)
+    tower = pupil.model.model.visual
+    tokens = tower(given["pixel_values"], grid_thw=given["image_grid_thw"]).pooler_output
+    is_that_of_the_real_class(pupil, batch, tokens, given)
+
+
+@torch.no_grad()
+def is_that_of_the_real_class(pupil: Pupil, batch: Batch, tokens: torch.Tensor, given: Any) -> None:
+    """`tokens` are the visual tokens of the images `given` as the processor prepares them."""
     written = batch.ids != pupil.scribe.pad
     pupil.model.set_attn_implementation("eager")  # which tells what it attends to
-    with torch.no_grad():
-        real = pupil.model(
-            input_ids=batch.ids,
-            attention_mask=written.long(),
-            mm_token_type_ids=(batch.ids == pupil.model.config.image_token_id).int(),
-            output_attentions=True,
-            **images(views, seed),
-        )
-        tokens = look(pupil.model.model.visual, torch.from_numpy(views.pixels), torch.float32)
-        spoken = speak(pupil.model, batch.ids, tokens, pupil.scribe.before, (5, 4), torch.float32, watched=True)
-    assert written.sum() < written.numel()
-    torch.testing.assert_close(
-        F.linear(spoken.last, pupil.model.lm_head.weight)[written], real.logits[written], rtol=0, atol=1e-4
+    real = pupil.model(
+        input_ids=batch.ids,
+        attention_mask=written.long(),
+        mm_token_type_ids=(batch.ids == pupil.model.config.image_token_id).int(),
+        output_attentions=True,
+        **given,
     )
-    image = slice(pupil.scribe.before, pupil.scribe.before + 20)
+    first = int((batch.about[:, :, 0] >= 0).any(0).int().argmax())
+    spoken = speak(pupil.model, batch.ids, tokens, batch.grids, torch.float32, first)
+    assert written.sum() < written.numel()
+    said = F.linear(spoken.last, pupil.model.lm_head.weight)
+    torch.testing.assert_close(said[written], real.logits[written], rtol=0, atol=1e-4)
     second_half = real.attentions[len(real.attentions) // 2 :]
     for attention, told in zip(second_half, spoken.looks, strict=True):
-        shares = attention[:, :WATCHED_HEADS, :, image].transpose(1, 2)[written]
-        torch.testing.assert_close(told.exp().transpose(1, 2)[written], shares, rtol=0, atol=1e-5)
+        shares = attention[:, :WATCHED_HEADS, first:].transpose(1, 2)[written[:, first:]]
+        torch.testing.assert_close(told.exp().transpose(1, 2)[written[:, first:]], shares, rtol=0, atol=1e-5)
 
 
 def test_looks_are_guided_to_what_a_question_is_about(pupil: Pupil) -> None:
     views = make_views("crowd", (4, 4), range(1), Split.TRAIN)
     [talk] = [exchanges(things, 112, 112, 1, Random(0)) for things in views.things]
-    batch = pupil.scribe.write([talk], 16)
+    batch = pupil.scribe.write([talk], (4, 4))
     answering = batch.about[0, :, 0] >= 0
     assert torch.equal(answering, batch.labels[0] != NOTHING)
     assert set(batch.about[0, answering].flatten().tolist()) == set(talk[0].about)
-    owner = torch.full((1, 16), -1)
+    owner, length = torch.full_like(batch.ids, -1), batch.ids.shape[1]
     owner[0, [3, 5]] = talk[0].about[0]
-    looks = torch.full((1, WATCHED_HEADS, batch.ids.shape[1], 16), 0.05).log()
+    looks = torch.full((1, WATCHED_HEADS, length, length), 0.05).log()
     looks[:, :, answering, 3] = torch.tensor(0.3).log()
     looks[:, :, ~answering] = torch.tensor(1e-9).log()
     assert float(guide_loss([looks], batch.about, owner)["looks"]) == pytest.approx(-math.log(0.35))
-    assert not guide_loss([looks], batch.about, torch.full((1, 16), -1))
+    assert not guide_loss([looks], batch.about, torch.full_like(owner, -1))
 
 
 def test_the_state_that_answers_is_asked_for_the_names_in_the_question(pupil: Pupil) -> None:
