@@ -226,6 +226,25 @@ except KeyboardInterrupt:
         assert process.wait(timeout=PATIENCE) == 130
 
 
+def test_ctrl_c_that_comes_just_before_the_wait_is_heard() -> None:
+    code = """
+import _thread, os, sys, threading
+from cof_agent.cli import aside
+def work():
+    while sys._current_frames()[threading.main_thread().ident].f_code is not aside.__code__:
+        pass
+    _thread.interrupt_main()  # is noted, but wakes nobody
+    threading.Event().wait()
+    yield
+try:
+    list(aside(work()))
+except KeyboardInterrupt:
+    os._exit(130)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=PATIENCE)
+    assert done.returncode == 130
+
+
 def test_what_goes_wrong_aside_is_raised() -> None:
     def faulty() -> Iterator[int]:
         yield 1
