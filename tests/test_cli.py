@@ -241,8 +241,8 @@ try:
 except KeyboardInterrupt:
     os._exit(130)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=PATIENCE)
-    assert done.returncode == 130
+    with running([sys.executable, "-c", code], cwd=ROOT) as process:
+        assert process.wait(PATIENCE) == 130
 
 
 def test_what_goes_wrong_aside_is_raised() -> None:

@@ -532,9 +532,9 @@ def test_a_hanging_name_look_up_is_left(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_nobody_listens_and_names_that_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    refused(f"http://127.0.0.1:{port}/", "cannot be fetched.*check the address")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        refused(f"http://127.0.0.1:{deaf.getsockname()[1]}/", "cannot be fetched.*check the address")
     resolves(monkeypatch, "empty.example", [])
     refused("http://empty.example/", "cannot be fetched")
 

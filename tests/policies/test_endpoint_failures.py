@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -213,10 +214,11 @@ def test_retries_can_be_turned_off() -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    with playing() as server:
-        url = server.url
-    policy = Policy(load_endpoint("openai:m", base_url=url), Profile(), "openai:m")
-    result = ChainOfFocus(policy, config=FocusConfig(max_retries=1)).ask(photo(), "What?")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"
+        policy = Policy(load_endpoint("openai:m", base_url=url), Profile(), "openai:m")
+        result = ChainOfFocus(policy, config=FocusConfig(max_retries=1)).ask(photo(), "What?")
     assert result.status is Status.FAILED
     assert "failed in 2 attempts" in (result.message or "")
     assert "refused" in (result.message or ""), "not only: Connection error."
