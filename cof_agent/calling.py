@@ -123,7 +123,7 @@ class _Attempts:
             readable = without_page(hide(text, secrets))
             return error if readable == text else PolicyError(readable)
         self._failures, self._last = self._failures + 1, trouble.words
-        verdict = self._retry.after(trouble, self._failures, self._ends - time.monotonic())
+        verdict = self._retry.after(trouble, self._failures, max(0.0, self._ends - time.monotonic()))
         if not isinstance(verdict, Exception):
             log.warning(
                 "attempt %d of %d failed, the next in %.1f seconds: %s",

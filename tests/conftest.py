@@ -8,9 +8,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models thrash on more
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"  # graph state must hold plain values only
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("cof", deadline=None, derandomize=True)
+settings.register_profile(
+    "cof",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is
+)
 settings.load_profile("cof")
 
 

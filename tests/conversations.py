@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -13,6 +14,7 @@ from PIL import Image
 from cof_agent.policies import Policy
 from cof_agent.policies.script import ScriptedModel
 from cof_agent.profile import Profile
+from tests.patience import PATIENCE
 
 BOTH = Profile(tools=("image_zoom_in_tool", "image_crop_tool"))
 
@@ -60,20 +62,22 @@ def watched(*turns: str, profile: Profile | None = None) -> tuple[Policy, list[l
 
 
 class SlowModel(WatchedModel):
-    """Does not reply to its first `slow` calls for `seconds`."""
+    """Does not reply as long as a test waits: to no call, or to all but the one that asks for its last answer."""
 
-    slow: int
-    seconds: float = 60
+    closes: bool
+    on_call: Callable[[], None] | None = None
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         result = super()._generate(messages, *args, **kwargs)
-        if len(self.prompts) <= self.slow:
-            threading.Event().wait(self.seconds)
+        if self.on_call:
+            self.on_call()
+        if not (self.closes and Profile().prompts.closing in texts(messages)[-1]):
+            threading.Event().wait(2 * PATIENCE)
         return result
 
 
-def slow(*turns: str, calls: int) -> Policy:
-    return Policy(SlowModel(turns=list(turns), prompts=[], slow=calls), Profile(), "slow")
+def slow(*turns: str, closes: bool = False, on_call: Callable[[], None] | None = None) -> Policy:
+    return Policy(SlowModel(turns=list(turns), prompts=[], closes=closes, on_call=on_call), Profile(), "slow")
 
 
 def texts(prompt: list[BaseMessage]) -> list[str]:

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cof_agent.evaluation import ResultRow, read_run
-from tests.killing import PATIENCE, kill_when
+from tests.killing import kill_when
+from tests.patience import PATIENCE
 
 COMMAND = Path(sys.executable).with_name("cof-agent")
 
@@ -63,7 +64,7 @@ def interrupt(words: Sequence[str], out: Path, total: int, kills: int, seed: int
         # So far on average that the kills are spread over the run, and never so far that none is left for the next.
         spare = total - rows - left
         wanted = rows + 1 + draw.randrange(max(1, min(spare, 2 * spare // (left + 1))))
-        kill_when(words, lambda wanted=wanted: _lines(out) >= wanted)
+        kill_when(words, lambda wanted=wanted: _lines(out) >= wanted, before="results.jsonl", lines=total - left)
         data = (out / "results.jsonl").read_bytes()
         happened.rows_at_kills.append(data.count(b"\n"))
         happened.torn += not data.endswith(b"\n")

@@ -20,6 +20,7 @@ from langgraph.graph import START, StateGraph
 from cof_agent import DirectoryStore, Policy, Profile, build_graph, perception_node
 from cof_agent.policies.script import ScriptedModel
 from tests.conversations import answer, photo, zoom
+from tests.patience import PATIENCE
 
 TURNS = [zoom(10, 10, 60, 60), zoom(100, 100, 160, 160), zoom(200, 200, 260, 260), answer("42")]
 THREAD: Any = {"configurable": {"thread_id": "killed"}}
@@ -29,7 +30,7 @@ class StuckModel(ScriptedModel):
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         if any(isinstance(message, AIMessage) for message in messages):
             print("stuck", flush=True)
-            threading.Event().wait(60)
+            threading.Event().wait(2 * PATIENCE)
         return super()._generate(messages, *args, **kwargs)
 
 

@@ -55,14 +55,14 @@ class Painted:
 
 
 class CountingModel(ScriptedModel):
-    """Counts its calls, and how many ran at once. Each takes `pause` seconds, and until `gate` have run at once."""
+    """Counts its calls, and how many ran at once. Each takes until `gate` have run at once and `until` is true."""
 
     asked: list[str]
     running: int = 0
     most: int = 0
-    pause: float = 0.0
     gate: int = 0
     on_call: Callable[[str], None] | None = None
+    until: Callable[[], bool] = lambda: True
 
     def __init__(self, *turns: str, **settings: Any) -> None:
         super().__init__(turns=list(turns) or [answer("42")], asked=[], **settings)
@@ -75,8 +75,8 @@ class CountingModel(ScriptedModel):
             self.asked.append(text)
             if self.on_call:
                 self.on_call(text)
-            await asyncio.sleep(self.pause)  # lets the others begin, so that they are counted
-            while self.most < self.gate:
+            await asyncio.sleep(0)  # lets the others begin, so that they are counted
+            while self.most < self.gate or not self.until():
                 await asyncio.sleep(0.001)
             return self._generate(messages)
         finally:

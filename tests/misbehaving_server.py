@@ -14,8 +14,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 
-PATIENCE = 20.0
-"""Seconds after which an act that waits for the client gives up; closing the server ends it at once."""
+from tests.patience import PATIENCE
 
 Act: TypeAlias = "Callable[[Visit], None]"
 """How one request is answered."""
@@ -25,7 +24,7 @@ class Visit(BaseHTTPRequestHandler):
     """One connection. Replies of a known length keep it open, all others end it."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 5.0
+    timeout = PATIENCE
 
     server: MisbehavingServer
     body: dict[str, Any]
@@ -74,6 +73,7 @@ class Visit(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def wait(self) -> None:
+        """Until the server closes."""
         self.server.closing.wait(PATIENCE)
 
 

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cof_agent.policies.qwen.engine import Engine, Task
 from cof_agent.policies.qwen.quiet import quietly
 from cof_agent.policies.qwen.reply import Limits, Reply
 from cof_agent.policies.qwen.sampling import Sampler, Sampling
+from tests.patience import wait_until
 
 GREEDY = Sampling(0.0, 1.0, 0, 1.0, None)
 PLAIN = GenerationConfig(do_sample=False)
@@ -151,15 +152,28 @@ def difference(checkpoint: Checkpoint, messages: Sequence[BaseMessage], reply: R
     return float((torch.stack(reply.logits) - expected).abs().max())
 
 
-def watch_batches(chat: ChatQwenVL) -> list[int]:
-    """Sizes of the batches that the model runs from now on."""
-    sizes: list[int] = []
-    engine = chat._worker.engine
-    really = engine.run
+class WatchedBatches:
+    """Sizes and tasks of the batches that a model runs from now on.
 
-    def watched(tasks: list) -> None:  # type: ignore[type-arg]
-        sizes.append(len(tasks))
-        really(tasks)
+    A batch that is run is held until `begins` is true of its tasks and of how many calls wait meanwhile.
+    """
 
-    engine.run = watched  # type: ignore[assignment,method-assign]
-    return sizes
+    def __init__(
+        self, chat: ChatQwenVL, begins: Callable[[list[Task], int], bool] = lambda tasks, waiting: True
+    ) -> None:
+        self.sizes: list[int] = []
+        self.tasks: list[Task] = []
+        self._worker, self._begins, self._really = chat._worker, begins, chat._worker.engine.run
+        self._worker.engine.run = self._run  # type: ignore[method-assign]
+
+    def _run(self, tasks: Sequence[Task]) -> None:
+        self.sizes.append(len(tasks))
+        wait_until(lambda: self._begins(list(tasks), self.waiting))
+        self.tasks += tasks
+        self._really(tasks)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for the model."""
+        with self._worker._changed:
+            return sum(map(len, self._worker._waiting))

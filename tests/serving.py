@@ -7,59 +7,46 @@ function: its own way needs torchvision.
 from __future__ import annotations
 
 import os
-import socket
+import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import httpx
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 180
-"""For the server to start; it takes about 10 on an idle machine."""
 
 
 @contextmanager
 def served(*options: str) -> Iterator[str]:
     """The base URL of a server that lives as long as the block. Raises RuntimeError, with its words, if it fails."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tests.serving", "serve", "--device", "cpu", "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "tests.serving", "serve", "--device", "cpu", "--host", "127.0.0.1", "--port", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(
-            [*command, "--port", str(port), *options], cwd=ROOT, env=environment, stdout=said, stderr=said
-        )
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen([*command, *options], cwd=ROOT, env=environment, stdout=said, stderr=said)
         try:
-            url = f"http://127.0.0.1:{port}"
-            if not _answers(process, f"{url}/health"):
-                said.seek(0)
-                raise RuntimeError(f"transformers serve does not answer at {url}:\n{said.read()[-4000:]}")
-            yield f"{url}/v1"
+            ends = time.monotonic() + PATIENCE
+            while not (listens := _LISTENS.search(_so_far(said))):
+                if process.poll() is not None or time.monotonic() > ends:
+                    raise RuntimeError(f"transformers serve does not start:\n{_so_far(said).decode()[-4000:]}")
+                time.sleep(0.1)
+            yield f"{listens[1].decode()}/v1"
         finally:
             process.kill()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE)
 
 
-def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
-    """Whether the server comes up before it ends or its time is over."""
-    for _ in range(SECONDS * 5):
-        try:
-            if httpx.get(url, timeout=5, trust_env=False).is_success:
-                return True
-        except httpx.TransportError:
-            pass
-        try:
-            process.wait(timeout=0.2)
-            return False
-        except subprocess.TimeoutExpired:
-            continue
-    return False
+_LISTENS = re.compile(rb"running on (http://127\.0\.0\.1:\d+)")
+
+
+def _so_far(said: IO[bytes]) -> bytes:
+    """What is in the file, in which the server goes on to write where it was."""
+    return os.pread(said.fileno(), 2**24, 0)
 
 
 def _load_processor(self: Any, model_id_and_revision: str, gguf_file: str | None = None) -> Any:

@@ -28,6 +28,7 @@ from cof_agent import (
 from cof_agent.agent import Question
 from cof_agent.policies.script import ScriptedModel
 from tests.conversations import answer, photo, scripted, texts
+from tests.patience import PATIENCE
 
 
 class Crowd(ScriptedModel):
@@ -71,7 +72,7 @@ def crowd(**settings: Any) -> tuple[ChainOfFocus, Crowd]:
 
 async def test_results_come_in_the_order_of_the_questions() -> None:
     agent, model = crowd(gather=5)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         results = await agent.abatch([(photo(), f"question {number}?") for number in range(24)], concurrency=5)
     assert [result.answer for result in results] == [f"re question {number}?" for number in range(24)]
     assert model._most == 5
@@ -80,7 +81,7 @@ async def test_results_come_in_the_order_of_the_questions() -> None:
 async def test_one_slow_question_delays_no_other() -> None:
     agent, _ = crowd(others=9)  # the first is let go only when the nine after it have been answered
     questions: list[Question] = [(photo(), "held one?"), *[(photo(), f"{number}?") for number in range(9)]]
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         results = await agent.abatch(questions, concurrency=2)
     assert [result.answer for result in results] == ["re held one?", *[f"re {number}?" for number in range(9)]]
 

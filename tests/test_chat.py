@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,17 @@ from typer.testing import CliRunner
 
 from cof_agent import read_trajectories
 from cof_agent.cli import app
+from tests.killing import running
+from tests.patience import PATIENCE
 
 COMMAND = Path(sys.executable).with_name("cof-agent")
-PHOTO = Path(__file__).parents[1] / "examples" / "images" / "motorcycle.jpg"
+ENDLESS = [sys.executable, "-m", "tests.endless_reader"]
+ROOT = Path(__file__).parents[1]
+PHOTO = ROOT / "examples" / "images" / "motorcycle.jpg"
 ZOOM = (
     "<think>The sign is small.</think>"
     '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
 )
-LISTENS = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-"""A child of a process in the background would ignore Ctrl-C."""
 TURNS = [ZOOM, "<answer>nine</answer>", "<answer>yes</answer>", "<answer>cannot answer: too dark</answer>"]
 
 
@@ -120,14 +121,14 @@ def test_ctrl_c_while_waiting_for_a_question_keeps_what_was_saved(image: str, po
     runs = tmp_path / "runs"
     words = [COMMAND, "chat", image, "--policy", policy, "--save", str(runs)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=LISTENS) as process:
+    with running(words, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write("Until when?\n")
         process.stdin.flush()
         assert process.stdout.readline() == "nine\n"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert err.endswith(f"cof-agent: interrupted: what was answered is in {runs}\n")
     assert [run.answer for run in read_trajectories(runs)] == ["nine"]
@@ -136,13 +137,13 @@ def test_ctrl_c_while_waiting_for_a_question_keeps_what_was_saved(image: str, po
 def test_ctrl_c_while_the_policy_thinks_keeps_what_was_saved(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     questions = ["-q", "Does it say Yamaha?", "-q", "What is the phone number?"]
-    words = [COMMAND, "chat", str(PHOTO), *questions, "--policy", "reader", "--save", str(runs)]
+    words = [*ENDLESS, "chat", str(PHOTO), *questions, "--policy", "reader", "--save", str(runs)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=LISTENS) as process:
+    with running(words, stdout=pipe, stderr=pipe, cwd=ROOT) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert err.endswith(f"cof-agent: interrupted: what was answered is in {runs}\n")
     assert "Traceback" not in err

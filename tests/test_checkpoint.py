@@ -20,6 +20,8 @@ from cof_agent.state import Status
 from tests.conversations import BOTH, answer, crop, photo, scripted, zoom
 from tests.data.make_schema1 import TURNS as OLD_TURNS
 from tests.interrupted_run import THREAD, TURNS
+from tests.killing import running
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
@@ -56,19 +58,18 @@ def test_five_zooms_on_twelve_megapixels_store_under_100_kb(tmp_path: Path, save
 def killed_and_resumed(directory: Path, place: str) -> list[str]:
     """What a run prints that goes on after it was killed, right after its first zoom."""
     command = [sys.executable, "-m", "tests.interrupted_run", str(directory)]
-    with subprocess.Popen([*command, "start", place], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with running([*command, "start", place], cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         shown = []
         for line in process.stdout:
             if line.strip() == "stuck":
                 break
             shown.append(line.strip())
-        process.kill()
     assert process.returncode == -signal.SIGKILL
     assert shown == ["0", "1"]
     again = [*command, "resume", place]
     return subprocess.run(
-        again, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=True
+        again, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=PATIENCE, check=True
     ).stdout.splitlines()
 
 

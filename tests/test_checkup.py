@@ -20,6 +20,12 @@ from typer.testing import CliRunner
 from cof_agent.cli import app
 from cof_agent.policies.known import _MODEL_TYPES
 from cof_agent.policies.qwen.processor import PROCESSORS
+from tests.patience import PATIENCE
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cof_agent.endpoint_check._SERVER_SECONDS", PATIENCE)
 
 
 def doctor(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -282,7 +288,7 @@ def test_what_can_be_told_without_the_extras(checkpoint: Path, tmp_path: Path) -
     specs = (f"hf:{checkpoint}", f"hf:{llama}", "hf:org/x", "openai:m")
     unset = {**os.environ, "OPENAI_API_BASE": ""}
     done = subprocess.run(
-        [sys.executable, "-c", _WITHOUT, *specs], capture_output=True, text=True, timeout=120, env=unset
+        [sys.executable, "-c", _WITHOUT, *specs], capture_output=True, text=True, timeout=PATIENCE, env=unset
     )
     assert done.returncode == 0, done.stderr
     whole, other, remote, key = done.stdout.splitlines()

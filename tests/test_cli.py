@@ -6,9 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,16 +15,18 @@ from typer.testing import CliRunner
 
 from cof_agent import read_trajectories
 from cof_agent.cli import app, aside
+from tests.killing import running
+from tests.patience import PATIENCE
 
 COMMAND = Path(sys.executable).with_name("cof-agent")
-PHOTO = Path(__file__).parents[1] / "examples" / "images" / "motorcycle.jpg"
+ENDLESS = [sys.executable, "-m", "tests.endless_reader"]
+ROOT = Path(__file__).parents[1]
+PHOTO = ROOT / "examples" / "images" / "motorcycle.jpg"
 ZOOM = (
     "<think>The sign is small.</think>"
     '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
 )
 ANSWER = "<think>Now I can read it.</think><answer>open until nine</answer>"
-LISTENS = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-"""A child of a process in the background would ignore Ctrl-C."""
 KEYS = [
     "answer", "status", "stop_reason", "message", "image", "views", "evidence", "usage", "policy", "dialect",
     "trajectory",
@@ -61,7 +61,7 @@ def test_the_answer_alone_is_on_standard_output(image: str, tmp_path: Path) -> N
 
 def test_the_command_itself_keeps_the_two_apart(image: str, tmp_path: Path) -> None:
     words = [COMMAND, "ask", image, "Until when?", "--show", "-p", script(tmp_path, ZOOM, ANSWER)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (0, "open until nine\n")
     assert "▀" not in done.stderr, "views are drawn in colour terminals only"
     assert all(line.strip() for line in done.stderr.splitlines())
@@ -193,13 +193,13 @@ def test_zero_zooms_offer_no_tool(image: str, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_the_policy_thinks_leaves_cleanly() -> None:
-    words = [COMMAND, "ask", str(PHOTO), "What is the phone number?", "--policy", "reader"]
+    words = [*ENDLESS, "ask", str(PHOTO), "What is the phone number?", "--policy", "reader"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=LISTENS) as process:
+    with running(words, stdout=pipe, stderr=pipe, cwd=ROOT) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("view 0"), "the overview is shown, the policy is asked next"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert err.endswith("cof-agent: interrupted: nothing was answered\n")
     assert "Traceback" not in err
@@ -212,18 +212,37 @@ from cof_agent import ChainOfFocus
 from cof_agent.cli import aside
 from tests.conversations import answer, photo, slow
 try:
-    for event in aside(ChainOfFocus(slow(answer("42"), calls=1)).stream(photo(), "What?")):
+    policy = slow(answer("42"), on_call=lambda: os.write(1, b"asked\\n"))
+    for event in aside(ChainOfFocus(policy).stream(photo(), "What?")):
         print(event.view.kind, flush=True)
 except KeyboardInterrupt:
     os._exit(130)
 """
     words, pipe = [sys.executable, "-c", code], subprocess.PIPE
-    with subprocess.Popen(words, stdout=pipe, text=True, cwd=PHOTO.parents[2], preexec_fn=LISTENS) as process:
+    with running(words, stdout=pipe, cwd=ROOT) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "overview\n"
-        time.sleep(0.5)  # until the policy, which takes a minute, was asked
+        assert {process.stdout.readline() for _ in range(2)} == {"overview\n", "asked\n"}
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=PATIENCE) == 130
+
+
+def test_ctrl_c_that_comes_just_before_the_wait_is_heard() -> None:
+    code = """
+import _thread, os, sys, threading
+from cof_agent.cli import aside
+def work():
+    while sys._current_frames()[threading.main_thread().ident].f_code is not aside.__code__:
+        pass
+    _thread.interrupt_main()  # is noted, but wakes nobody
+    threading.Event().wait()
+    yield
+try:
+    list(aside(work()))
+except KeyboardInterrupt:
+    os._exit(130)
+"""
+    with running([sys.executable, "-c", code], cwd=ROOT) as process:
+        assert process.wait(PATIENCE) == 130
 
 
 def test_what_goes_wrong_aside_is_raised() -> None:
@@ -240,7 +259,7 @@ def test_what_goes_wrong_aside_is_raised() -> None:
 
 def test_a_policy_that_is_given_up_does_not_hold_the_command() -> None:
     words = [COMMAND, "ask", str(PHOTO), "What is the phone number?", "--json", "--max-seconds", "0.02"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
     value = json.loads(done.stdout)
     assert (done.returncode, value["status"], value["stop_reason"]) == (3, "budget", "time_limit")
     assert "Traceback" not in done.stderr

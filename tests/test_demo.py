@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cof_agent import Box, ChainOfFocus, FocusConfig
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "examples" / "images" / "motorcycle.jpg"
@@ -23,7 +24,7 @@ def demo(*more: str) -> tuple[int, dict[str, Any]]:
     recipe = re.search(r"^demo:.*\n\t\S*cof-agent (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert recipe is not None
     words = [Path(sys.executable).with_name("cof-agent"), *shlex.split(recipe[1]), "--json", *more]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
     return done.returncode, json.loads(done.stdout)
 
 

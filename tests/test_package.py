@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import cof_agent
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("langgraph", "langchain_core", "torch", "numpy", "onnxruntime", "rapidocr", "transformers", "PIL")
@@ -23,7 +24,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
     subprocess.run(
-        [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT], check=True, cwd=folder, timeout=120
+        [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT],
+        check=True,
+        cwd=folder,
+        timeout=PATIENCE,
     )
     (found,) = folder.glob("*.whl")
     return found
@@ -44,7 +48,7 @@ def run(clean: Path, program: str, *words: str) -> subprocess.CompletedProcess[s
     """A program of the clean environment, away from the checkout."""
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "COF_POLICY"}}
     return subprocess.run(
-        [clean / program, *words], capture_output=True, text=True, timeout=120, cwd=clean.parent, env=environment
+        [clean / program, *words], capture_output=True, text=True, timeout=PATIENCE, cwd=clean.parent, env=environment
     )
 
 

@@ -8,6 +8,7 @@ import random
 import ssl
 import time
 from email.utils import formatdate
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from cof_agent.errors import PolicyError
 from cof_agent.policies.script import ScriptedModel
 from cof_agent.redaction import hide
 from cof_agent.retries import MAX_WORDS, BrokenReplyError, Retry, Trouble, is_endpoint, read_trouble
+from tests.patience import PATIENCE, TIMES
 
 
 class Response:
@@ -156,9 +158,10 @@ def test_how_long_a_server_asks_to_wait() -> None:
     assert trouble(HttpError(429, retry_after="7")).wait == 7
     assert trouble(HttpError(503, Retry_After="0.25")).wait == 0.25
     assert trouble(HttpError(429, retry_after_ms="1500", retry_after="9")).wait == 1.5
-    soon = trouble(HttpError(429, Retry_After=formatdate(time.time() + 30, usegmt=True))).wait
+    date = int(time.time()) + 30
+    soon = trouble(HttpError(429, Retry_After=formatdate(date, usegmt=True))).wait
     assert soon is not None
-    assert 28 < soon <= 30
+    assert date - time.time() <= soon <= 30
     assert trouble(HttpError(429, Retry_After=formatdate(0, usegmt=True))).wait == 0
     for odd in ("soon", "", "-3", "nan", "inf", "1e400", "Thu, 99 Foo 2099"):
         assert trouble(HttpError(429, Retry_After=odd)).wait is None
@@ -304,7 +307,7 @@ FAST = Retry(base=0.01)
 PROMPT: list[BaseMessage] = [HumanMessage("q")]
 
 
-def reply(model: Any, sync: bool, seconds: float = 5, retry: Retry = FAST) -> AIMessage:
+def reply(model: Any, sync: bool, seconds: float = PATIENCE, retry: Retry = FAST) -> AIMessage:
     if sync:
         return call(model, PROMPT, {}, seconds, retry)
     return asyncio.run(acall(model, PROMPT, {}, seconds, retry))
@@ -334,17 +337,38 @@ def test_what_is_not_an_endpoints_failure_comes_through_as_it_is(error: Exceptio
 
 @pytest.mark.parametrize("sync", [True, False])
 def test_no_attempt_and_no_pause_outlasts_the_time(sync: bool) -> None:
-    model = FailingModel(turns=["42"], errors=[HttpError(500)] * 999)
-    began = time.monotonic()
-    with pytest.raises(
-        OutOfTimeError, match=r"within the 0.4 seconds that were left \(what failed before: HTTP 500: words"
-    ):
-        reply(model, sync, 0.4, Retry(retries=999, base=0.05, cap=0.05))
-    assert 0.35 < time.monotonic() - began < 2
-    asked = FailingModel(turns=["42"], errors=[HttpError(429, Retry_After="60")])
-    with pytest.raises(PolicyError, match=r"asks to wait 60\.0 seconds and \d\.\d are left"):
-        reply(asked, sync, 2)
+    for seconds in TIMES:
+        began = time.monotonic()
+        model = FailingModel(turns=["42"], errors=[HttpError(500)] * 99_999)
+        with pytest.raises(OutOfTimeError, match=f"within the {seconds} seconds that were left") as raised:
+            reply(model, sync, seconds, Retry(retries=99_999, base=36_000, cap=36_000))
+        assert seconds <= time.monotonic() - began < PATIENCE
+        if "(what failed before: HTTP 500: words" in str(raised.value):  # else its first failure came too late
+            break
+    assert "(what failed before: HTTP 500: words" in str(raised.value)
+    asked = FailingModel(turns=["42"], errors=[HttpError(429, Retry_After="3600")])
+    with pytest.raises(PolicyError, match=r"asks to wait 3600\.0 seconds and \d+\.\d are left"):
+        reply(asked, sync)
     assert asked.calls == 1
+
+
+class LateModel(FailingModel):
+    """Fails when its time is over."""
+
+    hour: list[float]
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.hour[0] += 2 * PATIENCE
+        return super()._generate(messages, *args, **kwargs)
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_failure_that_comes_when_the_time_is_over_is_the_last(sync: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LateModel(turns=["42"], errors=[HttpError(500)] * 9, hour=[0.0])
+    monkeypatch.setattr("cof_agent.calling.time", SimpleNamespace(monotonic=lambda: model.hour[0], sleep=time.sleep))
+    with pytest.raises(OutOfTimeError, match=r"what failed before: HTTP 500: words"):
+        reply(model, sync)
+    assert model.calls == 1
 
 
 class DeafModel(ScriptedModel):

@@ -17,6 +17,7 @@ from cof_agent import store as store_module
 from cof_agent.errors import ImageError
 from cof_agent.images import ImageRef
 from cof_agent.store import DirectoryStore, ImageStore, MemoryStore
+from tests.patience import PATIENCE
 
 
 def item(content: str, size: int = 100, mime_type: str = "image/png") -> tuple[ImageRef, bytes]:
@@ -213,7 +214,7 @@ def test_two_processes_write_and_read_one_directory(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    errors = [process.communicate(timeout=60)[1] for process in processes]
+    errors = [process.communicate(timeout=PATIENCE)[1] for process in processes]
     assert errors == ["", ""]
     assert [process.returncode for process in processes] == [0, 0]
     assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*"))
@@ -233,7 +234,10 @@ def test_a_killed_writer_leaves_nothing_that_is_read(tmp_path: Path) -> None:
     """
     root = str(Path(store_module.__file__).parents[1])
     subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], env={**os.environ, "PYTHONPATH": root}, check=False, timeout=60
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={**os.environ, "PYTHONPATH": root},
+        check=False,
+        timeout=PATIENCE,
     )
     data = b"x" * 1000
     ref = ImageRef(hashlib.sha256(data).hexdigest(), "image/png", 1, 1)

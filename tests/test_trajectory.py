@@ -31,6 +31,7 @@ from cof_agent import (
 from cof_agent.agent import FocusResult
 from cof_agent.policies.script import ScriptedModel
 from tests.conversations import BOTH, answer, crop, photo, scripted, zoom
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 
@@ -274,7 +275,7 @@ def test_threads_and_processes_write_whole_lines(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
-    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert [writer.wait(PATIENCE) for writer in writers] == [0, 0]
     found = [trajectory.policy for trajectory in read_trajectories(target)]
     assert sorted(found) == sorted(["one", "two"] * 30 + [f"thread {name}" for name in range(8)] * 5)
     assert all(json.loads(line) for line in (target / "trajectories.jsonl").read_bytes().splitlines() if line)

@@ -215,12 +215,11 @@ class Cut(BaseException):
 
 def cutting(monkeypatch: Any, last: int, work: Callable[[], Any]) -> bool:
     """Do `work` until it is about to put its `last` file in place or on the disk; whether it came so far."""
-    left = [last]
+    writes = itertools.count(1)  # threads share it
 
     def until(real: Callable[..., Any]) -> Callable[..., Any]:
         def write(*args: Any, **named: Any) -> Any:
-            left[0] -= 1
-            if left[0] == 0:
+            if next(writes) == last:
                 raise Cut
             return real(*args, **named)
 

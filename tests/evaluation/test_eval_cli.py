@@ -7,8 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,10 @@ from cof_agent.cli_evaluation import evaluate_command
 from cof_agent.evaluation import aevaluate, read_run
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
 from tests.conversations import answer, photo, zoom
+from tests.killing import running
+from tests.patience import PATIENCE, wait_until
 
 COMMAND = Path(sys.executable).with_name("cof-agent")
-LISTENS = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-"""A child of a process in the background would ignore Ctrl-C."""
 
 
 def run(*words: Any):
@@ -237,14 +235,10 @@ def test_ctrl_c_ends_it_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
     words = ["eval", f"jsonl:{tmp_path / 'asked.jsonl'}", "--policy", script(tmp_path, answer("42"))]
     words += ["--resolutions", "native", "--out", str(tmp_path / "run")]
     results = tmp_path / "run" / "results.jsonl"
-    with subprocess.Popen(
-        [COMMAND, *words], preexec_fn=LISTENS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        limit = time.monotonic() + 60
-        while not (results.exists() and results.stat().st_size) and time.monotonic() < limit:
-            time.sleep(0.001)
+    with running([COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: results.exists() and results.stat().st_size > 0)
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=30)
+        out, said = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert f"interrupted: what was answered is in {tmp_path / 'run'}; the same command goes on with it" in said
     assert "Traceback" not in said

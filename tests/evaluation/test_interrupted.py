@@ -18,7 +18,7 @@ def test_a_run_that_is_killed_three_times_ends_like_one_that_was_not(tmp_path: P
     words = [*command(tmp_path / "killed", 12), "--region", "blank"]
     happened = interrupt(words, tmp_path / "killed", 24, kills=3)
     assert happened.rows_at_kills == sorted(set(happened.rows_at_kills))
-    assert 0 < happened.rows_at_kills[0] <= happened.rows_at_kills[-1] <= 24
+    assert 0 < happened.rows_at_kills[0] < happened.rows_at_kills[-1] < 24
     given = {"resolutions": (224,), "limit": 12, "concurrency": 1, "regions": ("blank",)}
     evaluate("scenes", "observer", out=tmp_path / "quiet", **given)
     rows, undisturbed = read_run(tmp_path / "killed").rows, read_run(tmp_path / "quiet").rows
@@ -42,7 +42,7 @@ def test_a_judge_that_comes_later_and_is_killed_goes_on_where_it_was(
     before = (killed / "results.jsonl").read_bytes()
     words = [str(COMMAND), "eval", f"jsonl:{tmp_path / 'asked.jsonl'}", "--policy", given["policy"]]
     words += ["--resolutions", "native", "--out", str(killed), "--judge", f"script:{tmp_path / 'judge.json'}"]
-    kill_when(words, lambda: cache.exists() and cache.read_bytes().count(b"\n") >= 5)
+    kill_when(words, lambda: cache.exists() and cache.read_bytes().count(b"\n") >= 5, before=cache.name, lines=150)
     verdicts = [line for line in cache.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     assert (killed / "results.jsonl").read_bytes() == before
     judge = f"script:{tmp_path / 'judge.json'}"

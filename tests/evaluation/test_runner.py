@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ async def test_sizes_are_a_list(tmp_path: Path, name: str, given: Any) -> None:
 
 async def test_as_many_questions_as_allowed_are_asked_at_a_time(tmp_path: Path) -> None:
     model = CountingModel(gate=4)
-    rows = await run(questions(12), model, tmp_path, concurrency=4, config=FocusConfig(max_seconds=20))
+    rows = await run(questions(12), model, tmp_path, concurrency=4)
     assert all(row.correct for row in rows)
     assert model.most == 4
 
@@ -114,7 +115,7 @@ async def test_pictures_are_made_ahead_but_only_a_few(tmp_path: Path) -> None:
     def look(_: str) -> None:
         ahead.append(len(painted.made) - (len(ahead) + 1))
 
-    model = CountingModel(on_call=look, pause=0.002)
+    model = CountingModel(on_call=look, until=lambda: len(painted.made) >= min(40, len(model.asked) + _AHEAD))
     await run(Made([question(number, image=painted) for number in range(40)]), model, tmp_path, concurrency=2)
     assert 0 < max(ahead) <= _AHEAD + 2
     assert len(painted.made) == 40
@@ -254,7 +255,7 @@ async def test_a_cancelled_run_goes_on_where_it_was(tmp_path: Path) -> None:
         if len(seen) == 9:
             task.cancel()
 
-    task = asyncio.create_task(run(questions(20), CountingModel(on_call=stop, pause=0.01), tmp_path, concurrency=3))
+    task = asyncio.create_task(run(questions(20), CountingModel(on_call=stop), tmp_path, concurrency=3))
     with pytest.raises(asyncio.CancelledError):
         await task
     before = read_run(tmp_path).rows
@@ -277,7 +278,7 @@ async def test_a_benchmark_that_breaks_loses_nothing_that_was_read(tmp_path: Pat
 
     made = Broken(questions(9).items)
     with pytest.raises(ImageError, match="the shard is torn"):
-        await run(made, CountingModel(pause=0.01), tmp_path, concurrency=2)
+        await run(made, CountingModel(), tmp_path, concurrency=2)
     assert [row.question for row in read_run(tmp_path).rows] == [f"q{number}" for number in range(6)]
     made.whole = True
     assert len(await run(made, CountingModel(), tmp_path)) == 9
@@ -568,18 +569,20 @@ def test_progress_is_a_bar_in_a_terminal() -> None:
     assert "accuracy 50.0%" in console.file.getvalue()
 
 
+def counted(progress: RunProgress) -> bool:
+    return progress._total is not None
+
+
 async def test_a_benchmark_of_unknown_length_is_counted_meanwhile(tmp_path: Path) -> None:
     photo(96, 72).save(tmp_path / "photo.png")
     rows = [{"image": "photo.png", "question": f"Question {number}?", "answer": "42"} for number in range(6)]
     (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    for pause, words in (
-        (0.02, "6 of 6 done: accuracy 100.0%, 0.00 zooms a question"),
-        (0, "going on after 6 results"),
-    ):
+    for words in ("6 of 6 done: accuracy 100.0%, 0.00 zooms a question", "going on after 6 results"):
         console = Console(file=io.StringIO(), force_terminal=False)
         progress = RunProgress(console, line_seconds=0)
+        model = CountingModel(until=partial(counted, progress))
         await run(
-            f"jsonl:{tmp_path / 'asked.jsonl'}", CountingModel(pause=pause), tmp_path / "out", resolutions=(56, 448),
+            f"jsonl:{tmp_path / 'asked.jsonl'}", model, tmp_path / "out", resolutions=(56, 448),
             concurrency=1, progress=progress,
         )  # fmt: skip
         assert words in console.file.getvalue()

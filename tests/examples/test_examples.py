@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
     "agent_system.py": "i had a close look: yamaha",
@@ -28,6 +30,8 @@ def test_every_example_is_tested() -> None:
 
 @pytest.mark.parametrize("name", SAYS)
 def test_example(name: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert SAYS[name] in done.stdout.lower()

@@ -16,6 +16,7 @@ from PIL import Image
 from smolagents import ChatMessage, MessageRole, Model
 
 from cof_agent.policies.script import ScriptedModel
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,7 +94,13 @@ def test_the_mcp_command(home: Path) -> None:
     asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
     environment = {**os.environ, "HOME": str(home)}
     done = subprocess.run(
-        first, shell=True, input=json.dumps(asked) + "\n", capture_output=True, text=True, timeout=60, env=environment
+        first,
+        shell=True,
+        input=json.dumps(asked) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["result"]["serverInfo"]["name"] == "cof-agent"

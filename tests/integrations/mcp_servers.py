@@ -11,10 +11,12 @@ from pathlib import Path
 
 from mcp import StdioServerParameters
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from cof_agent.cli import main; main()", "mcp"]
 """As the console script, of this checkout."""
-SECONDS = 60
+SECONDS = int(PATIENCE)
 
 
 def environment(**more: str) -> dict[str, str]:

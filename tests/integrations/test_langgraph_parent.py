@@ -21,8 +21,10 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command
 
 from cof_agent import ConfigError, DirectoryStore, FocusConfig, ImageError, perception_node
+from cof_agent.decode_turns import Rank, decode_turns
 from cof_agent.integrations.langgraph import ask_each, last_image, last_question
 from tests.conversations import answer, photo, scripted, zoom
+from tests.patience import PATIENCE, wait_until
 
 THREAD: Any = {"configurable": {"thread_id": "1"}}
 LOOK = zoom(10, 20, 60, 70, label="sign")
@@ -256,10 +258,17 @@ def test_many_at_once_leave_no_thread_and_no_file_open(tmp_path: Path) -> None:
         with ThreadPoolExecutor(count) as threads:
             return list(threads.map(ask, range(count)))
 
-    ask_all(4)  # starts the threads that decode images for as long as the process lives
-    before = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    def open_files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    ask_all(4)
+    turns = decode_turns()
+    together = threading.Barrier(turns._turns)
+    with ThreadPoolExecutor(turns._turns) as threads:  # starts all that decode images, for as long as the process lives
+        list(threads.map(lambda _: turns.run(Rank.READ, 0, lambda: together.wait(PATIENCE)), range(turns._turns)))
+    before, files = set(threading.enumerate()), open_files()
     assert ask_all(40) == [(f"{number}?", "42") for number in range(40)]
-    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) <= before
+    wait_until(lambda: set(threading.enumerate()) <= before and open_files() <= files)
 
 
 def test_what_cannot_be_asked_is_a_finding_and_the_others_are_answered(path: str) -> None:

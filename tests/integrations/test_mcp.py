@@ -26,7 +26,8 @@ from cof_agent import ChainOfFocus, FocusConfig, ImageLimits, MemoryStore, Polic
 from cof_agent.integrations.mcp import PAGE, CallLimits, mcp_server
 from tests.integrations.hosts import DARK, NINE, REGION, ZOOM, agent, photo, script
 from tests.integrations.mcp_servers import COMMAND, SECONDS, environment, on_http, on_stdio
-from tests.misbehaving_server import PATIENCE, Act, Visit, playing, refuses, says
+from tests.misbehaving_server import Act, Visit, playing, refuses, says
+from tests.patience import PATIENCE
 
 QUESTION = "Until when is it open?"
 GENERATIONS = ["2026-07-28", "legacy"]
@@ -329,20 +330,22 @@ def test_the_server_ends_at_once_in_the_middle_of_a_call(leave: str, code: int, 
 
 
 async def test_more_calls_than_places_wait_for_their_turn(shelf: Path) -> None:
-    alone, most = threading.Semaphore(1), []
+    here, others = threading.Semaphore(1), []
 
-    def alone_here(visit: Visit) -> None:
-        most.append(alone.acquire(blocking=False))
+    def looks_for_others(visit: Visit) -> None:
+        others.append(not here.acquire(blocking=False))
+        if not others[-1]:
+            visit.server.closing.wait(0.05)  # would the next one come meanwhile?
+            here.release()
         says(NINE)(visit)
-        alone.release()
 
     call = {"image": str(shelf / "photo.png"), "question": QUESTION}
-    with playing(*[alone_here] * 6) as endpoint:
+    with playing(*[looks_for_others] * 6) as endpoint:
         looking = ChainOfFocus(_endpoint(endpoint.url), limits=ImageLimits(roots=(shelf,)))
         async with connect(mcp_server(looking, limits=CallLimits(concurrency=1))) as client:
             found = await asyncio.gather(*(client.call_tool("look_closely", call) for _ in range(6)))
     assert [text_of(one) for one in found] == ["nine"] * 6
-    assert most == [True] * 6
+    assert others == [False] * 6
 
 
 def _endpoint(url: str) -> Policy:
@@ -355,12 +358,13 @@ async def test_a_call_ends_in_time(shelf: Path) -> None:
         looking = ChainOfFocus(
             _endpoint(endpoint.url),
             config=FocusConfig(max_seconds=0.5),
-            limits=ImageLimits(roots=(shelf,), allow_private_hosts=True),
+            limits=ImageLimits(roots=(shelf,), allow_private_hosts=True, http_seconds=PATIENCE),
         )
-        async with connect(mcp_server(looking, limits=CallLimits(spare_seconds=0.2))) as client:
+        async with connect(mcp_server(looking, limits=CallLimits(spare_seconds=PATIENCE))) as client:
             slow = await client.call_tool("look_closely", call)
             assert slow.structured_content is not None
             assert slow.structured_content["stop_reason"] == "time_limit"
+        async with connect(mcp_server(looking, limits=CallLimits(spare_seconds=0.2))) as client:
             page = f"http://127.0.0.1:{silent.getsockname()[1]}/photo.png"
             for tool, more in (("look_closely", {"question": QUESTION}), ("zoom", {"box": [0, 0, 9, 9]})):
                 lasting = await client.call_tool(tool, {"image": page, **more})

@@ -24,6 +24,7 @@ from cof_agent.integrations.mcp import CallLimits, mcp_server
 from cof_agent.integrations.mcp_http import HttpSettings, serve_http
 from tests.integrations.hosts import agent, script
 from tests.integrations.mcp_servers import SECONDS, on_http
+from tests.patience import PATIENCE
 
 TOKEN = "a token of this test"
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -79,11 +80,12 @@ async def test_other_machines_need_the_token(photo_file: Path, tmp_path: Path) -
 
 
 def test_requests_of_strangers_pages_and_too_large_or_slow_ones_are_refused() -> None:
-    with served(HttpSettings(port=0, max_request_bytes=10_000, body_seconds=0.3)) as url:
+    with served(HttpSettings(port=0, max_request_bytes=10_000, body_seconds=PATIENCE)) as url:
         assert "error" in post(url, headers={"Mcp-Protocol-Version": "2026-07-28"}).json(), "it is there"
         assert post(url, headers={"Host": "evil.example:80"}).status_code == 421
         assert post(url, headers={"Origin": "http://evil.example"}).status_code == 403
         assert post(url, json={**PING, "params": {"long": "x" * 10_000}}).status_code == 413
+    with served(HttpSettings(port=0, body_seconds=0.3)) as url:
         port = int(url.split(":")[2].split("/")[0])
         with socket.create_connection(("127.0.0.1", port), SECONDS) as slow:
             slow.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost:1\r\nContent-Length: 100\r\n\r\nthe first half")

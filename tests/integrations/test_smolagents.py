@@ -16,6 +16,7 @@ from smolagents.utils import AgentExecutionError, AgentToolCallError, AgentToolE
 from cof_agent import ChainOfFocus, ConfigError, FocusConfig
 from cof_agent.integrations.smolagents import REGIONS, ChainOfFocusTool
 from tests.integrations.hosts import DARK, NINE, REGION, agent, photo, script
+from tests.patience import PATIENCE
 
 
 class Script(Model):
@@ -153,7 +154,7 @@ def test_saved_and_loaded_in_another_process_it_answers(photo_file: Path, tmp_pa
         "tool.save(folder + '/again')"
     )
     words = [sys.executable, "-c", program, str(tmp_path / "saved"), str(photo_file)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"nine {REGION}\n"), done.stderr
     again = (tmp_path / "saved" / "again" / "tool.py").read_text()
     assert again == (tmp_path / "saved" / "tool.py").read_text(), "a loaded tool can be saved as well"

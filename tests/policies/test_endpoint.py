@@ -16,6 +16,7 @@ from cof_agent.images import ViewEncoding
 from cof_agent.policies.endpoint import load_endpoint
 from tests.conversations import answer, photo, zoom
 from tests.misbehaving_server import MisbehavingServer, playing, refuses, says
+from tests.patience import PATIENCE
 
 LOOK = zoom(10, 20, 60, 70)
 NATIVE = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [10, 20, 60, 70]}}
@@ -160,7 +161,7 @@ except ImportError as error:
     print(type(error).__name__, error)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert "MissingExtraError" in done.stdout
     assert command in done.stdout
@@ -312,7 +313,7 @@ print([ask() - first for _ in range(10)], len(model.http_async_client._pools))
 """
         done = subprocess.run(
             [sys.executable, "-W", "always::ResourceWarning", "-c", code],
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+            cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True,
         )  # fmt: skip
     assert done.stdout.strip() == f"{[0] * 10} 0"
     assert "ResourceWarning" not in done.stderr

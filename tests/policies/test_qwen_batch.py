@@ -17,10 +17,11 @@ from cof_agent.deadline import OutOfTimeError, deadline
 from cof_agent.errors import ConfigError, ImageError, PolicyError
 from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import Checkpoint, open_checkpoint
-from cof_agent.policies.qwen.engine import Engine
+from cof_agent.policies.qwen.engine import Engine, Task
 from cof_agent.policies.qwen.prefix import PrefixPool
 from cof_agent.policies.qwen.sampling import Sampling
-from tests.qwen_models import block, difference, make_checkpoint, picture, run, text, watch_batches
+from tests.patience import PATIENCE
+from tests.qwen_models import WatchedBatches, block, difference, make_checkpoint, picture, run, text
 
 KINDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 WARM = Sampling(1.0, 0.95, 50, 1.1, 7)
@@ -102,17 +103,25 @@ def test_each_try_at_one_prompt_has_the_seed_it_was_given(checkpoint: Checkpoint
 def test_calls_from_many_threads_are_run_together_and_each_gets_its_own_reply(checkpoint: Checkpoint) -> None:
     alone = ChatQwenVL(checkpoint=checkpoint, max_new_tokens=8, prefix_conversations=0)
     chat = ChatQwenVL(checkpoint=checkpoint, max_new_tokens=8, max_batch=8)
-    sizes = watch_batches(chat)
+    batches = WatchedBatches(chat, lambda tasks, waiting: len(batches.sizes) > 1 or len(tasks) + waiting == 12)
     with ThreadPoolExecutor(12) as threads:
         replies = list(threads.map(lambda number: chat.invoke(without_images(number)).text, range(24)))
     assert replies == [alone.invoke(without_images(number)).text for number in range(24)]
-    assert sum(sizes) == 24
-    assert 1 < max(sizes) <= 8
+    assert sum(batches.sizes) == 24
+    assert 1 < max(batches.sizes) <= 8
 
 
 async def test_calls_from_many_tasks_are_run_together_and_leave_the_loop_free(checkpoint: Checkpoint) -> None:
+    """The model does not go on before all others were asked for, and the loop came round many times."""
     chat = ChatQwenVL(checkpoint=checkpoint, max_new_tokens=60, max_batch=4)
-    sizes, ticks, ended = watch_batches(chat), 0, asyncio.Event()
+    ticks, ended = 0, asyncio.Event()
+    begun: dict[int, int] = {}
+
+    def goes_on(tasks: list[Task], waiting: int) -> bool:
+        came_round = ticks - begun.setdefault(id(tasks[0]), ticks)
+        return came_round > 200 and (len(begun) > 1 or len(tasks) + waiting == 8)
+
+    batches = WatchedBatches(chat, goes_on)
 
     async def tick() -> None:
         nonlocal ticks
@@ -124,8 +133,7 @@ async def test_calls_from_many_tasks_are_run_together_and_leave_the_loop_free(ch
     replies = await asyncio.gather(*(chat.ainvoke(without_images(number)) for number in range(8)))
     ended.set()
     await ticking
-    assert ticks > 200  # the loop came round all the time
-    assert max(sizes) == 4
+    assert max(batches.sizes) == 4
     alone = ChatQwenVL(checkpoint=checkpoint, max_new_tokens=60)
     assert [reply.text for reply in replies] == [alone.invoke(without_images(number)).text for number in range(8)]
 
@@ -134,22 +142,22 @@ def test_what_waits_when_the_model_becomes_free_is_one_batch_and_a_lone_call_wai
     endless: Checkpoint,
 ) -> None:
     chat = ChatQwenVL(checkpoint=endless, max_new_tokens=30_000)
-    sizes = watch_batches(chat)
+    batches = WatchedBatches(chat)
     stream = chat.stream(without_images(0))
     next(stream)
     with ThreadPoolExecutor(11) as threads:
         waiting = [threads.submit(chat.invoke, without_images(n), max_new_tokens=4) for n in range(11)]
-        while sum(map(len, chat._worker._waiting)) < 11:
+        while batches.waiting < 11:
             next(stream)
         stream.close()
-        replies = [future.result(60) for future in waiting]
-    assert sizes == [1, 8, 3]
+        replies = [future.result(PATIENCE) for future in waiting]
+    assert batches.sizes == [1, 8, 3]
     longer = [*without_images(3), replies[3], HumanMessage("Sure?")]
     for reused in (False, True):  # what was run in a batch left no state behind
         reply = chat.invoke(longer, max_new_tokens=4)
         assert reply.usage_metadata is not None
         assert (reply.usage_metadata["input_token_details"]["cache_read"] > 20) == reused
-    assert sizes == [1, 8, 3, 1, 1]
+    assert batches.sizes == [1, 8, 3, 1, 1]
 
 
 def test_one_that_fails_does_not_take_the_others_with_it(checkpoint: Checkpoint) -> None:
@@ -169,8 +177,8 @@ def test_one_that_fails_does_not_take_the_others_with_it(checkpoint: Checkpoint)
         working = [threads.submit(chat.invoke, messages) for messages in good]
         for future, (_, kind) in zip(failing, wrong, strict=True):
             with pytest.raises(kind):
-                future.result(60)
-        assert all(future.result(60).text for future in working)
+                future.result(PATIENCE)
+        assert all(future.result(PATIENCE).text for future in working)
     with pytest.raises(ImageError, match="decoded"):
         chat.generate_batch([*good, wrong[-1][0]])
     assert chat.invoke(good[0]).text
@@ -181,19 +189,19 @@ def test_each_caller_has_its_own_deadline(endless: Checkpoint) -> None:
     began = threading.Barrier(3)
 
     def hurried(seconds: float) -> None:
-        began.wait(10)
+        began.wait(PATIENCE)
         with deadline(seconds), pytest.raises(OutOfTimeError):
             chat.invoke(without_images(0))
 
     def short() -> str:
-        began.wait(10)
+        began.wait(PATIENCE)
         return chat.invoke(without_images(1), max_new_tokens=5).text
 
     with ThreadPoolExecutor(3) as threads:
         late, later, quick = threads.submit(hurried, 0.3), threads.submit(hurried, 0.9), threads.submit(short)
-        assert quick.result(30) == chat.invoke(without_images(1), max_new_tokens=5).text
-        late.result(30)
-        later.result(30)
+        assert quick.result(PATIENCE) == chat.invoke(without_images(1), max_new_tokens=5).text
+        late.result(PATIENCE)
+        later.result(PATIENCE)
     with deadline(0), pytest.raises(OutOfTimeError):
         chat.invoke(without_images(1))
     assert chat.invoke(without_images(1), max_new_tokens=5).text
@@ -223,26 +231,31 @@ async def test_tasks_have_deadlines_too(endless: Checkpoint) -> None:
 
 async def test_a_cancelled_task_ends_its_conversation_and_no_other(endless: Checkpoint) -> None:
     chat = ChatQwenVL(checkpoint=endless, max_new_tokens=30_000, max_batch=4)
-    sizes = watch_batches(chat)
+    batches = WatchedBatches(chat)
     stream = chat.astream(without_images(3))
     await anext(stream)
     unending = asyncio.create_task(chat.ainvoke(without_images(0)))
     short = asyncio.create_task(chat.ainvoke(without_images(1), max_new_tokens=4))
-    while len(chat._worker._waiting) < 2:
+    while batches.waiting < 2:
         await anext(stream)
     await stream.aclose()
     assert (await short).usage_metadata
-    assert sizes == [1, 2]
+    assert batches.sizes == [1, 2]
     unending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await unending
-    with deadline(20):
-        assert (await chat.ainvoke(without_images(2), max_new_tokens=4)).usage_metadata
+    assert (await chat.ainvoke(without_images(2), max_new_tokens=4)).usage_metadata
+    ends = {(task.reply.finish_reason, task.reply.limits.max_new_tokens) for task in batches.tasks}
+    assert ends == {("abandoned", 30_000), ("length", 4)}
 
 
 def test_a_process_that_ends_while_the_model_runs_ends_well(seed_checkpoint: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", _LEAVING, str(seed_checkpoint)], capture_output=True, text=True, timeout=90, check=False
+        [sys.executable, "-c", _LEAVING, str(seed_checkpoint)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "leaving\n", "")
 

@@ -16,9 +16,10 @@ from cof_agent import ChainOfFocus, FocusConfig, FocusResult, load_policy
 from cof_agent.policies import Policy
 from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import open_checkpoint
+from cof_agent.policies.qwen.engine import Task
 from cof_agent.profile import Profile
 from cof_agent.state import Status, StopReason
-from tests.qwen_models import block, watch_batches, with_zoom_token
+from tests.qwen_models import WatchedBatches, block, with_zoom_token
 from tests.teaching import COLOURS, PROMPTS, QUESTIONS, scene, taught_profile, teach_by_heart
 
 PAIRS = list(itertools.permutations(COLOURS, 2))
@@ -68,11 +69,21 @@ class _Seen(BaseCallbackHandler):
         self.messages.append(generation.message)
 
 
-async def test_many_questions_at_once_are_answered_as_they_are_alone(policy: Policy, taught_checkpoint: Path) -> None:
+async def test_many_questions_at_once_are_answered_as_they_are_alone(taught_checkpoint: Path) -> None:
     alone = ChainOfFocus(load_policy(f"hf:{taught_checkpoint}", max_new_tokens=120, prefix_conversations=0))
     asked = [alone.ask(*question) for question in QUESTIONS_ASKED]
+    ended: list[Task] = []
+
+    def all_wait(tasks: list[Task], waiting: int) -> bool:
+        """Whether all that go on have come for their next turn; they have two, the second with another picture."""
+        if len(tasks) + waiting + len(ended) < len(QUESTIONS_ASKED):
+            return False
+        ended.extend(task for task in tasks if len(task.prompt.pictures) == 2)
+        return True
+
+    policy = load_policy(f"hf:{taught_checkpoint}", max_new_tokens=120)
     assert isinstance(policy.model, ChatQwenVL)
-    sizes = watch_batches(policy.model)
+    sizes = WatchedBatches(policy.model, all_wait).sizes
     results = await ChainOfFocus(policy).abatch(QUESTIONS_ASKED, concurrency=16)
     assert sum(sizes) == 2 * len(QUESTIONS_ASKED)
     assert len(sizes) < len(QUESTIONS_ASKED)  # else the last would wait for all others, one after the other

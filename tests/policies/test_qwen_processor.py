@@ -20,6 +20,7 @@ from transformers import AutoTokenizer
 
 from cof_agent.errors import ConfigError
 from cof_agent.policies.qwen.processor import load_processor, local_directory
+from tests.patience import PATIENCE
 
 QWEN3_IMAGES = {
     "size": {"longest_edge": 16_777_216, "shortest_edge": 65_536}, "patch_size": 16, "temporal_patch_size": 2,
@@ -220,7 +221,7 @@ def test_an_id_comes_from_the_cache_where_there_is_no_network(seed_checkpoint: P
 
     names = ["someone/tiny", f"someone/tiny@{commit}", "someone/tiny@v1", "someone/other", "someone/tiny@v2"]
     run = subprocess.run(
-        [sys.executable, "-c", ON_THE_HUB, *names], capture_output=True, text=True, timeout=120, env=environment
+        [sys.executable, "-c", ON_THE_HUB, *names], capture_output=True, text=True, timeout=PATIENCE, env=environment
     )
     assert run.returncode == 0, run.stderr
     *loaded, missing, revision = run.stdout.splitlines()

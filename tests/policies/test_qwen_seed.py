@@ -30,6 +30,7 @@ from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.seed import SeedSizes, main, write_seed
 from cof_agent.policies.qwen.seed_tokenizer import SPECIAL, TAGS
 from cof_agent.profile import Profile
+from tests.patience import PATIENCE
 
 IMAGE = {"type": "image"}
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]
@@ -121,7 +122,7 @@ def test_the_same_arguments_write_the_same_bytes(seed_checkpoint: Path, tmp_path
     """In another process too, with other hashes."""
     command = [sys.executable, "-m", "cof_agent.policies.qwen.seed", str(tmp_path / "new" / "seed")]
     run = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONHASHSEED": "3"}
+        command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "PYTHONHASHSEED": "3"}
     )
     assert (run.returncode, run.stderr) == (0, "")
     again = Path(run.stdout.strip())

@@ -19,6 +19,7 @@ from cof_agent import ChainOfFocus, FocusConfig, FocusResult
 from cof_agent.policies import Policy
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.profile import Profile
+from tests.patience import PATIENCE
 from tests.teaching import BOX, QUESTIONS, as_shown, offered, prompts_of, scene, taught_profile
 
 
@@ -38,7 +39,7 @@ def agent(base_url: str, model: Path | str, profile: Profile, limits: FocusConfi
         model=str(model),
         api_key="unused",
         max_retries=0,
-        timeout=60,
+        timeout=PATIENCE,
         **{"max_tokens": 100, "stream_usage": True, **options},
     )
     return ChainOfFocus(Policy(client, profile, "served"), config=limits)

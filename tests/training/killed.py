@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 import training.checkpoints as checkpoints
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +34,7 @@ def run_killed(recipe: str, step: int, settings: BaseModel, directory: Path) -> 
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     return config

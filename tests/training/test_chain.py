@@ -10,7 +10,8 @@ from pathlib import Path
 from cof_agent.collecting import read_rows
 from cof_agent.evaluation import read_run
 from cof_agent.exports import import_trl
-from tests.killing import PATIENCE, kill_when
+from tests.killing import kill_when
+from tests.patience import PATIENCE
 from training.checkpoints import last_save
 
 ROOT = Path(__file__).parents[2]
@@ -18,10 +19,10 @@ CONFIGS = ROOT / "training" / "configs"
 COF = str(Path(sys.executable).with_name("cof-agent"))
 
 
-def killed_then_done(words: list[str | Path], reached: Callable[[], bool]) -> str:
-    """Kill a command once, run it again, and return what it then said."""
+def killed_then_done(words: list[str | Path], reached: Callable[[], bool], before: str, most: int | None = None) -> str:
+    """Kill a command once, as `kill_when` does; run it again, and return what it then said."""
     command = [str(word) for word in words]
-    kill_when(command, reached, cwd=ROOT)
+    kill_when(command, reached, before=before, lines=most, cwd=ROOT)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
@@ -38,7 +39,7 @@ def trained(recipe: str, model: Path, data: Path, output: Path) -> Path:
     config.write_text(smoke.replace("save_steps: 2", "save_steps: 1"), encoding="utf-8")
     words = [sys.executable, "-m", f"training.{recipe}", "--config", config]
     words += ["--model", model, "--data", data, "--output", output, "--steps", "2"]
-    said = killed_then_done(words, lambda: last_save(output) is not None)
+    said = killed_then_done(words, lambda: last_save(output) is not None, "checkpoint-2/whole.json")
     assert "from step 1" in said
     assert last_save(output) == output / "checkpoint-2"
     return output / "final"
@@ -47,14 +48,15 @@ def trained(recipe: str, model: Path, data: Path, output: Path) -> Path:
 def test_from_collecting_to_evaluating_with_a_kill_in_each_stage(seed_checkpoint: Path, tmp_path: Path) -> None:
     kept, run = tmp_path / "kept", tmp_path / "run"
     collecting = [COF, "collect", "scenes:train", "--policy", "observer", "--count", "20", "--resolutions", "448,1344"]
-    killed_then_done([*collecting, "--out", kept], lambda: lines(kept / "tried" / "results.jsonl") > 5)
+    tried = kept / "tried" / "results.jsonl"
+    killed_then_done([*collecting, "--out", kept], lambda: lines(tried) > 5, tried.name, 9)
     collected = list(read_rows(kept))
     assert len(collected) == 20
     assert {row.kind for row in collected} == {"direct", "one", "several"}
 
     for target in ("trl", "trl-grpo"):
         words = [COF, "export", kept, "--to", target, "--out", tmp_path / target]
-        killed_then_done(words, (tmp_path / f".{target}.part").exists)
+        killed_then_done(words, (tmp_path / f".{target}.part").exists, f"{tmp_path.name}/{target}")
     assert len(list(import_trl(tmp_path / "trl"))) == 20
 
     tuned = trained("sft", seed_checkpoint, tmp_path / "trl", tmp_path / "sft")
@@ -62,7 +64,7 @@ def test_from_collecting_to_evaluating_with_a_kill_in_each_stage(seed_checkpoint
 
     asking = [COF, "eval", "scenes", "--policy", f"hf:{reinforced}", "--limit", "10", "--resolutions", "224"]
     options = ["--option", "max_new_tokens=8", "--concurrency", "2", "--out", run]
-    killed_then_done([*asking, *options], lambda: lines(run / "results.jsonl") > 2)
+    killed_then_done([*asking, *options], lambda: lines(run / "results.jsonl") > 2, "results.jsonl", 8)
     rows = read_run(run).rows
     assert len({row.question for row in rows}) == len(rows) == 10
     assert not [row.message for row in rows if row.status == "failed"]

@@ -18,6 +18,7 @@ from cof_agent.evaluation.judge import Judge
 from cof_agent.exports import export
 from cof_agent.policies import load_policy
 from cof_agent.rewards import REWARDS
+from tests.patience import PATIENCE
 from tests.toy import PROFILE, questions
 from tests.training.groups import earned, played
 from training.grpo_settings import GrpoSettings, VllmSettings
@@ -110,7 +111,7 @@ def test_two_processes_give_what_one_gives_and_train(seed_checkpoint: Path, tmp_
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
-        timeout=180,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     alone = {name: earned(name, *played(tmp_path / "alone")) for name in REWARDS}

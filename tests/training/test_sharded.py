@@ -12,6 +12,7 @@ import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from safetensors.torch import load_file
 
+from tests.patience import PATIENCE
 from tests.training.smoke import CONFIGS, ROOT, told, weights
 from training.settings import load_settings
 from training.sft import train
@@ -49,7 +50,7 @@ def test_in_shards_the_same_is_learnt_and_a_torn_shard_costs_no_more_than_its_sa
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     started = [line.rpartition(", ")[2] for line in done.stderr.splitlines() if ", from step " in line]

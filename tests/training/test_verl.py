@@ -26,6 +26,7 @@ from cof_agent.profile import Profile, Prompts
 from cof_agent.rewards import REWARDS
 from tests.conversations import answer, photo, zoom
 from tests.exports.spoken import NEITHER, SCRIPTS, run
+from tests.patience import PATIENCE
 from tests.training.rollout_server import Said, ScriptedServer
 from tests.training.smoke import CONFIGS, told
 from training.rows import load_rows
@@ -236,7 +237,7 @@ async def group(writer: PromptWriter, image: str, scripts: list[list[Any]], rewa
             made = await play(question(image), writer, ScriptedServer(writer.tokenizer, script), SAMPLING, "r", ROOM)
             return await member.earn(made.rollout), made
 
-    return await asyncio.wait_for(asyncio.gather(*map(one, scripts), return_exceptions=True), 60)
+    return await asyncio.wait_for(asyncio.gather(*map(one, scripts), return_exceptions=True), PATIENCE)
 
 
 @pytest.mark.parametrize("reward", REWARDS)
@@ -268,14 +269,15 @@ def test_a_rollout_that_fails_keeps_nobody_waiting(writer: PromptWriter, image: 
                 await asyncio.sleep(0)
                 return await member.earn(first[1].rollout)
 
-        return await asyncio.wait_for(asyncio.gather(one(), one(), return_exceptions=True), 60)
+        return await asyncio.wait_for(asyncio.gather(one(), one(), return_exceptions=True), PATIENCE)
 
     assert {type(error) for error in asyncio.run(two())} == {ZeroDivisionError, KeyError}
 
 
 def test_exported_questions_are_played(writer: PromptWriter, kept: Path, tmp_path: Path) -> None:
     export(kept, tmp_path / "rows", to="verl")
-    table = datasets.load_dataset("parquet", data_files=str(tmp_path / "rows" / "train.parquet"))["train"]
+    files, cache = str(tmp_path / "rows" / "train.parquet"), str(tmp_path / "cache")
+    table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=cache)
     assert len(table) > 2
     for row in table:
         what = asked(row, {"max_turns": 3})
