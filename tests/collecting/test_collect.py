@@ -18,6 +18,7 @@ from cof_agent import read_trajectories
 from cof_agent.collecting import CollectionReport, collect, read_rows
 from cof_agent.collecting.candidate import Looks
 from cof_agent.collecting.collected import Ending
+from cof_agent.collecting.selection import Mix
 from cof_agent.collecting.tried import Reason
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation import Role, read_run
@@ -201,6 +202,47 @@ def test_another_count_uses_what_was_asked_before(tmp_path: Path) -> None:
     kept(made, tmp_path / "small", count=3)
     assert (tmp_path / "both" / "tried" / "results.jsonl").read_bytes() == asked
     assert lasting(tmp_path / "both") == lasting(tmp_path / "small")
+
+
+def test_a_natural_mix_is_what_comes_first_and_nothing_more_is_asked(tmp_path: Path) -> None:
+    made = told(*[looking()] * 4, looking(HERE), *[looking()] * 3, looking(HERE, THERE), *[looking()] * 30)
+    report = kept(made, tmp_path, count=6, mix="natural")
+    assert (report.mix, report.ended, report.kept, report.short) == (Mix.NATURAL, Ending.ENOUGH, 6, {})
+    assert [row.question for row in read_rows(tmp_path)] == [f"q{number}" for number in range(6)]
+    assert {kind.value: number for kind, number in report.kinds.items()} == {"direct": 5, "one": 1, "several": 0}
+    assert report.questions < 12  # three gave half of what is wanted: six more or less, not four for each row
+    short = kept(told(*[looking()] * 5), tmp_path / "few", count=40, mix="natural")
+    assert (short.ended, short.kept, short.short) == (Ending.NO_MORE, 5, {})
+    with pytest.raises(ConfigError, match="mix must be one of even, natural, not 'odd'"):
+        kept(made, tmp_path / "odd", mix="odd")
+
+
+def test_another_mix_uses_what_was_asked_before(tmp_path: Path) -> None:
+    made = told(*[looking()] * 4, *GOOD * 3)
+    for first, then in (("even", "natural"), ("natural", "even")):
+        kept(made, tmp_path / first / "both", count=6, mix=first)
+        before = (tmp_path / first / "both" / "tried" / "results.jsonl").read_bytes()
+        kept(made, tmp_path / first / "both", count=6, mix=then)
+        assert (tmp_path / first / "both" / "tried" / "results.jsonl").read_bytes().startswith(before)
+        kept(made, tmp_path / first / "fresh", count=6, mix=then)
+        assert lasting(tmp_path / first / "both") == lasting(tmp_path / first / "fresh")
+
+
+def test_a_natural_mix_that_is_cut_off_ends_with_the_same_data(tmp_path: Path, monkeypatch: Any) -> None:
+    made = told(*GOOD * 3)
+    kept(made, tmp_path / "quiet", count=6, mix="natural")
+    cuts = 0
+    while cutting(monkeypatch, 13, lambda: kept(made, tmp_path / "cut", count=6, concurrency=2, mix="natural")):
+        cuts += 1
+    assert cuts
+    assert lasting(tmp_path / "cut") == lasting(tmp_path / "quiet")
+
+
+def test_a_report_of_before_there_were_mixes_is_read_as_even(tmp_path: Path) -> None:
+    kept(told(*GOOD), tmp_path)
+    old = json.loads((tmp_path / "report.json").read_text())
+    del old["mix"]
+    assert CollectionReport.model_validate(old).mix is Mix.EVEN
 
 
 def test_how_many_are_asked_at_a_time_changes_nothing(tmp_path: Path) -> None:
