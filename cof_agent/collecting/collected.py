@@ -50,7 +50,7 @@ class CollectedRow(_Value):
     refused: int
     """Turns and calls that were refused on the way."""
     truth: str
-    """The right answer: the letter of an option, or the text."""
+    """The right answer: the letter of an option, or the text; `cannot answer` where it was right to decline."""
     options: tuple[str, ...]
     role: Role
     """Of the benchmark. It is `test` only where somebody allowed it: figures on that set are then worthless."""

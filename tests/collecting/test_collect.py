@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation import Role, read_run
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import BenchmarkQuestion, MalformedRow
+from cof_agent.state import Status
 from cof_agent.store import DirectoryStore
 from tests.collecting.told import HERE, THERE, Drawn, lasting, looking, told
 from tests.conversations import answer, photo
@@ -97,6 +99,25 @@ def test_right_answers_that_were_luck_are_dropped(tmp_path: Path) -> None:
     for trajectory in read_trajectories(tmp_path):
         assert "guess" not in trajectory.turns[-1].text
         assert "Most likely" not in trajectory.turns[-1].text
+
+
+@pytest.mark.parametrize("kind", ["absent", "foreign"])
+def test_what_is_rightly_declined_is_kept(kind: str, tmp_path: Path) -> None:
+    report = collect(f"scenes:train:{kind}", "observer", count=5, out=tmp_path, resolutions=(336, 448), mix="natural")
+    assert (report.kept, report.ended, report.dropped[Reason.UNANSWERED]) == (5, Ending.ENOUGH, 0)
+    rows, runs = list(read_rows(tmp_path)), list(read_trajectories(tmp_path))
+    assert {(row.truth, row.category, row.kind) for row in rows} == {("cannot answer", "unanswerable", Looks.DIRECT)}
+    assert {(run.status, run.answer) for run in runs} == {(Status.DECLINED, None)}
+    assert len({row.question for row in rows}) == 5
+
+
+def test_what_is_answered_in_place_of_declining_is_wrong(tmp_path: Path) -> None:
+    declines = looking(said=answer("cannot answer: too dark"))
+    made = told(looking(), declines, looking(HERE), looking(HERE, said=declines[0]))
+    made[0].items = [replace(item, answer="cannot answer") for item in made[0].items]  # type: ignore[type-var]
+    report = kept(made, tmp_path, count=4, mix="natural", resolutions=(84,))
+    assert (report.kept, report.dropped[Reason.WRONG], report.dropped[Reason.UNANSWERED]) == (2, 2, 0)
+    assert {kind.value: number for kind, number in report.kinds.items()} == {"direct": 1, "one": 1, "several": 0}
 
 
 def test_a_test_set_needs_leave_and_is_stamped(tmp_path: Path) -> None:
