@@ -41,6 +41,13 @@ if TYPE_CHECKING:
 RESOLUTIONS = "336,672,1344"
 
 CountOption = Annotated[int, typer.Option(min=1, help="Rows to keep.")]
+MixOption = Annotated[
+    str,
+    typer.Option(
+        help="even: as many answers at first look as after one zoom and after several; natural: the first good runs, "
+        "as they come."
+    ),
+]
 OutOption = Annotated[Path, typer.Option(help="A new directory, or one that an earlier `collect` left.")]
 TriedOption = Annotated[
     int | None, typer.Option("--limit", min=1, help="Questions to try at most. Default: 4 for each row.")
@@ -55,6 +62,7 @@ def collect_command(
     policy: DrivenOption,
     count: CountOption,
     out: OutOption,
+    mix: MixOption = "even",
     resolutions: ResolutionsOption = RESOLUTIONS,
     overview_budgets: BudgetsOption = "native",
     concurrency: ConcurrencyOption = 8,
@@ -72,8 +80,9 @@ def collect_command(
 ) -> None:
     """Collect training data: let a policy search pictures, and keep the runs that are right.
 
-    Kept are right answers in the right format, mixed evenly over answers at first look, after one zoom and after
-    several, over categories and over resolutions. After an interruption the same command goes on where it was.
+    Kept are right answers in the right format: mixed evenly over answers at first look, after one zoom and after
+    several, over categories and over resolutions, or as they come. After an interruption the same command goes on where
+    it was.
     Exit code 0 done, 1 failed or nothing kept, 2 usage, 130 interrupted.
     """
     from cof_agent.evaluation.sizes import numbers
@@ -90,6 +99,7 @@ def collect_command(
             driving,
             count=count,
             out=out,
+            mix=mix,
             resolutions=numbers(resolutions, "--resolutions"),
             overview_budgets=numbers(overview_budgets, "--overview-budgets"),
             limit=limit,
@@ -125,7 +135,7 @@ def _table(report: CollectionReport) -> Iterator[str]:
     """What was kept, by way of looking and category, and why the rest was not."""
     from cof_agent.evaluation.sizes import told
 
-    yield f"kept {report.kept} of {report.tried} runs ({report.questions} questions)"
+    yield f"kept {report.kept} of {report.tried} runs ({report.questions} questions; {report.mix} mix)"
     cells = list(dict.fromkeys((share.resolution, share.budget) for share in report.balance))
     several = len({budget for _, budget in cells}) > 1
     heads = [f"{told(resolution)}/{told(budget)}" if several else told(resolution) for resolution, budget in cells]

@@ -70,12 +70,15 @@ def well_formed(text: str) -> bool:
     return all(len(answer.split()) <= MOST_WORDS for answer in _ANSWER.findall(text))
 
 
-def accuracy(question: BenchmarkQuestion, answer: str | None, judged: bool | None = None) -> bool:
+def accuracy(
+    question: BenchmarkQuestion, answer: str | None, judged: bool | None = None, *, declined: bool = False
+) -> bool:
     """Whether `answer` is right, by the rules of an evaluation.
 
     `judged` is a judge's verdict, which counts only where no rule is certain; without one such an answer is wrong.
+    `declined` says that there is no answer because the policy declined: right where a question cannot be answered.
     """
-    verdict = decide_by_rules(question, answer)
+    verdict = decide_by_rules(question, answer, declined=declined)
     return verdict.correct if verdict is not None else bool(judged)
 
 

@@ -27,6 +27,7 @@ from cof_agent.evaluation.picture import picture
 from cof_agent.evaluation.question import BenchmarkQuestion, Role
 from cof_agent.integrations.langgraph import ask_each
 from cof_agent.rewards import accuracy, rollout_of
+from cof_agent.state import Status
 from cof_agent.views import keep_original
 
 
@@ -87,7 +88,7 @@ async def search(asked: Mapping[str, Any], config: RunnableConfig) -> dict[str, 
     truth = BenchmarkQuestion(
         str(asked["number"]), asked["image"]["source"], asked["question"], asked["answer"], tuple(asked["options"])
     )
-    right = accuracy(truth, run.answer)
+    right = accuracy(truth, run.answer, declined=run.status is Status.DECLINED)
     if good := right and rollout_of(run, right).well_formed:
         await asyncio.to_thread(save_trajectory, run, out, store)
     return {"runs": [{"number": asked["number"], "answer": run.answer, "right": right, "kept": good}]}

@@ -96,6 +96,17 @@ def test_rules_decide_and_then_a_judge(
     assert accuracy(question, given, judged) is right
 
 
+@pytest.mark.parametrize("options", [(), ("red", "blue")])
+def test_to_decline_is_right_where_there_is_no_answer(options: tuple[str, ...]) -> None:
+    unanswerable = BenchmarkQuestion("q", b"", "Which dog?", "cannot answer", options)
+    assert accuracy(unanswerable, None, declined=True)
+    assert not accuracy(unanswerable, None)
+    assert not accuracy(unanswerable, "red")
+    assert not accuracy(unanswerable, "red", True)
+    assert not accuracy(ASKED, None, declined=True)
+    assert not accuracy(CHOICE, None, True, declined=True)
+
+
 @pytest.mark.parametrize("reward", [agar_released, agar_strict])
 @pytest.mark.parametrize(
     ("group", "earned"),

@@ -10,7 +10,7 @@ from typing import Any
 from accelerate import PartialState
 from accelerate.utils import gather_object
 
-from cof_agent.environment import ZoomEnvironment, answered, raise_recorded, said
+from cof_agent.environment import ZoomEnvironment, answered, declined, raise_recorded, said
 from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.matching import decide
 from cof_agent.evaluation.question import BenchmarkQuestion
@@ -72,7 +72,7 @@ class GroupReward:
             )
             answer = answered(completion, episode)
             async with turn:
-                verdict = await decide(question, answer, self._judge)
+                verdict = await decide(question, answer, self._judge, declined=declined(completion, episode))
             return Rollout(said(completion), answer, verdict.correct, episode.zooms)
 
         return list(await asyncio.gather(*map(rollout, range(len(completions)))))

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cof_agent.collecting.candidate import Candidate, Looks
-from cof_agent.collecting.selection import share
+from cof_agent.collecting.selection import Mix, share
 from cof_agent.collecting.tried import Reason
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation.lines import corrupt, read_lines
@@ -50,7 +50,7 @@ class CollectedRow(_Value):
     refused: int
     """Turns and calls that were refused on the way."""
     truth: str
-    """The right answer: the letter of an option, or the text."""
+    """The right answer: the letter of an option, or the text; `cannot answer` where it was right to decline."""
     options: tuple[str, ...]
     role: Role
     """Of the benchmark. It is `test` only where somebody allowed it: figures on that set are then worthless."""
@@ -66,7 +66,7 @@ class Ending(StrEnum):
     """Why no more questions were tried."""
 
     ENOUGH = "enough"
-    """There are rows enough, and of each way of looking its share."""
+    """There are rows enough and, in an even mix, of each way of looking its share."""
     LIMIT = "limit"
     """As many were tried as might be."""
     NO_MORE = "no_more"
@@ -95,6 +95,8 @@ class CollectionReport(_Value):
     """Under which the policy was asked."""
     count: int
     """Rows that were wanted."""
+    mix: Mix = Mix.EVEN
+    """By which rule the good runs were mixed."""
     limit: int
     """Questions that might have been tried at most."""
     ended: Ending
@@ -116,7 +118,12 @@ class CollectionReport(_Value):
 
     @property
     def short(self) -> dict[Looks, int]:
-        """The ways of looking of which fewer rows were kept than their share, with what they lack."""
+        """The ways of looking of which fewer rows were kept than their share, with what they lack.
+
+        None in a natural mix, where no way of looking has a share.
+        """
+        if self.mix is Mix.NATURAL:
+            return {}
         return {kind: share(self.count) - kept for kind, kept in self.kinds.items() if kept < share(self.count)}
 
 

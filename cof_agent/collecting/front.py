@@ -20,7 +20,7 @@ from cof_agent.collecting.collected import (
     write_collected,
 )
 from cof_agent.collecting.first_questions import FirstQuestions
-from cof_agent.collecting.selection import Selection, select
+from cof_agent.collecting.selection import Mix, Selection, select
 from cof_agent.collecting.tried import Reason, Tried, read_tried
 from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError
@@ -48,6 +48,7 @@ def collect(
     *,
     count: int,
     out: str | Path,
+    mix: Mix | str = Mix.EVEN,
     resolutions: Sequence[int | str | None] = DEFAULT_RESOLUTIONS,
     overview_budgets: Sequence[int | str | None] = (None,),
     limit: int | None = None,
@@ -63,18 +64,20 @@ def collect(
     """Let a policy answer the questions of a benchmark, and keep `count` good runs as training data in `out`.
 
     The policy is asked by an evaluation, kept in `out/tried`: see `aevaluate` for the parameters it shares. More and
-    more of the first questions are asked, each under every setting, until there are `count` rows and a third of
-    them for each of `Looks`, or the benchmark ends, or `limit` questions (default: 4 for each row) were asked, or none
-    of the first runs is in the right format. Kept are runs with the right answer in the right format that were no luck
-    (see `Reason`), mixed by the rule of `select`.
+    more of the first questions are asked, each under every setting, until there are `count` rows and, in an even mix, a
+    third of them for each of `Looks`, or the benchmark ends, or `limit` questions (default: 4 for each row) were
+    asked, or none of the first runs is in the right format. Kept are runs with the right answer in the right format
+    that were no luck (see `Reason`), mixed by the rule of `select`.
 
-    The same call again goes on where it was cut off, and ends with the same collection; with another `count` or
-    `limit` it uses what was asked before. Raises ConfigError for a test set without `allow_test`, for a dialect whose
-    calls are no text, for a directory with anything else in it, and what an evaluation raises.
+    The same call again goes on where it was cut off, and ends with the same collection; with another `count`, `limit`
+    or `mix` it uses what was asked before, and ends with what a new directory would hold. Raises ConfigError for a test
+    set without `allow_test`, for a dialect whose calls are no text, for a directory with anything else in it, and what
+    an evaluation raises.
     """
     for name, value in (("count", count), ("limit", limit)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, not {value}")
+    mix = _mix(mix)
     opened = open_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
     if opened.role is Role.TEST and not allow_test:
         raise ConfigError(
@@ -109,17 +112,31 @@ def collect(
         )
         retry_failed = False
         tried = read_tried(out / TRIED, out / TRIED / TRAJECTORIES / LINES, questions.ids)
-        selection = select(tried.candidates, count, tried.settings.cells)
+        selection = select(tried.candidates, count, tried.settings.cells, mix)
         ended = _ending(tried, selection, count, questions, most)
         if ended:
             break
-        asked = min(most, 2 * asked)
+        asked = min(most, _more(asked, selection, count))
     report = _report(tried, selection, count, most, ended)
     from cof_agent.evaluation.report import write_report
 
     write_report(out / TRIED)
     write_collected(out, out / TRIED / TRAJECTORIES, selection.kept, _rows(tried, selection), report)
     return report
+
+
+def _mix(name: str) -> Mix:
+    try:
+        return Mix(name)
+    except ValueError:
+        raise ConfigError(f"mix must be one of {', '.join(Mix)}, not {name!r}") from None
+
+
+def _more(asked: int, selection: Selection, count: int) -> int:
+    """How many questions to try next: twice as many, or fewer where a natural mix lacks less than that."""
+    if selection.mix is Mix.NATURAL and selection.kept:
+        return min(2 * asked, asked + math.ceil(1.1 * asked * (count / len(selection.kept) - 1)))
+    return 2 * asked
 
 
 def _ending(tried: Tried, selection: Selection, count: int, questions: FirstQuestions, most: int) -> Ending | None:
@@ -172,6 +189,7 @@ def _report(tried: Tried, selection: Selection, count: int, limit: int, ended: E
     return CollectionReport(
         settings=tried.settings,
         count=count,
+        mix=selection.mix,
         limit=limit,
         ended=ended,
         questions=tried.questions,

@@ -24,7 +24,7 @@ class Reason(StrEnum):
     FAILED = "failed"
     """The run, or the judging of its answer, failed."""
     UNANSWERED = "unanswered"
-    """There is no answer: declined, or a limit was reached."""
+    """There is no answer where there is one to give: declined, or a limit was reached."""
     WRONG = "wrong"
     """The answer is wrong, or nobody could tell whether it is right."""
     GUESSED = "guessed"
@@ -119,8 +119,6 @@ def _reason(row: ResultRow) -> Reason | None:
     """Why a run is no candidate, as far as its row tells."""
     if row.status is Status.FAILED:
         return Reason.FAILED
-    if row.answer is None:
-        return Reason.UNANSWERED
     if not row.correct:
-        return Reason.WRONG
+        return Reason.UNANSWERED if row.answer is None else Reason.WRONG
     return Reason.GUESSED if row.reachable is False else None

@@ -14,17 +14,28 @@ from cof_agent.environment.speech import turn_text
 from cof_agent.environment.zoom import Episode
 
 
+def declined(completion: Sequence[Mapping[str, Any]], episode: Episode) -> bool:
+    """Whether a completion ends with saying that the image cannot tell, as the graph would take it."""
+    said = _last_said(completion, episode)
+    return said is not None and declines(said)
+
+
 def answered(completion: Sequence[Mapping[str, Any]], episode: Episode) -> str | None:
     """The answer of a completion, as the graph would take it from its last turn.
 
     None where there is none: the policy declined, or, before a limit of the question was reached, its last turn has
     calls that were not carried out or answers before `min_zooms` regions.
     """
+    said = _last_said(completion, episode)
+    return None if said is None or declines(said) else said
+
+
+def _last_said(completion: Sequence[Mapping[str, Any]], episode: Episode) -> str | None:
+    """The answer of the last turn, also one that declines."""
     if not completion or completion[-1]["role"] != "assistant" or not (episode.limit or episode.looked_enough):
         return None
     message = AIMessage(turn_text(completion[-1]))
     turn = get_dialect("cof").parse(message)
     if episode.limit:
         turn = replace(turn, calls=())
-    answer = None if turn.calls else final_answer(turn, message, episode.limit)
-    return None if answer is None or declines(answer) else answer
+    return None if turn.calls else final_answer(turn, message, episode.limit)

@@ -97,6 +97,11 @@ class Plan:
             ):
                 if wanted:
                     raise ConfigError(f"{words} needs scenes, and {self.benchmark.name} has other images: use `scenes`")
+        if question.unanswerable and self.settings.counterfactual:
+            raise ConfigError(
+                f"counterfactual changes what is right, and {question.id} of {self.benchmark.name} cannot be answered "
+                "whatever is changed: leave it out"
+            )
         largest = max(filter(None, self.settings.resolutions), default=0)
         if question.scene is not None and largest > MAX_SIDE:
             raise ConfigError(f"resolutions of scenes are at most {MAX_SIDE} pixels, not {largest}: name smaller ones")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from cof_agent.geometry import Corners
 from cof_agent.images import ImageSource
+from cof_agent.profile import DECLINE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +52,7 @@ class BenchmarkQuestion:
     text: str
     """What is asked, word for word; with the options in it, if there are any."""
     answer: str
-    """The truth: the letter of the right option, or the text."""
+    """The truth: the letter of the right option, or the text; `cannot answer` where it is right to decline."""
     options: tuple[str, ...] = ()
     """What the letters A, B, … stand for."""
     category: str = "all"
@@ -65,8 +66,15 @@ class BenchmarkQuestion:
     """File and line (or row) that it was read from, such as `mine.jsonl line 17`, if it was."""
 
     @property
+    def unanswerable(self) -> bool:
+        """Whether it is right to decline, and nothing else."""
+        return self.answer.lower().startswith(DECLINE)
+
+    @property
     def chance(self) -> float | None:
         """The accuracy of a guess, 0.0 to 1.0; None where nobody can tell."""
+        if self.unanswerable:
+            return 0.0
         return 1 / len(self.options) if self.options else self.guessing
 
 

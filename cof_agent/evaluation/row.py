@@ -21,6 +21,8 @@ class Rule(StrEnum):
     """The same text, apart from case, articles, punctuation and spaces."""
     NUMBER = "number"
     """The same number in the same unit, or another number."""
+    DECLINED = "declined"
+    """Whether it declined: that alone is right where a question cannot be answered."""
     JUDGE = "judge"
     """A judge model."""
     UNMATCHED = "unmatched"

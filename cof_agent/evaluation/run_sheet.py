@@ -88,8 +88,8 @@ def _main(summary: Summary, full: bool) -> Sheet:
         row = (*averaged(average), NONE, accuracy, percent(average.chance), percent(average.direct))
         rows.append((*row, *costs(average.costs)))
     note = (
-        "Shares in %, with 95% intervals; costs are means per question that did not fail. direct: answered without a "
-        "zoom. visual, prompt, text: tokens. s: seconds, waiting for other questions included."
+        "Shares in %, with 95% intervals; costs are means per question that did not fail. direct: answered, or rightly "
+        "declined, without a zoom. visual, prompt, text: tokens. s: seconds, waiting for other questions included."
     )
     if summary.averages:
         note += " mean: each setting weighs the same; all answers to one question count as one in its interval."
@@ -269,6 +269,10 @@ def remarks(summary: Summary) -> list[str]:
         counts = ", ".join(f"{count:,} at {resolution}" for resolution, count in summary.skipped.items() if count)
         lines += [f"Not asked because the picture is smaller: {counts}."] if counts else []
     endings = {status: sum(figures.statuses.get(status, 0) for figures in summary.cells) for status in Status}
+    rightly = sum(figures.rightly_declined for figures in summary.cells)
+    endings[Status.DECLINED] -= rightly
+    if rightly:
+        lines.append(f"Rightly declined, since they cannot be answered: {rightly:,}.")
     open_ends = [f"{endings[status]:,} {words}" for status, words in _OPEN_ENDS.items() if endings[status]]
     if open_ends:
         lines.append(f"Without an answer, which counts as wrong: {', '.join(open_ends)}.")

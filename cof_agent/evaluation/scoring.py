@@ -52,7 +52,7 @@ async def judged(row: ResultRow, judge: Judge | None) -> ResultRow:
     if row.status is Status.FAILED and row.answer is not None:  # an earlier judge failed, and not the policy
         row = row.model_copy(update={"status": Status.ANSWERED, "message": None})
     try:
-        verdict = await decide(asked_in(row), row.answer, judge)
+        verdict = await decide(asked_in(row), row.answer, judge, declined=row.status is Status.DECLINED)
     except Exception as error:  # a judge is foreign code: its failure is recorded, and stops no other question
         _note(row.key, error)
         message = f"the answer could not be judged: {_words(error)}"

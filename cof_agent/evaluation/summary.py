@@ -124,9 +124,11 @@ class CellFigures(_Value):
     """Mean over the questions where it is known."""
     categories: dict[str, Share]
     direct: Share
-    """Of the questions that got an answer: those without a zoom."""
+    """Of the questions that got an answer, or were declined rightly: those without a zoom."""
     costs: Costs
     statuses: dict[Status, int]
+    rightly_declined: int = 0
+    """Of the declined ones: those that cannot be answered."""
     rules: dict[Rule, int]
     contains_truth: Share
     """Of the answers with evidence, about pictures where the truth's place is known: one such place is held whole."""

@@ -144,9 +144,12 @@ def _cell_figures(cell: Cell, by_cell: Rows) -> CellFigures:
         accuracy=Share.of(row.correct for row in rows),
         chance=_chance(rows),
         categories={name: Share.of(categories[name]) for name in sorted(categories)},
-        direct=Share.of(row.usage.zooms == 0 for row in rows if row.usage and row.status is Status.ANSWERED),
+        direct=Share.of(
+            row.usage.zooms == 0 for row in rows if row.usage and (row.correct or row.status is Status.ANSWERED)
+        ),
         costs=_costs(rows),
         statuses=dict(sorted(Counter(row.status for row in rows).items())),
+        rightly_declined=sum(row.correct and row.status is Status.DECLINED for row in rows),
         rules=dict(sorted(Counter(row.rule for row in rows).items())),
         contains_truth=Share.of(row.contains_truth for row in rows if row.contains_truth is not None),
         iou=mean(row.iou for row in rows if row.iou is not None),

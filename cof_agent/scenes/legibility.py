@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from cof_agent.geometry import Box, Corners, Size
+from cof_agent.scenes.acuity import LEGIBLE
 from cof_agent.scenes.question import Kind, SceneQuestion
 
-LEGIBLE: Mapping[str, float] = MappingProxyType({"colour": 3.0, "shape": 8.0, "character": 16.0})
-"""Side of an object, in pixels that count, from which on an attribute is read.
-
-Calibrated on drawn backgrounds with the reading of the ideal observer: right at least 99 times in 100 at this size,
-less than 50 times at half of it. Before a photo with strong colours of its own a colour is told less surely.
-"""
+__all__ = ["LEGIBLE", "attributes", "counting_pixels", "needed"]
 
 
 def attributes(question: SceneQuestion) -> frozenset[str]:
-    """What must be told of its objects: all that it names them by, and what it asks for."""
+    """What must be told of its objects: all that it names them by, and what it asks for.
+
+    Of what cannot be answered: what must be told of all objects to know that none is meant.
+    """
     named = {attribute for name in question.names for attribute in name.attributes}
-    return frozenset(named if question.kind is Kind.RELATION else named | {question.kind.value})
+    return frozenset(named | {question.kind.value} if question.kind in (Kind.CHARACTER, Kind.COLOUR) else named)
 
 
 def needed(question: SceneQuestion) -> float:
     """Side, in pixels that count, from which on an object it asks about is told."""
-    return max(LEGIBLE[attribute] for attribute in attributes(question))
+    return max((LEGIBLE[attribute] for attribute in attributes(question)), default=0.0)
 
 
 def counting_pixels(place: Corners, source: Size, box: Box, shown: Size) -> float:

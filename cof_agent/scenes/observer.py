@@ -23,13 +23,17 @@ from cof_agent.policies import Policy
 from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import needed
 from cof_agent.scenes.looks import Looks, read_looks
+from cof_agent.scenes.palette import pick
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.reach import SCENE_PROFILE, Outlook, Region
 from cof_agent.scenes.reading import Scores, Sight, best, read_character, read_colour, read_shape
-from cof_agent.scenes.saying import Reason, answering, declining, zooming
+from cof_agent.scenes.saying import Reason, answering, declining, refusing, zooming
 from cof_agent.scenes.wording import LETTERS, SIDES, Name
 
 __all__ = ["SCENE_PROFILE", "ObserverModel", "Task", "observer_policy"]
+
+_SOMEWHERE: tuple[Corners, ...] = tuple((x / 3, y / 3, (x + 1) / 3, (y + 1) / 3) for y in range(3) for x in range(3))
+"""Where it looks when it must and nothing that is there was asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class ObserverModel(BaseChatModel):
 
     It keeps no state: every turn follows from the messages. Asked for a colour or a relation, it has not found what
     the question names unless it recognises it at its place, and guesses. A character is read from whatever is there.
+    That a question has no answer it is told by its kind: it declines, from the first look unless it must look closer.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -103,8 +108,10 @@ class ObserverModel(BaseChatModel):
                 zoom = plan.zooms[asked]
                 return zooming(zoom.corners, task.names, reason_to_look(task.places, zoom, asked, outlook), rng)
             if looks.told_to_look:
-                place = task.places[asked % len(task.places)]
+                place = task.places[asked % len(task.places)] if task.places else pick(rng, _SOMEWHERE)
                 return zooming(outlook.zoom([place]).corners, task.names, "told", rng)
+        if not task.kind.answerable:
+            return refusing(task.names, asked > 0, Random(f"declines {task.text} {looks.views[-1].digest}"))
         value, sure = self._read(looks)
         if not sure and not self.guess:
             return declining(task.names, rng)

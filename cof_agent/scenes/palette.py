@@ -38,6 +38,12 @@ def pick(chance: random.Random, items: Sequence[Item]) -> Item:
     return items[int(chance.random() * len(items))]
 
 
+def shuffled(items: Sequence[Item], chance: random.Random) -> list[Item]:
+    """`items` in any order, each alike."""
+    left = list(items)
+    return [left.pop(int(chance.random() * len(left))) for _ in items]
+
+
 def between(chance: random.Random, low: float, high: float) -> float:
     """A number from `low` to `high`, each alike."""
     return low + (high - low) * chance.random()

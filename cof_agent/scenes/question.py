@@ -9,13 +9,13 @@ from random import Random
 
 from cof_agent.errors import ConfigError
 from cof_agent.geometry import Corners
-from cof_agent.scenes.palette import pick
+from cof_agent.profile import DECLINE
+from cof_agent.scenes.absent import OPTIONS, ask_absent
+from cof_agent.scenes.foreign import ask_foreign
+from cof_agent.scenes.palette import pick, shuffled
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, Scene, SceneObject
 from cof_agent.scenes.split import Split
 from cof_agent.scenes.wording import LETTERS, SIDES, Name, ask_character, ask_colour, ask_relation, with_options
-
-OPTIONS = 4
-"""Options of a multiple-choice question about an attribute; one about a relation has two."""
 
 
 class Kind(StrEnum):
@@ -24,6 +24,15 @@ class Kind(StrEnum):
     CHARACTER = "character"
     COLOUR = "colour"
     RELATION = "relation"
+    ABSENT = "absent"
+    """Any of these, of an object that is not there. Asked only when it is named."""
+    FOREIGN = "foreign"
+    """What no scene shows. Asked only when it is named."""
+
+    @property
+    def answerable(self) -> bool:
+        """Whether its questions have an answer; of the others it is right to say that there is none."""
+        return self not in (Kind.ABSENT, Kind.FOREIGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +44,35 @@ class SceneQuestion:
     text: str
     """What is asked, word for word; with the options in it, if there are any."""
     answer: str
-    """The truth: the letter of the right option, or the text, such as `K`, `red` or `left`."""
+    """The truth: the letter of the right option, or the text, such as `K`, `red` or `left`.
+
+    `cannot answer` where it is right to decline.
+    """
     options: tuple[str, ...]
     """What the letters A, B, … stand for; empty when the question is open."""
     targets: tuple[int, ...]
     """The objects it asks about, by their position in `scene.objects`, in the order of `names`."""
     names: tuple[Name, ...]
-    """What the text calls each of them."""
+    """What the text calls each of them; of kind `absent`, where there are none, what it calls that which is missing."""
     choices: tuple[str, ...]
-    """Every value the answer may have: the options, or all that the question leaves open."""
+    """Every value the answer may have: the options, or all that the question leaves open; none if nothing is right."""
 
     @property
     def value(self) -> str:
         """The right answer as text, also when there are options."""
-        return self.options[LETTERS.index(self.answer)] if self.options else self.answer
+        return self.options[LETTERS.index(self.answer)] if self.options and self.kind.answerable else self.answer
 
     @property
     def category(self) -> str:
-        """The category of V* that it belongs to."""
+        """The category of V* that it belongs to, or `unanswerable`."""
+        if not self.kind.answerable:
+            return "unanswerable"
         return "relative_position" if self.kind is Kind.RELATION else "direct_attributes"
 
     @property
     def chance(self) -> float:
         """The accuracy of a guess, 0.0 to 1.0."""
-        return 1 / len(self.choices)
+        return 1 / len(self.choices) if self.choices else 0.0
 
     @property
     def boxes(self) -> tuple[Corners, ...]:
@@ -75,8 +89,10 @@ class SceneQuestion:
 
         The target gets another character or colour, one of the options if there are any; where an object already had
         what must stay unique, it takes the target's old one. The objects of a relation exchange all but place, size
-        and turn.
+        and turn. Raises ConfigError for a question without an answer, which no change of the scene gives another one.
         """
+        if not self.kind.answerable:
+            raise ConfigError(f"{self.id} has no answer that a changed scene could change: ask for another kind")
         if self.kind is Kind.RELATION:
             return self._exchanged()
         rng = Random(f"counterfactual {self.scene.seed} {self.kind}")
@@ -103,6 +119,7 @@ class SceneQuestion:
 def ask(scene: Scene, kind: Kind | None = None) -> SceneQuestion:
     """The question about `scene`: always the same for its seed and `kind`.
 
+    One of kind `absent` is about the objects that are told at first look alone: its scene is that of `absent.legible`.
     Without a `kind` half of all scenes are asked for a relation, and a quarter each for a character and a colour.
     Half of the questions of each kind are multiple choice. Raises ConfigError for a scene with nothing to ask, which
     no seed makes: without objects or, for a relation, without two that are apart along an axis.
@@ -113,6 +130,8 @@ def ask(scene: Scene, kind: Kind | None = None) -> SceneQuestion:
     if not scene.objects:
         raise ConfigError(f"scene {scene.seed} has no objects: there is nothing to ask")
     rng = Random(f"question {scene.seed} {kind}")
+    if not kind.answerable:
+        return _unanswerable(scene, kind, rng)
     return {Kind.CHARACTER: _character, Kind.COLOUR: _colour, Kind.RELATION: _relation}[kind](scene, rng)
 
 
@@ -165,6 +184,16 @@ def _relation(scene: Scene, rng: Random) -> SceneQuestion:
     return _put(scene, Kind.RELATION, text, value, SIDES[axis], SIDES[axis], named, rng)
 
 
+def _unanswerable(scene: Scene, kind: Kind, rng: Random) -> SceneQuestion:
+    names: tuple[Name, ...] = ()
+    if kind is Kind.ABSENT:
+        made = ask_absent(scene, rng)
+        scene, text, options, names = made.scene, made.text, made.options, (made.missing,)
+    else:
+        text, options = ask_foreign(Split.of(scene.seed) is Split.TEST, rng)
+    return SceneQuestion(scene, kind, text, DECLINE, options, targets=(), names=names, choices=())
+
+
 def _doubted(objects: Sequence[SceneObject]) -> list[int]:
     """The objects that something else resembles, in shape or colour; all of them where nothing does."""
     shapes, colours = [thing.shape for thing in objects], [thing.colour for thing in objects]
@@ -200,8 +229,8 @@ def _put(
     if rng.random() < 0.5:
         wrong = [other for other in dict.fromkeys(likely) if other != value]
         rest = [other for other in values if other != value and other not in wrong]
-        drawn = [*_shuffled(wrong, rng), *_shuffled(rest, rng)][: OPTIONS - 1]
-        options = tuple(_shuffled([value, *drawn], rng))
+        drawn = [*shuffled(wrong, rng), *shuffled(rest, rng)][: OPTIONS - 1]
+        options = tuple(shuffled([value, *drawn], rng))
         text = with_options(text, options, rng)
     return SceneQuestion(
         scene=scene,
@@ -213,11 +242,6 @@ def _put(
         names=tuple(name for _, name in named),
         choices=options or tuple(values),
     )
-
-
-def _shuffled(items: Sequence[str], rng: Random) -> list[str]:
-    left = list(items)
-    return [left.pop(int(rng.random() * len(left))) for _ in items]
 
 
 def _answer(value: str, options: Sequence[str]) -> str:

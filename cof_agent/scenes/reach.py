@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from cof_agent.errors import ConfigError
 from cof_agent.geometry import Box, CoordinateSpace, Corners, Size, SizeRule
 from cof_agent.profile import Profile
+from cof_agent.scenes.acuity import FIRST_LOOK
 from cof_agent.scenes.legibility import counting_pixels, needed
 from cof_agent.scenes.question import SceneQuestion
 
 SCENE_PROFILE = Profile(
     dialect="cof",
-    overview=SizeRule(min_pixels=56**2, max_pixels=224**2),
+    overview=FIRST_LOOK,
     regions=SizeRule(max_pixels=224**2),
 )
 """How scenes are shown: little at a time, so that small images already call for a closer look."""

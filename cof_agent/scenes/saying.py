@@ -45,11 +45,43 @@ _UNSEEN = (
     "Even the closest look that helps does not show the {it} well enough.",
     "The image does not have enough detail to tell the {it}.",
 )
+_ABSENT = {
+    False: (
+        "There is no {it} here.",
+        "I see no {it} in this picture.",
+        "I looked for the {it}, and there is none.",
+        "Everything here is large enough to tell, and there is no {it} among it.",
+        "The question is about the {it}, but the picture has none.",
+    ),
+    True: ("There is no {it} here either.", "A closer look shows no {it}.", "Seen closely, there is still no {it}."),
+}
+_ABSENT_REASONS = ("there is no {it}", "the picture has no {it}", "no {it} can be seen")
+_FOREIGN = {
+    False: (
+        "The picture does not show what is asked.",
+        "There are only coloured shapes here, and none of them tells that.",
+        "What is asked about is not to be seen here.",
+        "Nothing in this picture tells that.",
+        "I see shapes with characters on them, but not what the question is about.",
+    ),
+    True: (
+        "A closer look does not show what is asked either.",
+        "Seen closely, there are still only shapes.",
+        "Nothing here tells that, however closely I look.",
+    ),
+}
+_FOREIGN_REASONS = (
+    "the picture does not show what is asked",
+    "nothing in the picture tells that",
+    "what is asked about is not in the picture",
+)
 
 
 def zooming(corners: tuple[int, int, int, int], names: Sequence[Name], reason: Reason, rng: Random) -> str:
     """A turn that zooms on `corners` (pixels of the overview), for a `reason`, to see what `names` call."""
-    thought = pick(rng, _LOOKING[reason]).format(a=names[0], b=names[-1])
+    thought = pick(rng, _LOOKING[reason])
+    if names:
+        thought = thought.format(a=names[0], b=names[-1])
     call = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": list(corners)}}
     return f"<think>{thought}</think><tool_call>{json.dumps(call)}</tool_call>"
 
@@ -68,6 +100,17 @@ def declining(names: Sequence[Name], rng: Random) -> str:
     it = " and the ".join(map(str, names))
     thought = pick(rng, _UNSEEN).format(it=it)
     return f"<think>{thought}</think><answer>{DECLINE}: the {it} cannot be told at this size</answer>"
+
+
+def refusing(names: Sequence[Name], close: bool, rng: Random) -> str:
+    """A turn that says that the question has no answer here: what `names` calls is missing, or none is named.
+
+    `close` says whether it had looked closer.
+    """
+    forms, reasons = (_ABSENT, _ABSENT_REASONS) if names else (_FOREIGN, _FOREIGN_REASONS)
+    it = names[0] if names else ""
+    thought, reason = pick(rng, forms[close]).format(it=it), pick(rng, reasons).format(it=it)
+    return f"<think>{thought}</think><answer>{DECLINE}: {reason}</answer>"
 
 
 def _statement(kind: Kind, names: Sequence[Name], value: str) -> str:

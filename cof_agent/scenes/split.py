@@ -17,6 +17,11 @@ class Split(StrEnum):
     VALIDATION = "validation"
     TEST = "test"
 
+    @classmethod
+    def of(cls, seed: int) -> Split:
+        """The split that the scene of a seed (0 or more) belongs to."""
+        return (cls.TEST, cls.VALIDATION, cls.TRAIN)[min(seed // _HELD_OUT, 2)]
+
     def seed(self, number: int) -> int:
         """The seed of scene `number` (from 0) of this split. Raises ConfigError for a number that it does not have."""
         if number < 0 or (number >= _HELD_OUT and self is not Split.TRAIN):

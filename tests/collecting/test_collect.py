@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from cof_agent import read_trajectories
 from cof_agent.collecting import CollectionReport, collect, read_rows
 from cof_agent.collecting.candidate import Looks
 from cof_agent.collecting.collected import Ending
+from cof_agent.collecting.selection import Mix
 from cof_agent.collecting.tried import Reason
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation import Role, read_run
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import BenchmarkQuestion, MalformedRow
+from cof_agent.state import Status
 from cof_agent.store import DirectoryStore
 from tests.collecting.told import HERE, THERE, Drawn, lasting, looking, told
 from tests.conversations import answer, photo
@@ -96,6 +99,25 @@ def test_right_answers_that_were_luck_are_dropped(tmp_path: Path) -> None:
     for trajectory in read_trajectories(tmp_path):
         assert "guess" not in trajectory.turns[-1].text
         assert "Most likely" not in trajectory.turns[-1].text
+
+
+@pytest.mark.parametrize("kind", ["absent", "foreign"])
+def test_what_is_rightly_declined_is_kept(kind: str, tmp_path: Path) -> None:
+    report = collect(f"scenes:train:{kind}", "observer", count=5, out=tmp_path, resolutions=(336, 448), mix="natural")
+    assert (report.kept, report.ended, report.dropped[Reason.UNANSWERED]) == (5, Ending.ENOUGH, 0)
+    rows, runs = list(read_rows(tmp_path)), list(read_trajectories(tmp_path))
+    assert {(row.truth, row.category, row.kind) for row in rows} == {("cannot answer", "unanswerable", Looks.DIRECT)}
+    assert {(run.status, run.answer) for run in runs} == {(Status.DECLINED, None)}
+    assert len({row.question for row in rows}) == 5
+
+
+def test_what_is_answered_in_place_of_declining_is_wrong(tmp_path: Path) -> None:
+    declines = looking(said=answer("cannot answer: too dark"))
+    made = told(looking(), declines, looking(HERE), looking(HERE, said=declines[0]))
+    made[0].items = [replace(item, answer="cannot answer") for item in made[0].items]  # type: ignore[type-var]
+    report = kept(made, tmp_path, count=4, mix="natural", resolutions=(84,))
+    assert (report.kept, report.dropped[Reason.WRONG], report.dropped[Reason.UNANSWERED]) == (2, 2, 0)
+    assert {kind.value: number for kind, number in report.kinds.items()} == {"direct": 1, "one": 1, "several": 0}
 
 
 def test_a_test_set_needs_leave_and_is_stamped(tmp_path: Path) -> None:
@@ -201,6 +223,47 @@ def test_another_count_uses_what_was_asked_before(tmp_path: Path) -> None:
     kept(made, tmp_path / "small", count=3)
     assert (tmp_path / "both" / "tried" / "results.jsonl").read_bytes() == asked
     assert lasting(tmp_path / "both") == lasting(tmp_path / "small")
+
+
+def test_a_natural_mix_is_what_comes_first_and_nothing_more_is_asked(tmp_path: Path) -> None:
+    made = told(*[looking()] * 4, looking(HERE), *[looking()] * 3, looking(HERE, THERE), *[looking()] * 30)
+    report = kept(made, tmp_path, count=6, mix="natural")
+    assert (report.mix, report.ended, report.kept, report.short) == (Mix.NATURAL, Ending.ENOUGH, 6, {})
+    assert [row.question for row in read_rows(tmp_path)] == [f"q{number}" for number in range(6)]
+    assert {kind.value: number for kind, number in report.kinds.items()} == {"direct": 5, "one": 1, "several": 0}
+    assert report.questions < 12  # three gave half of what is wanted: six more or less, not four for each row
+    short = kept(told(*[looking()] * 5), tmp_path / "few", count=40, mix="natural")
+    assert (short.ended, short.kept, short.short) == (Ending.NO_MORE, 5, {})
+    with pytest.raises(ConfigError, match="mix must be one of even, natural, not 'odd'"):
+        kept(made, tmp_path / "odd", mix="odd")
+
+
+def test_another_mix_uses_what_was_asked_before(tmp_path: Path) -> None:
+    made = told(*[looking()] * 4, *GOOD * 3)
+    for first, then in (("even", "natural"), ("natural", "even")):
+        kept(made, tmp_path / first / "both", count=6, mix=first)
+        before = (tmp_path / first / "both" / "tried" / "results.jsonl").read_bytes()
+        kept(made, tmp_path / first / "both", count=6, mix=then)
+        assert (tmp_path / first / "both" / "tried" / "results.jsonl").read_bytes().startswith(before)
+        kept(made, tmp_path / first / "fresh", count=6, mix=then)
+        assert lasting(tmp_path / first / "both") == lasting(tmp_path / first / "fresh")
+
+
+def test_a_natural_mix_that_is_cut_off_ends_with_the_same_data(tmp_path: Path, monkeypatch: Any) -> None:
+    made = told(*GOOD * 3)
+    kept(made, tmp_path / "quiet", count=6, mix="natural")
+    cuts = 0
+    while cutting(monkeypatch, 13, lambda: kept(made, tmp_path / "cut", count=6, concurrency=2, mix="natural")):
+        cuts += 1
+    assert cuts
+    assert lasting(tmp_path / "cut") == lasting(tmp_path / "quiet")
+
+
+def test_a_report_of_before_there_were_mixes_is_read_as_even(tmp_path: Path) -> None:
+    kept(told(*GOOD), tmp_path)
+    old = json.loads((tmp_path / "report.json").read_text())
+    del old["mix"]
+    assert CollectionReport.model_validate(old).mix is Mix.EVEN
 
 
 def test_how_many_are_asked_at_a_time_changes_nothing(tmp_path: Path) -> None:

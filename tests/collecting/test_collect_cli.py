@@ -53,7 +53,7 @@ def test_what_is_told_where(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*ASKED, "--count", "6", "--limit", "6", "--out", str(out)])
     assert done.exit_code == 0, done.stderr
     rows = list(read_rows(out))
-    assert done.stdout.startswith(f"kept {len(rows)} of 12 runs (6 questions)\n")
+    assert done.stdout.startswith(f"kept {len(rows)} of 12 runs (6 questions; even mix)\n")
     assert "looked" in done.stdout
     assert f"the training data are in {out}" in done.stderr
     told = CliRunner().invoke(app, [*ASKED, "--count", "6", "--limit", "6", "--out", str(out), "--json"])
@@ -111,6 +111,17 @@ def test_what_each_kind_lacks_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert "share of a third: raise --limit (6), or try higher --resolutions" in done.stderr
 
 
+@pytest.mark.usefixtures("no_report")
+def test_a_natural_mix_stops_at_the_count_and_says_what_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, [*ASKED, "--count", "4", "--mix", "natural", "--out", str(out)])
+    assert done.exit_code == 0, done.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert (report["mix"], report["ended"], report["kept"]) == ("natural", "enough", 4)
+    assert done.stdout.startswith(f"kept 4 of {report['tried']} runs ({report['questions']} questions; natural mix)\n")
+    assert "share of a third" not in done.stderr
+
+
 def test_the_default_resolutions_are_those_of_python() -> None:
     command = inspect.signature(collect_command).parameters["resolutions"].default
     assert numbers(command, "--resolutions") == DEFAULT_RESOLUTIONS
@@ -122,6 +133,7 @@ def test_usage_errors_have_their_own_code(tmp_path: Path) -> None:
         ["scenes:train", "--policy", "observer", "--count", "3", "--dialect", "qwen3"],
         ["scenes:train", "--policy", "observer", "--count", "3", "--resolutions", "small"],
         ["scenes:train", "--policy", "observer", "--count", "0"],
+        ["scenes:train", "--policy", "observer", "--count", "3", "--mix", "odd"],
     ):
         done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")])
         assert done.exit_code == 2, done.output

@@ -1,4 +1,4 @@
-"""Which candidates are kept: an even mix, no near-duplicates, and always the same ones."""
+"""Which candidates are kept: an even mix or the first, no near-duplicates, and always the same ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cof_agent.collecting.candidate import Candidate, Looks, Move
-from cof_agent.collecting.selection import select
+from cof_agent.collecting.selection import Mix, select
 from cof_agent.evaluation.row import Cell, ResultRow, Rule
 from cof_agent.state import Status, StopReason
 
@@ -109,3 +109,24 @@ def test_what_holds_for_every_selection(candidates: list[Candidate], count: int,
     left = {one.looks for one in candidates if not any(one.repeats(kept) for kept in selection.kept)}
     for kind in left:  # none that has more to give has two less than another
         assert looks[kind] + 1 >= max(looks.values(), default=0)
+
+
+@given(candidates=CANDIDATES, count=st.integers(0, 45), data=st.data())
+def test_a_natural_mix_is_the_first_that_repeat_nothing(
+    candidates: list[Candidate], count: int, data: st.DataObject
+) -> None:
+    selection = select(data.draw(st.permutations(candidates)), count, CELLS, Mix.NATURAL)
+    wanted: list[Candidate] = []
+    for one in sorted(candidates, key=lambda one: (one.row.number, CELLS.index(one.row.cell))):
+        if len(wanted) < count and not any(one.repeats(other) for other in wanted):
+            wanted.append(one)
+    assert list(selection.kept) == wanted
+    assert selection.suffices(count) is (len(wanted) == count)
+    assert len(wanted) + selection.near_duplicates + selection.surplus == len(candidates)
+
+
+def test_a_natural_mix_needs_no_thirds() -> None:
+    direct = [candidate(number) for number in range(9)]
+    assert select(direct, 9, CELLS, Mix.NATURAL).suffices(9)
+    assert not select(direct, 9, CELLS).suffices(9)
+    assert not select(direct, 10, CELLS, Mix.NATURAL).suffices(10)

@@ -358,6 +358,30 @@ def test_splits_and_kinds_of_scenes() -> None:
         assert question.scene.scene.seed >= 2_000_000
 
 
+@pytest.mark.parametrize("kind", ["absent", "foreign"])
+def test_questions_that_no_scene_answers_are_asked_when_they_are_named(kind: str) -> None:
+    benchmark = open_benchmark(f"scenes:train:{kind}")
+    assert (benchmark.name, benchmark.role) == (f"scenes:train:{kind}", Role.TRAIN)
+    questions, malformed = split(list(islice(checked(benchmark), 30)))
+    assert not malformed
+    assert {(one.answer, one.category, one.chance, one.boxes) for one in questions} == {
+        ("cannot answer", "unanswerable", 0.0, ())
+    }
+    assert 5 < sum(bool(one.options) for one in questions) < 25
+    for one in questions:
+        assert decide_by_rules(one, None, declined=True) == Verdict(correct=True, rule=Rule.DECLINED)
+        for said in ("A", "red", "cannot see it"):
+            assert decide_by_rules(one, said) == Verdict(correct=False, rule=Rule.DECLINED)
+        assert decide_by_rules(one, None) == Verdict(correct=False, rule=Rule.UNANSWERED)
+
+
+def test_ones_own_questions_may_have_no_answer_too(tmp_path: Path) -> None:
+    spec = own(tmp_path, row(answer="cannot answer"), row(answer="cannot answer", options=["red", "blue"]))
+    questions, malformed = split(list(checked(open_benchmark(spec))))
+    assert not malformed
+    assert [(one.unanswerable, one.chance) for one in questions] == [(True, 0.0)] * 2
+
+
 @pytest.mark.parametrize("spec", ["scenes:exam", "scenes:test:smell", "scenes:test:colour:red"])
 def test_another_split_or_kind_of_scenes_is_refused(spec: str) -> None:
     with pytest.raises(ConfigError, match=r"train, validation, test.*character, colour, relation"):

@@ -21,7 +21,9 @@ from cof_agent.evaluation.driver import Driver
 from cof_agent.evaluation.image_memory import ImageMemory
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.row import Cell, ResultRow, Rule
+from cof_agent.evaluation.run_sheet import remarks
 from cof_agent.evaluation.runner import _AHEAD
+from cof_agent.evaluation.tally import summarise
 from cof_agent.geometry import SizeRule
 from cof_agent.images import encode_view
 from cof_agent.policies.script import ScriptedModel
@@ -586,3 +588,45 @@ async def test_a_benchmark_of_unknown_length_is_counted_meanwhile(tmp_path: Path
             concurrency=1, progress=progress,
         )  # fmt: skip
         assert words in console.file.getvalue()
+
+
+async def test_to_decline_is_right_where_a_question_cannot_be_answered_and_nowhere_else(tmp_path: Path) -> None:
+    def asked() -> Made:
+        return Made([question(0), question(1, answer="cannot answer"), question(2, answer="cannot answer: no dog")])
+
+    declines = ScriptedModel(turns=[answer("Cannot answer: it is dark")])
+    rows = await run(asked(), declines, tmp_path / "declined", judge=driven(Strict()))
+    assert [(row.status, row.correct, row.rule, row.chance) for row in rows] == [
+        (Status.DECLINED, False, Rule.UNANSWERED, None),
+        (Status.DECLINED, True, Rule.DECLINED, 0.0),
+        (Status.DECLINED, True, Rule.DECLINED, 0.0),
+    ]
+    judge = Strict()
+    rows = await run(asked(), ScriptedModel(turns=[answer("42")]), tmp_path / "answered", judge=driven(judge))
+    assert [(row.correct, row.rule) for row in rows] == [
+        (True, Rule.TEXT), (False, Rule.DECLINED), (False, Rule.DECLINED)
+    ]  # fmt: skip
+    assert judge.given == 0
+    silent = await run(asked(), ScriptedModel(turns=["<think>?</think>"] * 9), tmp_path / "silent")
+    assert {(row.status, row.correct, row.rule) for row in silent} == {(Status.BUDGET, False, Rule.UNANSWERED)}
+
+
+@pytest.mark.parametrize("kind", ["absent", "foreign"])
+@pytest.mark.parametrize("mode", ["adaptive", "direct", "proactive"])
+async def test_the_observer_is_right_to_decline_what_no_scene_shows(kind: str, mode: str, tmp_path: Path) -> None:
+    await aevaluate(f"scenes:test:{kind}", "observer", out=tmp_path, resolutions=(336,), limit=6, mode=mode)
+    summary = summarise({}, read_run(tmp_path).rows)
+    (cell,) = summary.cells
+    assert (cell.accuracy.value, cell.chance, cell.rightly_declined) == (1.0, 0.0, 6)
+    assert cell.direct.value == (0.0 if mode == "proactive" else 1.0)
+    assert cell.categories.keys() == {"unanswerable"}
+    assert (dict(cell.rules), dict(cell.statuses)) == ({Rule.DECLINED: 6}, {Status.DECLINED: 6})
+    assert {(row.ideal_zooms, row.reachable) for row in read_run(tmp_path).rows} == {(0, True)}
+    assert remarks(summary) == ["Rightly declined, since they cannot be answered: 6."]
+
+
+async def test_what_cannot_be_answered_has_no_counterfactual(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match="scene-0-absent of scenes:test:absent cannot be answered whatever is changed"
+    ):
+        await aevaluate("scenes:test:absent", "observer", out=tmp_path, counterfactual=True, **SMALL)

@@ -181,6 +181,17 @@ def test_a_collection_gives_prompts_from_which_the_question_can_be_played_again(
         assert [image.size for image in row["images"]] == [trajectory.views[0].shown]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_what_is_rightly_declined_is_exported_like_the_rest(form: str, tmp_path: Path) -> None:
+    collect("scenes:train:absent", "observer", count=3, out=tmp_path / "kept", resolutions=(224,), mix="natural")
+    assert export(tmp_path / "kept", tmp_path / "sft", form=form).rows == 3
+    assert export(tmp_path / "kept", tmp_path / "asked", to="trl-grpo", form=form).rows == 3
+    for row in loaded(tmp_path / "sft", tmp_path / "cache"):
+        assert row["messages"][-1]["content"][0]["text"].count("<answer>cannot answer: ") == 1
+        assert (row["truth"], row["answer"], row["category"]) == ("cannot answer", None, "unanswerable")
+    assert {row["truth"] for row in loaded(tmp_path / "asked", tmp_path / "cache")} == {"cannot answer"}
+
+
 def test_a_collection_exports_the_same_conversations_with_what_is_known_of_them(kept: Path, tmp_path: Path) -> None:
     export(kept, tmp_path / "out")
     back, known = list(import_trl(tmp_path / "out")), list(read_rows(kept))

@@ -216,6 +216,14 @@ async def test_the_search_agent_keeps_right_answers_only(monkeypatch: pytest.Mon
     assert [run.answer for run in read_trajectories("collected")] == [truths[1]] * sum(right)
 
 
+async def test_the_search_agent_keeps_what_was_rightly_declined(monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, answer("cannot answer: there is none"))
+    for kind, kept in (("absent", 2), ("colour", 0)):
+        wanted = {"benchmark": f"scenes:train:{kind}", "count": 2, "limit": 2, "resolution": 224}
+        end = await deployed("search_agent").ainvoke({}, context=wanted)
+        assert sum(run["kept"] for run in end["runs"]) == kept
+
+
 async def test_the_search_agent_stops_when_it_has_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     script(monkeypatch, LOOK, answer(scene_question(Split.TRAIN, 0, Kind.CHARACTER).answer))
     monkeypatch.setenv("COF_COLLECTED", "kept")

@@ -83,6 +83,13 @@ def test_a_judge_decides_where_no_rule_can_tell(tmp_path: Path) -> None:
     assert len(kept) == len({(line["question"], line["answer"]) for line in kept})
 
 
+def test_to_decline_is_right_where_a_question_cannot_be_answered(tmp_path: Path) -> None:
+    environments, completions, columns = played(tmp_path)
+    unanswerable = {**columns, "truth": ["red"] * 4 + ["cannot answer"] * 8}
+    right = GroupReward("outcome", 4)(environments, completions, lambda *_: None, **unanswerable)
+    assert right == pytest.approx([*EXPECTED["outcome"][0], 0.1, 0.1, 0.1, 0.0, 0.1, 0.1, 0.1, 1.0])
+
+
 def test_what_breaks_inside_of_a_tool_is_raised_and_not_scored(tmp_path: Path) -> None:
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError("the cutter broke")

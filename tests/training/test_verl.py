@@ -65,6 +65,16 @@ def played(
     return asyncio.run(play(what, writer, server, {**SAMPLING, **sampling}, "r", room)), server
 
 
+def test_to_decline_is_right_where_a_question_cannot_be_answered(writer: PromptWriter, image: str) -> None:
+    for truth, said, right in (
+        ("cannot answer", "cannot answer: no dog", True),
+        ("cannot answer", "x", False),
+        ("x", "cannot answer: no dog", False),
+    ):
+        made, _ = played(writer, [answer(said)], question(image, truth=truth))
+        assert made.rollout.correct is right
+
+
 def spelt(writer: PromptWriter, text: str) -> list[int]:
     """Ids of each character by itself, and the end of the turn."""
     ids = [token for character in text for token in writer.tokenizer(character)["input_ids"]]

@@ -50,5 +50,5 @@ async def play(
     result = await agent.aask(asked.image, asked.question.text)
     if result.status is Status.FAILED and not (tokens.full and tokens.turns):
         raise PolicyError(f"a rollout of question {asked.question.id} failed: {result.message}")
-    correct = accuracy(asked.question, result.answer)
+    correct = accuracy(asked.question, result.answer, declined=result.status is Status.DECLINED)
     return Played(tokens, model.outputs, result.trajectory, rollout_of(result.trajectory, correct))

@@ -54,7 +54,7 @@ def sound(question: BenchmarkQuestion) -> BenchmarkQuestion:
         raise RowError(f"`guessing` is {show(guess)}: it needs a share, 0 to 1")
     options = _options(question)
     right = letter_index(question.answer, options)
-    if options and right is None:
+    if options and right is None and not question.unanswerable:
         raise RowError(f"`answer` is {show(question.answer)}: it needs the letter of an option, or its text")
     return replace(
         question,

@@ -31,6 +31,7 @@ from cof_agent.evaluation.benchmarks.rows import (
 from cof_agent.evaluation.matching.options import LETTERS, with_options
 from cof_agent.evaluation.matching.words import same_text
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
+from cof_agent.profile import DECLINE
 
 _TRAIN = "train:"
 _EXPECTED = 'one JSON object a line, such as {"image": "photo.jpg", "question": "…", "answer": "…"}'
@@ -81,7 +82,7 @@ def _question(row: Row, directory: Path) -> BenchmarkQuestion:
     text, answer = text_of(row, "question"), text_of(row, "answer")
     options = _options(row.get("options"))
     if options:
-        text, answer = with_options(text, options), LETTERS[_right(answer, options)]
+        text, answer = with_options(text, options), _right(answer, options)
     return BenchmarkQuestion(
         id=text_of(row, "id"),
         image=image_source(text_of(row, "image"), directory),
@@ -105,18 +106,23 @@ def _options(value: Any) -> tuple[str, ...]:
     return options
 
 
-def _right(answer: str, options: tuple[str, ...]) -> int:
-    """Which option is right. The letter of one may be the text of another: then nobody can tell."""
+def _right(answer: str, options: tuple[str, ...]) -> str:
+    """The letter of the option that is right, or that none is: `cannot answer`.
+
+    The letter of one may be the text of another: then nobody can tell.
+    """
     letter = answer.strip().strip("()").upper()
     by_letter = LETTERS.index(letter) if len(letter) == 1 and letter in LETTERS[: len(options)] else None
     by_text = next((index for index, option in enumerate(options) if same_text(answer, option)), None)
     if answer.strip().startswith("(") and by_letter is not None:
-        return by_letter
+        return letter
     if by_letter is not None and by_text not in (None, by_letter):
         raise RowError(
             f"`answer` is {show(answer)}, a letter and also the text of another option: write the letter as ({letter})"
         )
     index = by_text if by_letter is None else by_letter
+    if index is None and answer.lower().startswith(DECLINE):
+        return answer
     if index is None:
         raise RowError(f"`answer` is {show(answer)}: it needs the letter of an option, or its text")
-    return index
+    return LETTERS[index]

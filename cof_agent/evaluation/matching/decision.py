@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 _WRONG = Verdict(correct=False, rule=Rule.TEXT)
 
 
-async def decide(question: BenchmarkQuestion, answer: str | None, judge: Judge | None = None) -> Verdict:
+async def decide(
+    question: BenchmarkQuestion, answer: str | None, judge: Judge | None = None, *, declined: bool = False
+) -> Verdict:
     """Whether `answer` is right. Rules first; where none is certain, `judge` if there is one, else it is wrong.
 
-    Raises PolicyError when the judge fails.
+    `declined` says that there is no answer because the policy declined. Raises PolicyError when the judge fails.
     """
-    verdict = decide_by_rules(question, answer)
+    verdict = decide_by_rules(question, answer, declined=declined)
     if verdict is not None:
         return verdict
     if judge is None:
@@ -40,8 +42,13 @@ def asked_in(row: ResultRow) -> BenchmarkQuestion:
     return BenchmarkQuestion(row.question, b"", row.text, row.truth, row.options)
 
 
-def decide_by_rules(question: BenchmarkQuestion, answer: str | None) -> Verdict | None:
-    """What the rules say of `answer`; None when none is certain."""
+def decide_by_rules(question: BenchmarkQuestion, answer: str | None, *, declined: bool = False) -> Verdict | None:
+    """What the rules say of `answer`, or of having `declined`; None when none is certain.
+
+    A question that cannot be answered is right exactly if the policy declined; any other that it declined is wrong.
+    """
+    if question.unanswerable and (declined or answer):
+        return Verdict(correct=declined, rule=Rule.DECLINED)
     if answer is None or not answer.strip():
         return Verdict(correct=False, rule=Rule.UNANSWERED)
     if len(answer) > LONGEST:
