@@ -18,10 +18,10 @@ from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import needed
 from cof_agent.scenes.observer import reason_to_look
 from cof_agent.scenes.palette import pick
-from cof_agent.scenes.question import SceneQuestion, scene_question
+from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import Outlook, Region
 from cof_agent.scenes.render import WHOLE
-from cof_agent.scenes.saying import answering, zooming
+from cof_agent.scenes.saying import answering, refusing, zooming
 from cof_agent.scenes.scene import MOST
 from cof_agent.scenes.split import Split
 from training.tiny_pretrain.framing import TOKEN, Framing
@@ -77,21 +77,24 @@ def tell(question: SceneQuestion, long_side: int, profile: Profile, manner: Mann
     plan = outlook.plan(places, needed(question))
     zooms = () if manner == "direct" else plan.zooms
     if manner == "always" and not zooms:
-        zooms = (outlook.zoom(places[:1]),)
+        zooms = (outlook.zoom(places[:1] or (WHOLE,)),)
     views = (_whole(question, outlook), *(_region(question, zoom, source) for zoom in zooms))
+    numbers, by = _numbers(question), question.names[0].attributes if question.targets else ()
     turns, own = [], []
-    numbers = _numbers(question)
-    by = tuple(question.names[0].attributes)
     for asked, zoom in enumerate(zooms):
-        reason = "told" if not plan.zooms else reason_to_look(places, zoom, asked, outlook)
+        reason = reason_to_look(places, zoom, asked, outlook) if plan.zooms else "told"
         turns.append(zooming(zoom.corners, question.names, reason, chance))
-        inside = [number for number, box in zip(numbers, question.boxes, strict=True) if _middle_in(box, zoom, outlook)]
-        inside = inside or numbers
-        own.append(Own((inside[0], inside[-1]), by, True))
-    sure = plan.reaches and (manner != "direct" or not plan.zooms)
-    turns.append(answering(question.kind, question.names, question.value, question.answer, sure, bool(zooms), chance))
-    best = [_closest(view_number, views) for view_number in numbers]
-    own.append(Own((best[0], best[-1]), by, False))
+        boxes = zip(numbers, question.boxes, strict=True)
+        seen = [number for number, box in boxes if _holds(zoom, box, source)] or numbers or [-1]
+        own.append(Own((seen[0], seen[-1]), tuple(by), True))
+    if question.kind.answerable:
+        sure = plan.reaches and (manner != "direct" or not plan.zooms)
+        said = question.kind, question.names, question.value, question.answer
+        turns.append(answering(*said, sure, bool(zooms), chance))
+    else:
+        turns.append(refusing(question.names, bool(zooms), chance))
+    best = [_closest(number, views) for number in numbers] or [-1]
+    own.append(Own((best[0], best[-1]), tuple(by), False))
     return Story(_messages(question.text, turns, profile, tools=manner != "direct"), tuple(own), views)
 
 
@@ -112,9 +115,9 @@ def _numbers(question: SceneQuestion) -> list[int]:
     return [order.index(target) for target in question.targets]
 
 
-def _middle_in(box: Corners, zoom: Region, outlook: Outlook) -> bool:
-    width, height = outlook.source
-    x, y = (box[0] + box[2]) / 2 * width, (box[1] + box[3]) / 2 * height
+def _holds(zoom: Region, place: Corners, source: Size) -> bool:
+    """Whether the middle of `place` (fractions of the sides) lies in what the zoom shows."""
+    x, y = (place[0] + place[2]) / 2 * source[0], (place[1] + place[3]) / 2 * source[1]
     return zoom.box.x1 <= x <= zoom.box.x2 and zoom.box.y1 <= y <= zoom.box.y2
 
 
@@ -150,6 +153,8 @@ class Episodes:
     """Conversations of a batch."""
     manners: Mapping[Manner, float]
     """Shares of the manners."""
+    unanswerable: float = 0.0
+    """Share of the questions that have no answer."""
     split: Split = Split.TRAIN
     _made: dict[int, Future[list[Episode]]] = field(default_factory=dict)
     _pool: ThreadPoolExecutor | None = None
@@ -169,9 +174,10 @@ class Episodes:
         number = (self.seed * 10**6 + step) * 4 * self.count
         while len(made) < self.count:
             chance = Random(f"episode {self.seed} {number}")
-            question, long_side = scene_question(self.split, number), pick(chance, LONG_SIDES)
+            kind = pick(chance, (Kind.ABSENT, Kind.FOREIGN)) if chance.random() < self.unanswerable else None
+            question, long_side = scene_question(self.split, number, kind), pick(chance, LONG_SIDES)
             number += 1
-            if min(_sides(question)) >= _VISIBLE or chance.random() < _FAINT:
+            if min(_sides(question), default=_VISIBLE) >= _VISIBLE or chance.random() < _FAINT:
                 [manner] = chance.choices(list(self.manners), list(self.manners.values()))
                 made.append(self.written(tell(question, long_side, self.profile, manner, chance)))
         return made

@@ -57,7 +57,8 @@ def pretrain(settings: PretrainSettings) -> Path:
     chunks = Chunks(Plan(settings.seed, settings.tokens, settings.reuse, settings.views, settings.held))
     episodes = None
     if settings.episodes:
-        episodes = Episodes(pupil.processor, pupil.profile, settings.seed, settings.episodes, settings.manners)
+        shares = settings.manners, settings.unanswerable
+        episodes = Episodes(pupil.processor, pupil.profile, settings.seed, settings.episodes, *shares)
     metrics = Metrics(output, done)
     saved_at = time.monotonic()
     try:

@@ -18,9 +18,10 @@ from pydantic import Field
 from cof_agent import ChainOfFocus
 from cof_agent.policies import Policy
 from cof_agent.policies.qwen.processor import load_processor
+from cof_agent.profile import DECLINE
 from cof_agent.scenes import Split
 from cof_agent.scenes.observer import ObserverModel, Task
-from cof_agent.scenes.question import SceneQuestion, scene_question
+from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.render import render
 from cof_agent.scenes.scene import COLOURS, MOST, SHAPES
@@ -46,8 +47,9 @@ def processor(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize(("number", "long_side"), [(0, 448), (1, 448), (3, 1024), (4, 224), (13, 1536), (15, 672)])
-def test_a_composed_conversation_is_the_one_that_the_loop_holds(number: int, long_side: int) -> None:
-    question = scene_question(Split.TRAIN, number)
+@pytest.mark.parametrize("kind", [None, Kind.ABSENT, Kind.FOREIGN])
+def test_a_composed_conversation_is_the_one_that_the_loop_holds(number: int, long_side: int, kind: Kind | None) -> None:
+    question = scene_question(Split.TRAIN, number, kind)
     story = tell(question, long_side, SCENE_PROFILE, "adaptive", Random(0))
     size = question.scene.size(long_side)
     observer = Listening(task=Task.of(question, size), shown_by=SCENE_PROFILE)
@@ -105,6 +107,11 @@ def test_turns_are_about_the_objects_that_are_asked_for() -> None:
                 assert turn.named_by == tuple(question.names[0].attributes)
         closest = {code // MOST for code in story.own[-1].about}
         seen.add((question.kind, len(story.views), len(closest)))
+    for kind in (Kind.ABSENT, Kind.FOREIGN):
+        for manner, turns in (("adaptive", 1), ("always", 2)):
+            story = tell(scene_question(Split.TRAIN, 0, kind), 448, SCENE_PROFILE, manner, Random(0))  # type: ignore[arg-type]
+            assert f"<answer>{DECLINE}" in story.messages[-1].text
+            assert [turn.about for turn in story.own] == [(-1, -1)] * turns
     assert {(kind, views) for kind, views, _ in seen} >= {("relation", 3), ("character", 2), ("colour", 1)}
 
 
