@@ -15,14 +15,14 @@ from cof_agent.trajectory import UsageRecord
 class Rule(StrEnum):
     """Which rule decided whether an answer is right. They are tried in this order."""
 
+    DECLINED = "declined"
+    """Whether it declined: that alone is right where a question cannot be answered."""
     LETTER = "letter"
     """The letter of an option."""
     TEXT = "text"
     """The same text, apart from case, articles, punctuation and spaces."""
     NUMBER = "number"
     """The same number in the same unit, or another number."""
-    DECLINED = "declined"
-    """Whether it declined: that alone is right where a question cannot be answered."""
     JUDGE = "judge"
     """A judge model."""
     UNMATCHED = "unmatched"
