@@ -13,16 +13,18 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from numpy.typing import NDArray
 
 from cof_agent.dialects.cof import DIALECT
+from cof_agent.errors import ConfigError
 from cof_agent.geometry import Corners, Size
 from cof_agent.profile import Profile
+from cof_agent.scenes.absent import legible
 from cof_agent.scenes.legibility import needed
 from cof_agent.scenes.observer import reason_to_look
 from cof_agent.scenes.palette import pick
-from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
+from cof_agent.scenes.question import Kind, SceneQuestion, ask, scene_question
 from cof_agent.scenes.reach import Outlook, Region
 from cof_agent.scenes.render import WHOLE
 from cof_agent.scenes.saying import answering, refusing, zooming
-from cof_agent.scenes.scene import MOST
+from cof_agent.scenes.scene import MOST, Scene
 from cof_agent.scenes.split import Split
 from training.tiny_pretrain.framing import TOKEN, Framing
 from training.tiny_pretrain.transcript import Own
@@ -174,13 +176,25 @@ class Episodes:
         number = (self.seed * 10**6 + step) * 4 * self.count
         while len(made) < self.count:
             chance = Random(f"episode {self.seed} {number}")
-            kind = pick(chance, (Kind.ABSENT, Kind.FOREIGN)) if chance.random() < self.unanswerable else None
-            question, long_side = scene_question(self.split, number, kind), pick(chance, LONG_SIDES)
+            question, long_side = self._question(number, chance), pick(chance, LONG_SIDES)
             number += 1
             if min(_sides(question), default=_VISIBLE) >= _VISIBLE or chance.random() < _FAINT:
                 [manner] = chance.choices(list(self.manners), list(self.manners.values()))
                 made.append(self.written(tell(question, long_side, self.profile, manner, chance)))
         return made
+
+    def _question(self, number: int, chance: Random) -> SceneQuestion:
+        """Question `number`; as many as have no answer are answerable ones about scenes like those of absent objects."""
+        drawn = chance.random()
+        if drawn < self.unanswerable:
+            return scene_question(self.split, number, pick(chance, (Kind.ABSENT, Kind.FOREIGN)))
+        if drawn >= 2 * self.unanswerable:
+            return scene_question(self.split, number)
+        scene = legible(Scene.from_seed(self.split.seed(number)))
+        try:
+            return ask(scene, pick(chance, (Kind.CHARACTER, Kind.COLOUR, Kind.RELATION)))
+        except ConfigError:  # no two lie apart
+            return ask(scene, Kind.CHARACTER)
 
     def written(self, story: Story) -> Episode:
         """The conversation as text and pixels."""

@@ -23,7 +23,7 @@ class PretrainSettings(BaseModel):
     """Whole conversations of a step, besides the views; they need `questions`."""
     manners: dict[Manner, float] = {"adaptive": 1.0}
     """Shares of the manners in them: zooming where it must, never (`direct`), or once at least (`always`)."""
-    unanswerable: float = Field(default=0.15, ge=0.0, le=1.0)
+    unanswerable: float = Field(default=0.15, ge=0.0, le=0.5)
     """Share of the questions in them that have no answer, which it is to say."""
     steps: int = Field(ge=1)
     views: dict[Kind, float] = {"crowd": 0.4, "zoom": 0.3, "overview": 0.3}
