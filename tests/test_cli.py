@@ -16,7 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cof_agent import read_trajectories
-from cof_agent.cli import app, aside
+from cof_agent.cli import app
+from cof_agent.cli_terminal import aside
 
 COMMAND = Path(sys.executable).with_name("cof-agent")
 PHOTO = Path(__file__).parents[1] / "examples" / "images" / "motorcycle.jpg"
@@ -209,7 +210,7 @@ def test_ctrl_c_does_not_wait_for_the_policy() -> None:
     code = """
 import os
 from cof_agent import ChainOfFocus
-from cof_agent.cli import aside
+from cof_agent.cli_terminal import aside
 from tests.conversations import answer, photo, slow
 try:
     for event in aside(ChainOfFocus(slow(answer("42"), calls=1)).stream(photo(), "What?")):

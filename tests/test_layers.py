@@ -28,8 +28,9 @@ LAYERS = (
     {"evaluation"},
     {"rewards", "environment", "collecting", "exports"},
     {
-        "cli", "cli_options", "cli_evaluation", "cli_scenes", "cli_collect", "cli_export", "cli_history", "cli_mcp",
-        "chat", "doctor", "check", "checkpoint_check", "endpoint_check", "checkup", "pictures", "integrations",
+        "cli", "cli_options", "cli_terminal", "cli_keep", "cli_evaluation", "cli_scenes", "cli_collect", "cli_export",
+        "cli_history", "cli_mcp", "chat", "doctor", "check", "checkpoint_check", "endpoint_check", "checkup",
+        "pictures", "integrations",
     },
 )  # fmt: skip
 """Bottom up: geometry, images, tools, graph, agent, scenes, evaluation, training data, and what people and
