@@ -97,8 +97,9 @@ class ChainOfFocus:
         the value; a run whose answer does not fit the second time has failed.
 
         Raises ImageError for an image that cannot be opened, ConfigError for bad arguments, TrajectoryError for a
-        `save` that cannot be written and WaitingError where the limits have a person asked; whatever happens in the run
-        itself is in the result's `status`.
+        `save` that cannot be written, WaitingError where the limits have a person asked and StoreError where the store
+        cannot keep an image or has lost it (:meth:`resume` goes on once that is mended); whatever else happens in the
+        run is in the result's `status`.
         """
         return _end(list(self.stream(image, question, config=config, thread_id=thread_id, schema=schema)))
 

@@ -24,6 +24,22 @@ def last_image(state: Any, key: str = MESSAGES) -> str | None:
     return source_of(blocks[0]) if blocks else None
 
 
+def last_images(state: Any, key: str = MESSAGES) -> list[str]:
+    """What the last question of a conversation may be about, as an `image_key` that lets one bad image pass.
+
+    The image of the last human message, if it has one: a bad one is an error then. Else those of the human messages
+    before, the newest first: of these the node looks at the first that can be opened. Raises ImageError as
+    `last_image` does, for the newest message that has images.
+    """
+    newest = last_image(state, key)
+    human = _human(state, key)
+    if newest is None or newest_images(human[-1:]):
+        return [newest] if newest is not None else []
+    shown = [newest_images([message]) for message in reversed(human)]
+    urls = [url for blocks in shown if len(blocks) == 1 and (url := _url_of(blocks[0])) is not None]
+    return list(dict.fromkeys(urls))
+
+
 def last_question(state: Any, key: str = MESSAGES) -> str | None:
     """The text of the last human message; None where there is none."""
     human = _human(state, key)
@@ -44,14 +60,10 @@ def source_of(block: Any) -> str:
 
     Raises ImageError for a block that has neither.
     """
-    if block["type"] != "image":  # OpenAI's forms that LangChain leaves as they are
-        block = block["value"]
-    if data := block.get("base64"):
-        return f"data:{block.get('mime_type') or ''};base64,{data}"
-    url = block.get("url") or block.get("image_url")
-    if not isinstance(url, str):
+    url = _url_of(block)
+    if url is None:
         raise ImageError(
-            f"an image of a message cannot be read from {sorted(block)}: pass its path or URL, or "
+            f"an image of a message cannot be read from {sorted(_bare(block))}: pass its path or URL, or "
             'send {"type": "image", "base64": …, "mime_type": …} or {"type": "image", "url": …}'
         )
     return url
@@ -60,6 +72,19 @@ def source_of(block: Any) -> str:
 def value_of(state: Any, key: str) -> Any:
     """What a state, a mapping or an object, has under `key`; None where it has nothing."""
     return state.get(key) if isinstance(state, Mapping) else getattr(state, key, None)
+
+
+def _url_of(block: Any) -> str | None:
+    bare = _bare(block)
+    if data := bare.get("base64"):
+        return f"data:{bare.get('mime_type') or ''};base64,{data}"
+    url = bare.get("url") or bare.get("image_url")
+    return url if isinstance(url, str) else None
+
+
+def _bare(block: Any) -> Any:
+    """The block itself, also of OpenAI's forms, which LangChain leaves as they are."""
+    return block if block["type"] == "image" else block["value"]
 
 
 def _human(state: Any, key: str) -> list[BaseMessage]:

@@ -12,7 +12,7 @@ from langgraph.types import StreamWriter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from cof_agent.agent import ChainOfFocus, Event
-from cof_agent.errors import ConfigError, ImageError
+from cof_agent.errors import ConfigError, ImageError, StoreError
 from cof_agent.images import ImageSource
 from cof_agent.integrations.chat_images import newest_images, source_of
 from cof_agent.integrations.wording import LOOK, QUESTION
@@ -41,7 +41,7 @@ class LookCloselyTool(BaseTool):
     The graph that runs it streams each view as the loop itself does, in LangGraph's mode `custom`.
 
     What the agent's model can mend (an image that cannot be opened, an argument it does not know) comes back as a
-    message of status `error`.
+    message of status `error`; a store that cannot keep an image, or has lost it, is a StoreError.
     """
 
     name: str = "look_closely"
@@ -66,6 +66,8 @@ class LookCloselyTool(BaseTool):
         try:
             for event in self.agent.stream(_chosen(image, messages), question, config=self.agent.config):
                 _pass_on(event, write)
+        except StoreError:
+            raise  # nothing that a model could mend
         except (ConfigError, ImageError) as error:
             raise ToolException(str(error)) from error
         return _told(event)
@@ -77,6 +79,8 @@ class LookCloselyTool(BaseTool):
         try:
             async for event in self.agent.astream(_chosen(image, messages), question, config=self.agent.config):
                 _pass_on(event, write)
+        except StoreError:
+            raise  # nothing that a model could mend
         except (ConfigError, ImageError) as error:
             raise ToolException(str(error)) from error
         return _told(event)
