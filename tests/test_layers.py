@@ -23,7 +23,7 @@ LAYERS = (
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
         "ending", "review", "step", "trainer_loop", "typed", "dialects", "policies", "nodes", "graph",
     },
-    {"trajectory", "trajectory_file", "history", "result", "resumption", "agent"},
+    {"trajectory", "trajectory_file", "history", "result", "resumption", "batch", "agent"},
     {"scenes"},
     {"evaluation"},
     {"rewards", "environment", "collecting", "exports"},
