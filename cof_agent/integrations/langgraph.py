@@ -18,7 +18,14 @@ from cof_agent.conversation import image_block
 from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
 from cof_agent.graph import as_policy, build_graph
 from cof_agent.images import ImageLimits, open_image
-from cof_agent.integrations.chat_images import last_image, last_images, last_question, value_of
+from cof_agent.integrations.chat_images import (
+    about_another,
+    first_that_opens,
+    last_image,
+    last_images,
+    last_question,
+    value_of,
+)
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.policies import Policy, load_policy
 from cof_agent.result import FailedQuestion
@@ -94,7 +101,8 @@ def perception_node(
             raise QuestionError(f"the question under {_name(question_key)} must be text, not {question!r:.80}")
         problem: ImageError | None = None
         if isinstance(image, list):
-            image, problem = _first_that_opens(image, limits, images)
+            image, opened, problem = first_that_opens(image, limits)
+            image = keep_original(opened, images) if opened else image
         asks = bool(question.strip())
         if not asks or (image is None and not remembers):
             raise lacking(state, NO_IMAGE if asks else NO_QUESTION)
@@ -196,30 +204,12 @@ def _keys(state: Any) -> str:
     return ", ".join(map(repr, names)) or "nothing"
 
 
-def _first_that_opens(
-    candidates: Sequence[Any], limits: ImageLimits | None, store: ImageStore
-) -> tuple[Any, ImageError | None]:
-    """Of several images the first that can be opened, kept in `store`, and what was wrong with the very first.
-
-    One alone is left to the loop to open, and so is the first where none can be: a run that goes on has it already.
-    """
-    problem: ImageError | None = None
-    for image in candidates if len(candidates) > 1 else ():
-        try:
-            return keep_original(open_image(image, limits=limits), store), problem
-        except StoreError:
-            raise
-        except ImageError as error:
-            problem = problem or error
-    return next(iter(candidates), None), None
-
-
 def _note(original: Mapping[str, Any], asked: FocusInput, problem: ImageError) -> str:
     """Says that an answer is about an earlier image; nothing where the run began with the newest, when it was there."""
     chosen = asked["image"]
     if not isinstance(chosen, dict) or chosen["sha256"] != original["sha256"]:
         return ""
-    return f"(This is about the image before, {original['source']}, for the newest cannot be opened: {problem})"
+    return about_another(original["source"], problem)
 
 
 def _message(output: Mapping[str, Any], call_id: str | None, store: ImageStore | None, note: str) -> BaseMessage:
