@@ -144,13 +144,11 @@ def asked(agent: ChainOfFocus, image: str, question: str, keep: Path | None, thr
     if thread is None:
         thread = new_thread(agent)
         typer.echo(f"kept in {keep} as --thread {thread}", err=True)
-    there = begun(agent, thread)
-    if there is None:
-        return agent.stream(image, question, thread_id=thread)
-    there.check_image(agent, image, thread)
-    if there.ended is None and there.question == question.strip():
-        return agent.stream_resumed(thread)
-    return agent.stream(None, question, thread_id=thread)
+    if there := begun(agent, thread):
+        there.check_image(agent, image, thread)
+        if there.ended is None and there.question == question.strip():
+            return agent.stream_resumed(thread)
+    return agent.stream(image, question, thread_id=thread)
 
 
 def check_thread(keep: Path | None, thread: str | None) -> None:
