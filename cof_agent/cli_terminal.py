@@ -42,6 +42,10 @@ def watch(agent: ChainOfFocus, events: Iterator[Event], show: bool) -> FocusResu
     return result
 
 
+_BLINK = 0.2
+"""Seconds after which Python looks for a Ctrl-C again: one that comes just as it begins to wait does not wake it."""
+
+
 def aside(work: Iterator[Item]) -> Iterator[Item]:
     """Yield from `work`, which a thread of its own runs: Ctrl-C then ends the wait at once, whatever a policy does."""
     done = object()
@@ -57,7 +61,10 @@ def aside(work: Iterator[Item]) -> Iterator[Item]:
 
     threading.Thread(target=run, name="cof-run", daemon=True).start()
     while True:
-        item, error = items.get()
+        try:
+            item, error = items.get(timeout=_BLINK)
+        except queue.Empty:
+            continue
         if error is not None:
             raise error
         if item is done:
