@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -16,8 +15,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Checkpointer, Command, StreamMode
 from pydantic import BaseModel
 
+from cof_agent.batch import Question, answer_all
 from cof_agent.config import FocusConfig
-from cof_agent.errors import CofError, ConfigError, TrajectoryError, WaitingError
+from cof_agent.errors import ConfigError, TrajectoryError, WaitingError
 from cof_agent.graph import FocusGraph, as_policy, build_graph
 from cof_agent.images import ImageLimits, ImageSource, open_image
 from cof_agent.policies import Policy, load_policy
@@ -32,11 +32,6 @@ from cof_agent.typed import ANSWER_MODEL, answer_model, parse_answer, schema_tex
 from cof_agent.views import RegionPixels, View, ViewEvent, keep_original
 
 __all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "Request", "ViewEvent"]
-
-log = logging.getLogger(__name__)
-
-Question: TypeAlias = tuple[ImageSource, str]
-"""An image and what is asked about it."""
 
 Event: TypeAlias = ViewEvent | Request | FocusResult
 
@@ -97,8 +92,9 @@ class ChainOfFocus:
         the value; a run whose answer does not fit the second time has failed.
 
         Raises ImageError for an image that cannot be opened, ConfigError for bad arguments, TrajectoryError for a
-        `save` that cannot be written and WaitingError where the limits have a person asked; whatever happens in the run
-        itself is in the result's `status`.
+        `save` that cannot be written, WaitingError where the limits have a person asked and StoreError where the store
+        cannot keep an image or has lost it (:meth:`resume` goes on once that is mended); whatever else happens in the
+        run is in the result's `status`.
         """
         return _end(list(self.stream(image, question, config=config, thread_id=thread_id, schema=schema)))
 
@@ -209,41 +205,13 @@ class ChainOfFocus:
         What :meth:`ask` would raise becomes a `FailedQuestion` in the place of that question's result. `questions`
         is read as places become free, so it may be a generator. Raises ConfigError for a concurrency below 1.
         """
-        if concurrency < 1:
-            raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
         (config or self.config).check_asks_nobody("a batch")
-        results: dict[int, FocusResult | FailedQuestion] = {}
-        waiting = enumerate(questions)
-        with ThreadPoolExecutor(concurrency, "cof-batch") as threads:  # a slow image then delays no other question
 
-            async def work() -> None:
-                for number, question in waiting:
-                    results[number] = await self._asked(question, config, schema, threads)
-
-            try:
-                async with asyncio.TaskGroup() as workers:
-                    for _ in range(concurrency):
-                        workers.create_task(work())
-            except ExceptionGroup as group:  # only `questions` itself can raise here
-                raise group.exceptions[0] from None
-        return [results[number] for number in sorted(results)]
-
-    async def _asked(
-        self, asked: Question, config: FocusConfig | None, schema: type[BaseModel] | None, threads: Executor
-    ) -> FocusResult | FailedQuestion:
-        image: ImageSource | None = None
-        question = repr(asked)
-        try:
-            if not (isinstance(asked, tuple | list) and len(asked) == 2):
-                raise ConfigError(f"a question of a batch is a pair of image and text, not {asked!r:.80}")
-            image, question = asked
+        async def ask(image: ImageSource, question: str, threads: Executor) -> FocusResult:
             begin = partial(self._start, image, question, None, schema)
-            events = [event async for event in self._aevents(begin, config, schema, threads)]
-        except Exception as error:  # whatever one question raises, the results of the others must not be lost
-            if not isinstance(error, CofError):
-                log.exception("a question of a batch failed: %r", question)
-            return FailedQuestion(image, question, error, self.policy.name)
-        return _end(events)
+            return _end([event async for event in self._aevents(begin, config, schema, threads)])
+
+        return await answer_all(ask, questions, concurrency, self.policy.name)
 
     def _events(
         self,

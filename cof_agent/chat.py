@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import typer
 
 from cof_agent.agent import ChainOfFocus, Event, FocusResult, Request
+from cof_agent.cli_keep import begun, new_thread
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
 from cof_agent.images import open_image
 from cof_agent.review import Decision
@@ -26,15 +27,42 @@ class Chat:
     def __init__(
         self,
         agent: ChainOfFocus,
-        image: str,
         watch: Callable[[Iterator[Event]], FocusResult | Request],
         show: Callable[[FocusResult], None],
+        keep: Path | None = None,
     ) -> None:
-        self.agent, self.watch, self.show = agent, watch, show
+        """`keep` is the file that the agent's conversations are in, if they outlive the process."""
+        self.agent, self.watch, self.show, self.keep = agent, watch, show, keep
         self.last: FocusResult | None = None
         self.decisions: Iterator[str] = iter(())
         self.code, self.left = 0, False
-        self._begin(image)
+        self.image: str | None = None
+        self.thread_id = ""
+        self.cut_short: str | None = None
+
+    def begin(self, image: str | None, thread: str | None = None) -> None:
+        """Begin a conversation about `image`, or go on with that of `thread`, which may be about no other one.
+
+        Raises ImageError for an image that cannot be opened, and ConfigError where there is none.
+        """
+        there = begun(self.agent, thread) if thread else None
+        if there is None:
+            if image is None:
+                missing = f"{self.keep} has no conversation {thread!r} yet: " if thread else "there is no image: "
+                raise ConfigError(f"{missing}begin one with an image")
+            open_image(image, limits=self.agent.limits)  # fail now rather than at the first question
+            self.image, self.thread_id = image, thread or new_thread(self.agent)
+            self.last = self.cut_short = None
+            if self.keep and not thread:
+                typer.echo(f"kept in {self.keep} as --thread {self.thread_id}", err=True)
+            return
+        assert thread is not None
+        if image is not None:
+            there.check_image(self.agent, image, thread)
+        self.image, self.thread_id = None, thread
+        self.last = FocusResult(there.ended, self.agent.store, thread_id=thread) if there.ended else None
+        self.cut_short = None if there.ended else there.question
+        typer.echo(f"the conversation {thread!r} about {there.source} goes on", err=True)
 
     def run(self, lines: Iterable[str], decisions: Iterator[str]) -> int:
         """The exit code: 0, or that of the last question that was not answered.
@@ -42,6 +70,11 @@ class Chat:
         A person's decisions are the next of `decisions`, which may be `lines` themselves.
         """
         self.decisions = decisions
+        if self.cut_short is not None:
+            typer.echo(f"cut short before, goes on: {self.cut_short}", err=True)
+            self._follow(self.agent.stream_resumed(self.thread_id))
+            if self.left:
+                return self.code
         for line in lines:
             text = line.strip()
             if not text:
@@ -56,15 +89,12 @@ class Chat:
                 break
         return self.code
 
-    def _begin(self, image: str) -> None:
-        open_image(image, limits=self.agent.limits)  # fail now rather than at the first question
-        self.image: str | None = image
-        self.thread_id = uuid.uuid4().hex
-        self.last = None
-
     def _ask(self, question: str) -> None:
+        self._follow(self.agent.stream(self.image, question, thread_id=self.thread_id))
+
+    def _follow(self, events: Iterator[Event]) -> None:
         try:
-            end = self.watch(self.agent.stream(self.image, question, thread_id=self.thread_id))
+            end = self.watch(events)
             while isinstance(end, Request):
                 end = self.watch(self.agent.stream_resumed(self.thread_id, self._decision(end)))
         except CofError as error:  # the next question may do better
@@ -101,7 +131,7 @@ class Chat:
                 self._save(argument)
             case "/image" if argument:
                 try:
-                    self._begin(os.path.expanduser(argument))
+                    self.begin(os.path.expanduser(argument))
                     typer.echo(f"now looking at {argument}", err=True)
                 except ImageError as error:
                     typer.echo(str(error), err=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
-import queue
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,12 +16,15 @@ from cof_agent.cli_collect import collect_command
 from cof_agent.cli_evaluation import compare, evaluate_command
 from cof_agent.cli_export import export_command
 from cof_agent.cli_history import history_command
+from cof_agent.cli_keep import asked, check_thread, kept_in
 from cof_agent.cli_mcp import mcp_command
 from cof_agent.cli_options import (
     EXIT_CODES,
     INTERRUPTED,
+    ChatImageArgument,
     DialectOption,
     ImageArgument,
+    KeepOption,
     OptionOption,
     PolicyOption,
     PrivateOption,
@@ -32,6 +32,7 @@ from cof_agent.cli_options import (
     SaveOption,
     SecondsOption,
     ShowOption,
+    ThreadOption,
     UrlOption,
     ZoomsOption,
     failures,
@@ -39,13 +40,14 @@ from cof_agent.cli_options import (
     stop,
 )
 from cof_agent.cli_scenes import scenes
-from cof_agent.errors import ConfigError, ImageError, TrajectoryError
+from cof_agent.cli_terminal import print_result, typed_lines, watch
+from cof_agent.errors import ConfigError, ImageError, TrajectoryError, WaitingError
 
 if TYPE_CHECKING:
-    from cof_agent.agent import ChainOfFocus, Event, FocusResult, Request
+    from cof_agent.agent import ChainOfFocus
+    from cof_agent.chat import Chat
+    from cof_agent.cli_keep import Kept
     from cof_agent.policies import Policy
-
-Item = TypeVar("Item")
 
 app = typer.Typer(
     add_completion=False,
@@ -81,17 +83,25 @@ def ask(
     option: OptionOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     save: SaveOption = None,
+    keep: KeepOption = None,
+    thread: ThreadOption = None,
     max_zooms: ZoomsOption = None,
     max_seconds: SecondsOption = None,
     allow_private_hosts: PrivateOption = False,
     show: ShowOption = False,
 ) -> None:
     """Answer one question about an image. Exit code 0 answered, 3 declined or out of budget, 1 failed, 2 usage."""
-    with failures("nothing was answered"):
+    with (
+        failures("the same command, with its --thread, goes on with it" if keep else "nothing was answered"),
+        kept_in(keep) as kept,
+    ):
+        from cof_agent.agent import FocusResult
+
+        check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
-        agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts)
+        agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept)
         try:
-            result = cast("FocusResult", _watch(agent, agent.stream(image, question), show))  # nobody is asked
+            result = watch(agent, asked(agent, image, question, keep, thread), show)
         except ImageError as error:
             if as_json:
                 from cof_agent.result import FailedQuestion
@@ -99,10 +109,12 @@ def ask(
                 failed = FailedQuestion(image, question, error, policy)
                 typer.echo(json.dumps(failed.to_json(), ensure_ascii=False))
             raise
+        if not isinstance(result, FocusResult):
+            raise WaitingError(f"it waits for a person: cof-agent chat --keep {keep} --thread {thread} asks you")
     if as_json:
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
     else:
-        _print_result(result)
+        print_result(result)
     if result.save_error:
         raise stop(result.save_error, EXIT_CODES["failed"])
     raise typer.Exit(EXIT_CODES[result.status.value])
@@ -110,7 +122,7 @@ def ask(
 
 @app.command()
 def chat(
-    image: ImageArgument,
+    image: ChatImageArgument = None,
     question: Annotated[
         list[str] | None, typer.Option("--question", "-q", help="Ask this and leave; may be repeated.")
     ] = None,
@@ -120,6 +132,8 @@ def chat(
     base_url: UrlOption = None,
     option: OptionOption = None,
     save: SaveOption = None,
+    keep: KeepOption = None,
+    thread: ThreadOption = None,
     max_zooms: ZoomsOption = None,
     max_seconds: SecondsOption = None,
     allow_private_hosts: PrivateOption = False,
@@ -133,13 +147,24 @@ def chat(
     Reads questions, and with --review decisions, from standard input. Commands: /views, /save [DIR], /image PATH,
     /help, /quit.
     """
-    with failures(f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"):
+    chatting: Chat | None = None
+
+    def when_interrupted() -> str:
+        if keep and chatting:
+            return f"--keep {keep} --thread {chatting.thread_id} goes on with it"
+        return f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"
+
+    with failures(when_interrupted), kept_in(keep) as kept:
         from cof_agent.chat import Chat
 
+        check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
-        agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, threads=True, review=review)
-        typed = _typed()
-        chatting = Chat(agent, image, lambda events: _watch(agent, events, show), _print_result)
+        agent = _agent(
+            driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept, threads=True, review=review
+        )
+        typed = typed_lines()
+        chatting = Chat(agent, lambda events: watch(agent, events, show), print_result, keep)
+        chatting.begin(image, thread)
         code = chatting.run(question or typed, typed)
     raise typer.Exit(code)
 
@@ -201,6 +226,7 @@ def _agent(
     max_seconds: float | None,
     allow_private_hosts: bool,
     *,
+    kept: Kept | None = None,
     threads: bool = False,
     review: bool = False,
 ) -> ChainOfFocus:
@@ -222,88 +248,7 @@ def _agent(
         policy,
         config=FocusConfig.parse(asks | {name: value for name, value in limits.items() if value is not None}),
         limits=ImageLimits(allow_private_hosts=allow_private_hosts),
-        checkpointer=InMemorySaver() if threads else None,
+        store=kept.store if kept else None,
+        checkpointer=kept.saver if kept else InMemorySaver() if threads else None,
         save=save,
     )
-
-
-def _watch(agent: ChainOfFocus, events: Iterator[Event], show: bool) -> FocusResult | Request:
-    """Follow a question to its end or to a person's decision, telling on standard error what is being looked at."""
-    from rich.console import Console
-
-    from cof_agent.agent import ViewEvent
-    from cof_agent.pictures import in_characters
-
-    console = Console(stderr=True, highlight=False)
-    result: FocusResult | Request | None = None
-    with console.status("looking…"):
-        for event in aside(events):
-            if not isinstance(event, ViewEvent):
-                result = event
-                continue
-            view = event.view
-            if event.thought:
-                console.print(event.thought, style="dim", markup=False, soft_wrap=True)
-            console.print(view.describe(), style="cyan", markup=False, soft_wrap=True)
-            if show and console.color_system:
-                data = agent.store.get(view.image)
-                console.print(in_characters(data, columns=min(72, console.width), rows=max(8, console.height - 4)))
-    assert result is not None, "a stream ends with its result"
-    return result
-
-
-_BLINK = 0.2
-"""Seconds after which Python looks for a Ctrl-C again: one that comes just as it begins to wait does not wake it."""
-
-
-def aside(work: Iterator[Item]) -> Iterator[Item]:
-    """Yield from `work`, which a thread of its own runs: Ctrl-C then ends the wait at once, whatever a policy does."""
-    done = object()
-    items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            for item in work:
-                items.put((item, None))
-            items.put((done, None))
-        except BaseException as error:  # whatever it is belongs to the caller's thread
-            items.put((done, error))
-
-    threading.Thread(target=run, name="cof-run", daemon=True).start()
-    while True:
-        try:
-            item, error = items.get(timeout=_BLINK)
-        except queue.Empty:
-            continue
-        if error is not None:
-            raise error
-        if item is done:
-            return
-        yield item
-
-
-def _print_result(result: FocusResult) -> None:
-    if result.answer is not None:
-        typer.echo(result.answer)
-    else:
-        typer.echo(f"{result.status.value} ({result.stop_reason.value}): {result.message}", err=True)
-    for item in result.evidence:
-        where = "last looked at" if item.source == "last_view" else "evidence"
-        typer.echo(f"{where}: {list(item.box)} in the original, seen in view {item.view}", err=True)
-    if result.saved:
-        typer.echo(f"saved to {result.saved}", err=True)
-
-
-def _typed() -> Iterator[str]:
-    """Lines from standard input, with a prompt when that is a terminal."""
-    if not sys.stdin.isatty():
-        yield from sys.stdin
-        return
-    with contextlib.suppress(ImportError):  # not on Windows
-        import readline  # noqa: F401  # editing and history for input()
-    prompt = "> " if sys.stdout.isatty() else ""
-    while True:
-        try:
-            yield input(prompt)
-        except EOFError:
-            return

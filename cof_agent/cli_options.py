@@ -20,6 +20,12 @@ USAGE = 2
 INTERRUPTED = 130
 
 ImageArgument = Annotated[str, typer.Argument(help="A path, or an http(s):, file: or data: URL.")]
+ChatImageArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="A path, or an http(s):, file: or data: URL. A --thread that is there has one already.", show_default=False
+    ),
+]
 PolicyOption = Annotated[
     str,
     typer.Option(
@@ -42,6 +48,13 @@ OptionOption = Annotated[
     typer.Option("--option", "-o", metavar="NAME=VALUE", help="Of the policy: device, temperature, …. Repeatable."),
 ]
 SaveOption = Annotated[Path | None, typer.Option(help="Append the trajectory and its images to this directory.")]
+KeepOption = Annotated[
+    Path | None,
+    typer.Option(help="Keep the conversation in this SQLite file, its images in `images` beside it (extra `sqlite`)."),
+]
+ThreadOption = Annotated[
+    str | None, typer.Option(help="Which conversation of --keep: one that is there goes on. Default: a new one.")
+]
 ZoomsOption = Annotated[int | None, typer.Option(min=0, help="Regions it may look at; 0: first look only. Default: 6.")]
 SecondsOption = Annotated[float | None, typer.Option(min=0.001, help="Time limit of a question. Default: 300.")]
 PrivateOption = Annotated[bool, typer.Option("--allow-private-hosts", help="Let URLs lead to private addresses.")]

@@ -14,6 +14,10 @@ class ImageError(CofError, ValueError):
     """An image source cannot be read, is refused by a limit, or is missing from its store."""
 
 
+class StoreError(ImageError):
+    """A store cannot keep an image, or has lost it. Whoever set it up can mend it, and resume the run if it is kept."""
+
+
 class ToolError(CofError, ValueError):
     """A tool call that the policy can mend. The loop shows the message to the policy as an observation."""
 

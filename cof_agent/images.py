@@ -12,7 +12,7 @@ from typing import TypeAlias
 from PIL import Image
 
 from cof_agent.decode_turns import Rank, decode_turns
-from cof_agent.errors import ConfigError, ImageError
+from cof_agent.errors import ConfigError, ImageError, StoreError
 from cof_agent.geometry import MAX_ASPECT, Box, Size
 from cof_agent.image_limits import ImageLimits
 from cof_agent.image_ref import ImageRef
@@ -122,7 +122,7 @@ def open_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Sou
 def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None = None) -> SourceImage:
     """The original that `store` keeps under `ref`, not decoded yet.
 
-    Raises ImageError when it is missing, is not what the reference names, or is outside of `limits`.
+    Raises StoreError when it is missing or is not what the reference names, ImageError when it is outside of `limits`.
     """
     limits = limits or ImageLimits()
     limits.check_size(ref.size, ref.url)
@@ -130,7 +130,7 @@ def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None =
     limits.check_bytes(len(data), ref.url)
     # The hash of a PIL image is that of its pixels; such an image is always kept as PNG, which checks itself.
     if ref.mime_type != "image/png" and hashlib.sha256(data).hexdigest() != ref.sha256:
-        raise ImageError(
+        raise StoreError(
             f"{ref.url} in {store!r} holds other content than its hash says: delete it and open the image again"
         )
     return SourceImage(ref, data, ref.url)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from cof_agent.errors import ImageError
+from cof_agent.errors import StoreError
 from cof_agent.image_ref import ImageRef
 
 _EXTENSIONS = {
@@ -34,10 +34,10 @@ class ImageStore(Protocol):
     """Keeps encoded images. Safe to call from several threads."""
 
     def put(self, ref: ImageRef, data: bytes) -> None:
-        """Keep `data` under `ref`; storing an image again is harmless. Raises ImageError when it cannot be kept."""
+        """Keep `data` under `ref`; storing an image again is harmless. Raises StoreError when it cannot be kept."""
 
     def get(self, ref: ImageRef) -> bytes:
-        """The bytes kept under `ref`. Raises ImageError, naming hash and store, when they are missing."""
+        """The bytes kept under `ref`. Raises StoreError, naming hash and store, when they are missing."""
 
     def __contains__(self, ref: object) -> bool:
         """Whether :meth:`get` would find `ref`."""
@@ -60,7 +60,7 @@ class MemoryStore:
 
     def put(self, ref: ImageRef, data: bytes) -> None:
         if len(data) > self.max_bytes:
-            raise ImageError(
+            raise StoreError(
                 f"{ref.url} has {len(data):,} bytes, more than all of {self!r}: raise max_bytes or use a DirectoryStore"
             )
         with self._lock:
@@ -74,7 +74,7 @@ class MemoryStore:
         with self._lock:
             data = self._images.get(ref.sha256)
             if data is None:
-                raise ImageError(
+                raise StoreError(
                     f"{ref.url} is not in {self!r}: it was never put there, was pruned, or left when the store was "
                     "full; open the image again, raise max_bytes, or use a DirectoryStore, which outlives the process"
                 )
@@ -118,7 +118,7 @@ class DirectoryStore:
             self.path.mkdir(parents=True, exist_ok=True)
             _write_whole(target, data)
         except OSError as error:
-            raise ImageError(
+            raise StoreError(
                 f"{ref.url} cannot be kept in {self!r} ({error.strerror or error}): "
                 "check that the directory can be written and the disk has room"
             ) from error
@@ -129,11 +129,11 @@ class DirectoryStore:
         except FileNotFoundError:
             data = b""
         except OSError as error:
-            raise ImageError(
+            raise StoreError(
                 f"{ref.url} cannot be read from {self!r} ({error.strerror or error}): check the file's permissions"
             ) from error
         if not data:
-            raise ImageError(
+            raise StoreError(
                 f"{ref.url} is not in {self!r}: it was never put there, was pruned, or the directory is another one; "
                 "open the image again, or use the store it was put in"
             )
@@ -200,7 +200,7 @@ def _remove(file: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise ImageError(
+        raise StoreError(
             f"{file} cannot be deleted ({error.strerror or error}): check the directory's permissions"
         ) from error
     return True

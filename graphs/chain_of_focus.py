@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from cof_agent import DirectoryStore, FocusConfig, ImageLimits, load_policy
 from cof_agent.image_limits import named_roots
-from cof_agent.integrations.langgraph import last_image, last_question, perception_node
+from cof_agent.integrations.langgraph import last_images, last_question, perception_node
 from cof_agent.review import keeps_runs
 
 
@@ -63,7 +63,7 @@ def eyes(remembers: bool) -> Runnable[Any, dict[str, Any]]:
     """The node that answers."""
     return perception_node(
         policy,
-        image_key=last_image,
+        image_key=last_images,
         question_key=last_question,
         answer_key=None,
         messages_key="messages",

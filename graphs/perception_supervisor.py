@@ -19,7 +19,7 @@ from langgraph.types import Send
 
 from cof_agent import DirectoryStore, FocusConfig, ImageError, ImageLimits, load_policy
 from cof_agent.image_limits import named_roots
-from cof_agent.integrations.langgraph import last_image, perception_node
+from cof_agent.integrations.langgraph import last_images, perception_node
 from cof_agent.integrations.wording import LOOK, QUESTION
 
 TASK = (
@@ -74,7 +74,7 @@ def answering(call: ToolCall, state: MessagesState) -> Send:
         words = f"there is no tool named {call['name']!r}: use {look_closely.name}"
         return Send("refuse", {"words": words, "call": call["id"]})
     try:
-        image = call["args"].get("image") or last_image(state)
+        image = call["args"].get("image") or last_images(state)
     except ImageError as error:
         return Send("refuse", {"words": str(error), "call": call["id"]})
     return Send("look", {"image": image, "question": call["args"].get("question"), "call": call["id"]})

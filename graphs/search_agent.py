@@ -1,8 +1,9 @@
 """Data collection as a graph: questions of a benchmark are asked side by side, and the good runs are kept.
 
 Kept is a run whose answer is right and whose format is right: as a trajectory in the directory `COF_COLLECTED`
-(default: collected), as `read_trajectories` and `cof-agent export` read them. `COF_POLICY` and `COF_IMAGES` are those
-of `chain_of_focus`. For an even mix of many questions, in one process that survives anything, see `cof-agent collect`.
+(default: collected), as `read_trajectories` and `cof-agent export` read them. `COF_POLICY`, `COF_IMAGES` and
+`COF_ROOTS`, which holds for the file of questions and for their photos, are those of `chain_of_focus`. For an even mix
+of many questions, in one process that survives anything, see `cof-agent collect`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from cof_agent import DirectoryStore, Trajectory, build_graph, load_policy, open_image, save_trajectory
+from cof_agent import DirectoryStore, ImageLimits, Trajectory, build_graph, load_policy, open_image, save_trajectory
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import open_benchmark
 from cof_agent.evaluation.picture import picture
-from cof_agent.evaluation.question import BenchmarkQuestion, Role
+from cof_agent.evaluation.question import Benchmark, BenchmarkQuestion, Role
+from cof_agent.image_limits import named_roots
 from cof_agent.integrations.langgraph import ask_each
 from cof_agent.rewards import accuracy, rollout_of
 from cof_agent.state import Status
@@ -59,22 +61,33 @@ class State(TypedDict, total=False):
 
 store = DirectoryStore(os.environ.get("COF_IMAGES", ".langgraph_api/cof_images"))
 out = os.environ.get("COF_COLLECTED", "collected")
-loop = build_graph(load_policy(os.environ.get("COF_POLICY", "reader")), store=store)
+limits = ImageLimits(roots=named_roots(os.environ.get("COF_ROOTS")))
+loop = build_graph(load_policy(os.environ.get("COF_POLICY", "reader")), store=store, limits=limits)
+
+
+def training_set(spec: str) -> Benchmark:
+    """The questions of that name. Raises ConfigError for a test set, ImageError for a file that may not be opened."""
+    kind, _, rest = spec.partition(":")
+    if kind == "jsonl":
+        file = rest.removeprefix("train:")
+        spec = f"jsonl:{rest.removesuffix(file)}{limits.allowed_file(file)}"
+    benchmark = open_benchmark(spec) if kind in ("jsonl", "scenes") else None
+    if benchmark is None or benchmark.role is Role.TEST:
+        raise ConfigError(f"{spec} counts as a test set: collect from scenes:train or another training set")
+    return benchmark
 
 
 def choose(state: State, runtime: Runtime[Wanted]) -> dict[str, Any]:
     """The next questions, with their pictures; none when there are enough runs, or no more questions."""
     wanted, asked = runtime.context or Wanted(), state.get("asked", 0)
-    benchmark = open_benchmark(wanted.benchmark)
-    if benchmark.role is Role.TEST:
-        raise ConfigError(f"{benchmark.name} counts as a test set: collect from scenes:train or another training set")
+    benchmark = training_set(wanted.benchmark)
     enough = sum(run["kept"] for run in state.get("runs", [])) >= wanted.count
     questions: list[dict[str, Any]] = []
     for item in [] if enough else islice(benchmark, asked, wanted.limit):
         if len(questions) == wanted.at_once:
             break
-        if isinstance(item, BenchmarkQuestion) and (made := picture(item.image, wanted.resolution)):
-            image = keep_original(open_image(made.source), store)
+        if isinstance(item, BenchmarkQuestion) and (made := picture(item.image, wanted.resolution, limits=limits)):
+            image = keep_original(open_image(made.source, limits=limits), store)
             truth = {"answer": item.answer, "options": list(item.options)}
             questions.append({"number": asked, "image": image, "question": item.text, **truth})
         asked += 1

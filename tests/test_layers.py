@@ -23,13 +23,14 @@ LAYERS = (
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
         "ending", "review", "step", "trainer_loop", "typed", "dialects", "policies", "nodes", "graph",
     },
-    {"trajectory", "trajectory_file", "history", "result", "resumption", "agent"},
+    {"trajectory", "trajectory_file", "history", "result", "resumption", "batch", "agent"},
     {"scenes"},
     {"evaluation"},
     {"rewards", "environment", "collecting", "exports"},
     {
-        "cli", "cli_options", "cli_evaluation", "cli_scenes", "cli_collect", "cli_export", "cli_history", "cli_mcp",
-        "chat", "doctor", "check", "checkpoint_check", "endpoint_check", "checkup", "pictures", "integrations",
+        "cli", "cli_options", "cli_terminal", "cli_keep", "cli_evaluation", "cli_scenes", "cli_collect", "cli_export",
+        "cli_history", "cli_mcp", "chat", "doctor", "check", "checkpoint_check", "endpoint_check", "checkup",
+        "pictures", "integrations",
     },
 )  # fmt: skip
 """Bottom up: geometry, images, tools, graph, agent, scenes, evaluation, training data, and what people and

@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
 
 from cof_agent.errors import ConfigError, ImageError
+from cof_agent.images import ImageLimits, SourceImage, open_image
 
 MESSAGES = "messages"
 """Where LangGraph's `MessagesState` has them."""
@@ -18,10 +19,20 @@ def last_image(state: Any, key: str = MESSAGES) -> str | None:
 
     None where no message has one. Raises ImageError for a message with several images, or one that cannot be read.
     """
-    blocks = newest_images(_human(state, key))
-    if len(blocks) > 1:
-        raise ImageError(f"a message has {len(blocks)} images: send them one by one, each with its question")
-    return source_of(blocks[0]) if blocks else None
+    meant = images_meant(_human(state, key))
+    return _only(meant[0]) if meant else None
+
+
+def last_images(state: Any, key: str = MESSAGES) -> list[str]:
+    """What the last question of a conversation may be about, as an `image_key` that lets one bad image pass.
+
+    The image of the last human message, if it has one: a bad one is an error then. Else those of the human messages
+    before, the newest first: of these the node looks at the first that can be opened. Raises ImageError as
+    `last_image` does, for the newest message that has images.
+    """
+    newest, *before = images_meant(_human(state, key)) or [[]]
+    urls = [url for blocks in before if len(blocks) == 1 and (url := _url_of(blocks[0])) is not None]
+    return list(dict.fromkeys([_only(newest), *urls])) if newest else []
 
 
 def last_question(state: Any, key: str = MESSAGES) -> str | None:
@@ -30,13 +41,46 @@ def last_question(state: Any, key: str = MESSAGES) -> str | None:
     return human[-1].text.strip() if human else None
 
 
-def newest_images(messages: Sequence[Any]) -> list[Any]:
-    """The image blocks of the last of `messages` that has any, in their order."""
-    for message in reversed(messages):
-        blocks = message.content_blocks if isinstance(message, BaseMessage) else []
-        if images := [block for block in blocks if _is_image(block)]:
-            return images
-    return []
+def images_meant(messages: Sequence[Any]) -> list[list[Any]]:
+    """The image blocks that a question at the end of `messages` may be about: a list a message, the newest first.
+
+    Those of the newest message with images alone, unless a human message without any has come since.
+    """
+    shown = [(place, blocks) for place, message in enumerate(messages) if (blocks := _images_in(message))]
+    since = messages[shown[-1][0] + 1 :] if shown else []
+    asked = any(isinstance(message, HumanMessage) for message in since)
+    return [blocks for _, blocks in (shown[::-1] if asked else shown[-1:])]
+
+
+def sources_of(messages: Sequence[Any]) -> list[str]:
+    """The sources of `images_meant`, of several in a message the last.
+
+    Raises ImageError as `source_of`, for the newest message that has images.
+    """
+    newest, *before = images_meant(messages) or [[]]
+    urls = [url for blocks in before if (url := _url_of(blocks[-1])) is not None]
+    return list(dict.fromkeys([source_of(newest[-1]), *urls])) if newest else []
+
+
+def first_that_opens(
+    candidates: Sequence[Any], limits: ImageLimits | None
+) -> tuple[Any, SourceImage | None, ImageError | None]:
+    """Of several images the first that can be opened, what it is opened, and what was wrong with the very first.
+
+    One alone is left to whoever looks at it to open, and so is the first where none can be opened.
+    """
+    problem: ImageError | None = None
+    for image in candidates if len(candidates) > 1 else ():
+        try:
+            return image, open_image(image, limits=limits), problem
+        except ImageError as error:
+            problem = problem or error
+    return next(iter(candidates), None), None, None
+
+
+def about_another(source: str, problem: ImageError) -> str:
+    """Says that an answer is about an earlier image, of that `source`, and what was wrong with the newest."""
+    return f"(This is about the image before, {source}, for the newest cannot be opened: {problem})"
 
 
 def source_of(block: Any) -> str:
@@ -44,14 +88,10 @@ def source_of(block: Any) -> str:
 
     Raises ImageError for a block that has neither.
     """
-    if block["type"] != "image":  # OpenAI's forms that LangChain leaves as they are
-        block = block["value"]
-    if data := block.get("base64"):
-        return f"data:{block.get('mime_type') or ''};base64,{data}"
-    url = block.get("url") or block.get("image_url")
-    if not isinstance(url, str):
+    url = _url_of(block)
+    if url is None:
         raise ImageError(
-            f"an image of a message cannot be read from {sorted(block)}: pass its path or URL, or "
+            f"an image of a message cannot be read from {sorted(_bare(block))}: pass its path or URL, or "
             'send {"type": "image", "base64": …, "mime_type": …} or {"type": "image", "url": …}'
         )
     return url
@@ -60,6 +100,30 @@ def source_of(block: Any) -> str:
 def value_of(state: Any, key: str) -> Any:
     """What a state, a mapping or an object, has under `key`; None where it has nothing."""
     return state.get(key) if isinstance(state, Mapping) else getattr(state, key, None)
+
+
+def _images_in(message: Any) -> list[Any]:
+    blocks = message.content_blocks if isinstance(message, BaseMessage) else []
+    return [block for block in blocks if _is_image(block)]
+
+
+def _only(blocks: list[Any]) -> str:
+    if len(blocks) > 1:
+        raise ImageError(f"a message has {len(blocks)} images: send them one by one, each with its question")
+    return source_of(blocks[0])
+
+
+def _url_of(block: Any) -> str | None:
+    bare = _bare(block)
+    if data := bare.get("base64"):
+        return f"data:{bare.get('mime_type') or ''};base64,{data}"
+    url = bare.get("url") or bare.get("image_url")
+    return url if isinstance(url, str) else None
+
+
+def _bare(block: Any) -> Any:
+    """The block itself, also of OpenAI's forms, which LangChain leaves as they are."""
+    return block if block["type"] == "image" else block["value"]
 
 
 def _human(state: Any, key: str) -> list[BaseMessage]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from langchain_core.language_models import BaseChatModel
@@ -12,9 +13,9 @@ from langgraph.types import StreamWriter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from cof_agent.agent import ChainOfFocus, Event
-from cof_agent.errors import ConfigError, ImageError
-from cof_agent.images import ImageSource
-from cof_agent.integrations.chat_images import newest_images, source_of
+from cof_agent.errors import ConfigError, ImageError, StoreError
+from cof_agent.images import ImageLimits, ImageSource
+from cof_agent.integrations.chat_images import about_another, first_that_opens, sources_of
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.policies import Policy
 from cof_agent.result import FocusResult
@@ -36,12 +37,13 @@ class LookCloselyTool(BaseTool):
 
     The content of its message is the answer, or why there is none; the artifact holds `evidence` (boxes in original
     upright pixels) and `trajectory`, both as JSON (`Trajectory.from_json` rebuilds). Without an image it looks at the
-    newest one in the agent's messages. Called from code, `image` may be whatever `ChainOfFocus.ask` takes.
+    newest one in the agent's messages; once a question has come after a bad one, at the newest before that can be
+    opened, and says so. Called from code, `image` may be whatever `ChainOfFocus.ask` takes.
 
     The graph that runs it streams each view as the loop itself does, in LangGraph's mode `custom`.
 
     What the agent's model can mend (an image that cannot be opened, an argument it does not know) comes back as a
-    message of status `error`.
+    message of status `error`; a store that cannot keep an image, or has lost it, is a StoreError.
     """
 
     name: str = "look_closely"
@@ -64,22 +66,28 @@ class LookCloselyTool(BaseTool):
     ) -> tuple[str, dict[str, Any]]:
         write = _custom_stream()
         try:
-            for event in self.agent.stream(_chosen(image, messages), question, config=self.agent.config):
+            chosen, problem = _chosen(image, messages, self.agent.limits)
+            for event in self.agent.stream(chosen, question, config=self.agent.config):
                 _pass_on(event, write)
+        except StoreError:
+            raise  # nothing that a model could mend
         except (ConfigError, ImageError) as error:
             raise ToolException(str(error)) from error
-        return _told(event)
+        return _told(event, problem)
 
     async def _arun(
         self, question: str, image: ImageSource | None = None, messages: list[Any] | None = None
     ) -> tuple[str, dict[str, Any]]:
         write = _custom_stream()
         try:
-            async for event in self.agent.astream(_chosen(image, messages), question, config=self.agent.config):
+            chosen, problem = await asyncio.to_thread(_chosen, image, messages, self.agent.limits)
+            async for event in self.agent.astream(chosen, question, config=self.agent.config):
                 _pass_on(event, write)
+        except StoreError:
+            raise  # nothing that a model could mend
         except (ConfigError, ImageError) as error:
             raise ToolException(str(error)) from error
-        return _told(event)
+        return _told(event, problem)
 
 
 def _custom_stream() -> StreamWriter:
@@ -95,16 +103,21 @@ def _pass_on(event: Event, write: StreamWriter) -> None:
         write(event.to_json())
 
 
-def _told(end: Event) -> tuple[str, dict[str, Any]]:
+def _told(end: Event, problem: ImageError | None) -> tuple[str, dict[str, Any]]:
     assert isinstance(end, FocusResult), "nobody is asked, so a stream ends with its result"
     run = end.trajectory.to_json()
-    return end.reply, {"evidence": run["evidence"], "trajectory": run}
+    note = f"\n\n{about_another(end.trajectory.image.source, problem)}" if problem else ""
+    return end.reply + note, {"evidence": run["evidence"], "trajectory": run}
 
 
-def _chosen(image: ImageSource | None, messages: list[Any] | None) -> ImageSource:
-    """The image that was named, else the newest one in `messages`."""
+def _chosen(
+    image: ImageSource | None, messages: list[Any] | None, limits: ImageLimits
+) -> tuple[ImageSource, ImageError | None]:
+    """The image that was named, else the newest of `messages`; and what was wrong with that, if it is one before."""
     if image is not None:
-        return image
-    if blocks := newest_images(messages or []):
-        return source_of(blocks[-1])
-    raise ImageError("there is no image: pass a path or a URL as `image`, or put an image into a message before")
+        return image, None
+    sources = sources_of(messages or [])
+    if not sources:
+        raise ImageError("there is no image: pass a path or a URL as `image`, or put an image into a message before")
+    source, _, problem = first_that_opens(sources, limits)
+    return source, problem

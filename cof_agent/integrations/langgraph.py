@@ -15,10 +15,17 @@ from langgraph.types import Send
 
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import image_block
-from cof_agent.errors import CofError, ConfigError, ImageError, QuestionError
+from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
 from cof_agent.graph import as_policy, build_graph
 from cof_agent.images import ImageLimits, open_image
-from cof_agent.integrations.chat_images import last_image, last_question, value_of
+from cof_agent.integrations.chat_images import (
+    about_another,
+    first_that_opens,
+    last_image,
+    last_images,
+    last_question,
+    value_of,
+)
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.policies import Policy, load_policy
 from cof_agent.result import FailedQuestion
@@ -27,7 +34,7 @@ from cof_agent.state import FocusInput, Status
 from cof_agent.store import ImageStore, MemoryStore
 from cof_agent.views import View, keep_original
 
-__all__ = ["Key", "ask_each", "last_image", "last_question", "perception_node"]
+__all__ = ["Key", "ask_each", "last_image", "last_images", "last_question", "perception_node"]
 
 Key: TypeAlias = str | Callable[[Any], Any]
 """Where the parent's state has something: its key, or a function of the state."""
@@ -53,12 +60,13 @@ def perception_node(
     """A node for `add_node` that answers a question about an image.
 
     It reads an image (path, URL, image reference, bytes or PIL image) and a question from the parent's state, each
-    by its key or function: `last_image` and `last_question` are those for a conversation. It writes the answer (or
-    None), the status and the evidence (boxes in original upright pixels) back, each under its key; a key that is None
-    is not written, and LangGraph drops one that the parent's state does not declare. Under `messages_key` goes a
-    message with the answer: of the assistant, or the observation of the tool call whose id is under `call_key`. Its
-    images are inlined (`show_views`) or none. Under `findings_key` goes a list with one finding, for a reducer that
-    adds them up (see `ask_each`).
+    by its key or function: `last_images` and `last_question` are those for a conversation. Of a list of images, the
+    newest first, it looks at the first that can be opened; the message with the answer says so if that is an earlier
+    one. It writes the answer (or None), the status and the evidence (boxes in original upright pixels) back, each
+    under its key; a key that is None is not written, and LangGraph drops one that the parent's state does not declare.
+    Under `messages_key` goes a message with the answer: of the assistant, or the observation of the tool call whose id
+    is under `call_key`. Its images are inlined (`show_views`) or none. Under `findings_key` goes a list with one
+    finding, for a reducer that adds them up (see `ask_each`).
 
     The loop runs as a subgraph, so the parent's streaming, checkpointer, interrupts and tracing see inside. One that
     `remembers` keeps what it saw for the next question of the same thread about the same image; it needs the
@@ -67,7 +75,8 @@ def perception_node(
 
     Raises QuestionError, a ConfigError, naming the key, for state without an image or a question, and ImageError for a
     bad image; where there is a call to answer, or a list of findings, the observation or the finding says so instead,
-    with status `failed`. Raises ConfigError for what whoever built the graph has to mend, such as a `call_key` without
+    with status `failed`. Raises StoreError where the store cannot keep an image or has lost it (unless there is a list
+    of findings). Raises ConfigError for what whoever built the graph has to mend, such as a `call_key` without
     `messages_key`, or what needs a checkpointer where there is none.
     """
     if call_key is not None and messages_key is None:
@@ -85,35 +94,41 @@ def perception_node(
     def called(state: Any) -> str | None:
         return _read(state, call_key) if call_key is not None else None
 
-    def given(state: Any) -> FocusInput:
+    def given(state: Any) -> tuple[FocusInput, ImageError | None]:
+        """What the loop is asked; and what was wrong with the newest image, where it is an earlier one instead."""
         image, question = _read(state, image_key), _read(state, question_key) or ""
         if not isinstance(question, str):
             raise QuestionError(f"the question under {_name(question_key)} must be text, not {question!r:.80}")
+        problem: ImageError | None = None
+        if isinstance(image, list):
+            image, opened, problem = first_that_opens(image, limits)
+            image = keep_original(opened, images) if opened else image
         asks = bool(question.strip())
         if not asks or (image is None and not remembers):
-            if called(state) is not None:
-                raise QuestionError(NO_IMAGE if asks else NO_QUESTION)
-            raise QuestionError(
-                f"the state needs an image under {_name(image_key)} and a question under {_name(question_key)}; "
-                f"it has {_keys(state)}"
-            )
+            raise lacking(state, NO_IMAGE if asks else NO_QUESTION)
         if isinstance(image, os.PathLike):
             image = os.fsdecode(image)
         holds_pixels = not isinstance(image, str | dict | None) or str(image)[:5].lower() == "data:"
         if holds_pixels:  # they stay out of the checkpoints
             image = keep_original(open_image(image, limits=limits), images)
-        return FocusInput(image=image, question=question)
+        return FocusInput(image=image, question=question), problem
 
-    def refused(state: Any, error: CofError) -> dict[str, Any]:
-        """What cannot be asked is told to whoever made the call, or is a finding; else the error comes through."""
-        if called(state) is None and findings_key is None:
-            raise error
-        return taken(state, FailedQuestion(None, "", error, driver.name).to_json())
+    def lacking(state: Any, told: str) -> QuestionError:
+        """Why nothing can be asked: `told` to whoever made the call, in other words to whoever wrote the state."""
+        if called(state) is not None:
+            return QuestionError(told)
+        return QuestionError(
+            f"{told.partition(':')[0]}: the state needs an image under {_name(image_key)} and a question under "
+            f"{_name(question_key)}; it has {_keys(state)}"
+        )
 
-    def taken(state: Any, output: Mapping[str, Any]) -> dict[str, Any]:
+    def taken(
+        state: Any, output: Mapping[str, Any], asked: FocusInput | None = None, problem: ImageError | None = None
+    ) -> dict[str, Any]:
         written = {answer_key: output["answer"], status_key: output["status"], evidence_key: output["evidence"]}
         if messages_key is not None:
-            written[messages_key] = [_message(output, called(state), images if show_views else None)]
+            note = _note(output["original"], asked, problem) if asked and problem else ""
+            written[messages_key] = [_message(output, called(state), images if show_views else None, note)]
         if findings_key is not None:
             names = ("answer", "status", "stop_reason", "message", "evidence")
             finding = {"question": _read(state, question_key)} | {name: output[name] for name in names}
@@ -124,20 +139,33 @@ def perception_node(
         if remembers and not keeps_runs(config):
             raise ConfigError("remembers=True needs a checkpointer: compile the outermost graph with one")
 
+    def failed(state: Any, asked: FocusInput | None, error: QuestionError | ImageError) -> dict[str, Any]:
+        """What was not answered is told to whoever made the call, or is a finding; else the error comes through."""
+        if isinstance(error, QuestionError) and asked is not None:  # the loop itself remembers no image
+            error = lacking(state, NO_IMAGE)
+        told = called(state) is not None and not isinstance(error, StoreError)  # which no model could mend
+        if not told and findings_key is None:
+            raise error
+        return taken(state, FailedQuestion(None, "", error, driver.name).to_json())
+
     def look(state: Any, config: RunnableConfig) -> dict[str, Any]:
         check_memory(config)
+        asked: FocusInput | None = None
         try:
-            return taken(state, graph.invoke(given(state), config))
+            asked, problem = given(state)
+            return taken(state, graph.invoke(asked, config), asked, problem)
         except (QuestionError, ImageError) as error:
-            return refused(state, error)
+            return failed(state, asked, error)
 
     async def alook(state: Any, config: RunnableConfig) -> dict[str, Any]:
         check_memory(config)
+        asked: FocusInput | None = None
         try:
-            output = await graph.ainvoke(await asyncio.to_thread(given, state), config)
-            return await asyncio.to_thread(taken, state, output)
+            asked, problem = await asyncio.to_thread(given, state)
+            output = await graph.ainvoke(asked, config)
+            return await asyncio.to_thread(taken, state, output, asked, problem)
         except (QuestionError, ImageError) as error:
-            return refused(state, error)
+            return failed(state, asked, error)
 
     return RunnableLambda(look, alook, name="perception")
 
@@ -176,10 +204,19 @@ def _keys(state: Any) -> str:
     return ", ".join(map(repr, names)) or "nothing"
 
 
-def _message(output: Mapping[str, Any], call_id: str | None, store: ImageStore | None) -> BaseMessage:
+def _note(original: Mapping[str, Any], asked: FocusInput, problem: ImageError) -> str:
+    """Says that an answer is about an earlier image; nothing where the run began with the newest, when it was there."""
+    chosen = asked["image"]
+    if not isinstance(chosen, dict) or chosen["sha256"] != original["sha256"]:
+        return ""
+    return about_another(original["source"], problem)
+
+
+def _message(output: Mapping[str, Any], call_id: str | None, store: ImageStore | None, note: str) -> BaseMessage:
     """The answer for a conversation, with the views out of `store` if there is one."""
     answer, status = output["answer"], output["status"]
     text = answer if answer is not None else f"No answer ({status}): {output['message']}"
+    text = f"{text}\n\n{note}" if note else text
     content: Any = text
     if store is not None:
         views = [View.from_json(view) for view in output["views"]]

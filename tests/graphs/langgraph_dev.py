@@ -137,6 +137,16 @@ def test_bad_input_is_an_error_of_the_run(client: SyncLangGraphClient, thread: s
     assert client.runs.list(thread)[0]["status"] == "error"
 
 
+def test_one_bad_image_does_not_stop_a_conversation(client: SyncLangGraphClient, thread: str, folder: Path) -> None:
+    client.runs.wait(thread, "chain_of_focus", input={"messages": [message(folder)]})
+    with pytest.raises(Exception, match=r"/nowhere\.png does not exist"):
+        client.runs.wait(thread, "chain_of_focus", input={"image": "/nowhere.png", "question": "And here?"})
+    again = {"messages": [{"role": "user", "content": "Really?"}]}
+    said = client.runs.wait(thread, "chain_of_focus", input=again)["messages"][-1]["content"][0]["text"]
+    assert said.startswith("yes\n\n(This is about the image before, data URL")
+    assert "/nowhere.png does not exist" in said
+
+
 def test_the_supervisor_has_a_look(client: SyncLangGraphClient, thread: str, folder: Path) -> None:
     end = client.runs.wait(thread, "perception_supervisor", input={"messages": [message(folder)]})
     kinds = [said["type"] for said in end["messages"]]

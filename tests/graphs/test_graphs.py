@@ -105,6 +105,31 @@ def test_the_assistants_door(path: str, monkeypatch: pytest.MonkeyPatch) -> None
         graph.invoke({"image": path, "question": "?"}, THREAD, context={"max_zoms": 1})
 
 
+def test_after_a_bad_image_the_assistant_goes_on_with_the_one_before(
+    message: HumanMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, answer("nine"), answer("yes"))
+    graph = deployed("chain_of_focus")
+    graph.checkpointer = InMemorySaver()
+    assert graph.invoke({"messages": [message]}, THREAD)["messages"][-1].text == "nine"
+    with pytest.raises(ImageError, match=r"gone\.png does not exist"):
+        graph.invoke({"image": "gone.png", "question": "And here?"}, THREAD)
+    said = graph.invoke({"messages": [HumanMessage("Really?")]}, THREAD)["messages"][-1].text
+    assert said.startswith("yes\n\n(This is about the image before, data URL")
+    assert "for the newest cannot be opened: gone.png does not exist" in said
+
+
+def test_after_a_bad_image_so_does_the_supervisor(message: HumanMessage, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, LOOK, answer("nine"))
+    bad = HumanMessage([{"type": "text", "text": "And here?"}, {"type": "image", "url": "gone.png"}])
+    graph = deployed("perception_supervisor")
+    graph.checkpointer = InMemorySaver()
+    told = graph.invoke({"messages": [message, bad]}, THREAD)["messages"][-1].text
+    assert "No answer (failed): gone.png does not exist" in told
+    told = graph.invoke({"messages": [HumanMessage("And before?")]}, THREAD)["messages"][-1].text
+    assert told.startswith("I had a close look: nine\n\n(This is about the image before")
+
+
 def test_its_context_and_input_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     script(monkeypatch, answer("nine"))
     graph = deployed("chain_of_focus")
@@ -236,6 +261,31 @@ async def test_the_search_agent_collects_from_no_test_set(monkeypatch: pytest.Mo
     script(monkeypatch, answer("nine"))
     with pytest.raises(ConfigError, match="counts as a test set"):
         await deployed("search_agent").ainvoke({}, context={"benchmark": "scenes"})
+
+
+async def test_the_search_agent_opens_files_below_the_roots_alone(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, LOOK, answer("nine"))
+    (tmp_path / "inside").mkdir()
+    asked = [{"image": image, "question": "Until when?", "answer": "nine"} for image in ("photo.png", path)]
+    for name in ("inside/one.jsonl", "outside.jsonl"):
+        Path(name).write_text(json.dumps(asked[0]))
+    Path("inside/two.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    shutil.copy(path, "inside")
+    monkeypatch.setenv("COF_ROOTS", str(tmp_path / "inside"))
+    graph = deployed("search_agent")
+
+    def wanted(file: str) -> Any:
+        return {"benchmark": f"jsonl:train:{file}", "resolution": None}
+
+    end = await graph.ainvoke({}, context=wanted("inside/one.jsonl"))
+    assert [run["kept"] for run in end["runs"]] == [True]
+    for file, refused in (("outside.jsonl", "outside.jsonl"), ("inside/two.jsonl", path), ("~/x.jsonl", "~/x.jsonl")):
+        with pytest.raises(ImageError, match=f"{refused} may not be read: pass a file below"):
+            await graph.ainvoke({}, context=wanted(file))
+    with pytest.raises(ConfigError, match="counts as a test set"):
+        await graph.ainvoke({}, context={"benchmark": "vstar:/etc"})
 
 
 # langgraph.json

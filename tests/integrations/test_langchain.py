@@ -12,7 +12,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from cof_agent import ChainOfFocus, ConfigError, FocusConfig, Trajectory, TrajectoryError
+from cof_agent import ChainOfFocus, ConfigError, FocusConfig, MemoryStore, StoreError, Trajectory, TrajectoryError
 from cof_agent.integrations.langchain import LookCloselyTool
 from cof_agent.policies.script import ScriptedModel
 from tests.integrations.hosts import DARK, REGION, agent, photo
@@ -123,6 +123,29 @@ def test_an_image_in_the_conversation_that_cannot_be_opened(block: dict[str, Any
     (message,) = tool_messages(state)
     assert message.status == "error"
     assert said in str(message.content)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"type": "image", "url": "gone.png"}, {"type": "image", "base64": "no", "mime_type": "image/png"}]
+)
+async def test_a_question_after_a_bad_image_is_about_the_one_before(bad: dict[str, Any], photo_file: Path) -> None:
+    given = [HumanMessage([{"type": "image", "url": str(photo_file)}]), HumanMessage([bad])]
+    call = asks({"question": "Until when?"})
+    (told,) = tool_messages(host(call).invoke({"messages": given}, THREAD))
+    assert told.status == "error"
+    later: Any = {"messages": [*given, HumanMessage("And before?")]}
+    for state in (host(call).invoke(later, THREAD), await host(call).ainvoke(later, THREAD)):
+        (message,) = tool_messages(state)
+        assert message.status == "success"
+        assert message.text.startswith(f"nine\n\n(This is about the image before, {photo_file}, for the newest cannot")
+        assert str(told.content) in message.text
+
+
+def test_a_full_store_is_not_told_to_the_model(photo_file: Path) -> None:
+    tool = LookCloselyTool(ChainOfFocus(agent().policy, store=MemoryStore(100)))
+    call = asks({"image": str(photo_file), "question": "Until when?"})
+    with pytest.raises(StoreError, match="raise max_bytes or use a DirectoryStore"):
+        host(call, tool=tool).invoke({"messages": [HumanMessage("Until when?")]}, THREAD)
 
 
 async def test_the_agent_streams_each_view_as_the_loop_itself_does(photo_file: Path) -> None:

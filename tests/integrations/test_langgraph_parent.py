@@ -20,9 +20,18 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command
 
-from cof_agent import ConfigError, DirectoryStore, FocusConfig, ImageError, perception_node
+from cof_agent import (
+    ConfigError,
+    DirectoryStore,
+    FocusConfig,
+    ImageError,
+    MemoryStore,
+    QuestionError,
+    StoreError,
+    perception_node,
+)
 from cof_agent.decode_turns import Rank, decode_turns
-from cof_agent.integrations.langgraph import ask_each, last_image, last_question
+from cof_agent.integrations.langgraph import ask_each, last_image, last_images, last_question
 from tests.conversations import answer, photo, scripted, zoom
 from tests.patience import PATIENCE, wait_until
 
@@ -43,6 +52,13 @@ class Trip(TypedDict, total=False):
 class Album(TypedDict, total=False):
     questions: list[dict[str, Any]]
     findings: Annotated[list[dict[str, Any]], add]
+
+
+class Call(TypedDict, total=False):
+    image: str
+    question: str
+    call: str
+    messages: list[Any]
 
 
 @pytest.fixture
@@ -83,10 +99,10 @@ def album(node: Any, **options: Any) -> Any:
     return graph.compile(**options)
 
 
-def talk(*turns: str, **options: Any) -> Any:
+def talk(*turns: str, images: Any = last_image, **options: Any) -> Any:
     return perception_node(
         scripted(*turns),
-        image_key=last_image,
+        image_key=images,
         question_key=last_question,
         answer_key=None,
         status_key=None,
@@ -423,6 +439,87 @@ def test_what_the_state_lacks_is_told_with_what_it_has() -> None:
         node.invoke({"messages": [HumanMessage("hello")]})
     with pytest.raises(ConfigError, match=r"under 'image' and a question under 'question'; it has 'picture', 'words'"):
         perception_node(scripted(answer("42"))).invoke({"picture": "a.jpg", "words": "?"})
+
+
+def test_the_images_that_a_question_may_be_about() -> None:
+    one, two = ([{"type": "image", "url": f"{name}.png"}] for name in ("one", "two"))
+    unreadable = [{"type": "image", "file_id": "x"}]
+    earlier = [HumanMessage(one), AIMessage("A sign."), HumanMessage([*one, *two]), HumanMessage(unreadable)]
+    assert last_images({"messages": []}) == last_images({"messages": [HumanMessage("hello")]}) == []
+    assert last_images({"chat": [*earlier, HumanMessage(two)]}, "chat") == ["two.png"], "an error there is told"
+    assert last_images({"messages": [*earlier, HumanMessage(two), HumanMessage("?")]}) == ["two.png", "one.png"]
+    for newest in (earlier[2], earlier[3]):
+        with pytest.raises(ImageError):
+            last_images({"messages": [*earlier, newest, HumanMessage("?")]})
+
+
+@pytest.mark.parametrize("call", [None, "call-7"])
+async def test_a_question_after_a_bad_image_is_about_the_one_before(data: str, path: str, call: str | None) -> None:
+    node = perception_node(
+        scripted(LOOK, answer("42")), image_key=last_images, question_key=last_question, messages_key="messages",
+        call_key=lambda state: call,
+    )  # fmt: skip
+    said: list[Any] = [HumanMessage([{"type": "image", "url": path}]), AIMessage("A sign.")]
+    bad = HumanMessage([{"type": "text", "text": "What?"}, {"type": "image", "url": "gone.jpg"}])
+    if call is None:
+        with pytest.raises(ImageError, match=r"gone\.jpg"):
+            node.invoke({"messages": [*said, bad]})
+    for written in (
+        node.invoke({"messages": [*said, bad, HumanMessage("Really?")]}),
+        await node.ainvoke({"messages": [*said, bad, HumanMessage("Really?")]}),
+    ):
+        (message,) = written["messages"]
+        assert message.text.startswith(f"42\n\n(This is about the image before, {path}, for the newest cannot be")
+        assert "gone.jpg does not exist" in message.text
+        assert written["answer"] == "42"
+    plain = node.invoke({"messages": [*said, HumanMessage([{"type": "image", "url": path}]), HumanMessage("?")]})
+    assert plain["messages"][0].text == "42"
+
+
+def test_where_no_image_can_be_opened_the_newest_is_named() -> None:
+    node = talk(answer("42"), images=last_images)
+    said = [HumanMessage([{"type": "image", "url": f"gone-{number}.jpg"}]) for number in range(2)]
+    with pytest.raises(ImageError, match=r"gone-1\.jpg does not exist"):
+        node.invoke({"messages": [*said, HumanMessage("Really?")]})
+
+
+def test_a_run_that_goes_on_is_about_the_image_that_it_began_with(path: str, tmp_path: Path) -> None:
+    photo(320, 240).save(tmp_path / "new.png")
+    node = talk(LOOK, answer("42"), images=last_images, config=FocusConfig(ask_before_zoom=True))
+    graph = alone(node, MessagesState, checkpointer=InMemorySaver())
+    said = [HumanMessage([{"type": "image", "url": name}]) for name in (path, str(tmp_path / "new.png"))]
+    graph.invoke({"messages": [*said, HumanMessage("What?")]}, THREAD)
+    (tmp_path / "new.png").unlink()
+    assert graph.invoke(Command(resume={"decision": "approve"}), THREAD)["messages"][-1].text == "42"
+
+
+def test_a_store_that_cannot_keep_or_has_lost_an_image_is_no_observation(path: str) -> None:
+    asked = {"image": path, "question": "?", "call": "call-7"}
+    full = {"store": MemoryStore(1000)}
+    node = perception_node(scripted(LOOK, answer("42")), messages_key="messages", call_key="call", **full)
+    with pytest.raises(StoreError, match=r"more than all of MemoryStore\(max_bytes=1000\): raise max_bytes"):
+        node.invoke(asked)
+    found = perception_node(scripted(LOOK, answer("42")), findings_key="findings", **full).invoke(asked)["findings"]
+    assert (found[0]["status"], found[0]["stop_reason"]) == ("failed", "image_error"), "others are not lost"
+    store = MemoryStore()
+    node = talk(LOOK, answer("42"), images=lambda state: path, remembers=True, store=store)
+    graph = alone(node, MessagesState, checkpointer=InMemorySaver())
+    graph.invoke({"messages": [HumanMessage("What?")]}, THREAD)
+    store.prune([])
+    with pytest.raises(StoreError, match="is not in MemoryStore"):
+        graph.invoke({"messages": [HumanMessage("Really?")]}, THREAD)
+
+
+@pytest.mark.parametrize("remembers", [False, True])
+def test_what_remembers_no_image_yet_names_the_remedy(remembers: bool) -> None:
+    saver = InMemorySaver()
+    node = perception_node(scripted(answer("42")), messages_key="messages", call_key="call", remembers=remembers)
+    graph = alone(node, Call, checkpointer=saver)
+    (message,) = graph.invoke({"question": "?", "call": "call-7"}, THREAD)["messages"]
+    assert message.text == "No answer (failed): there is no image: pass its path or URL, or ask for one to be sent"
+    node = perception_node(scripted(answer("42")), remembers=remembers)
+    with pytest.raises(QuestionError, match=r"needs an image under 'image' and a question under 'question'; it has"):
+        alone(node, Trip, checkpointer=saver).invoke({"question": "?"}, {"configurable": {"thread_id": "2"}})
 
 
 @pytest.mark.parametrize("questions", ["What?", None, [("a.jpg", "What?")], 7, {"image": "a.jpg"}])

@@ -184,7 +184,7 @@ class Episodes:
         return made
 
     def _question(self, number: int, chance: Random) -> SceneQuestion:
-        """Question `number`; as many as have no answer are answerable ones about scenes like those of absent objects."""
+        """Question `number`: as many as have no answer have one and are about scenes like those of absent objects."""
         drawn = chance.random()
         if drawn < self.unanswerable:
             return scene_question(self.split, number, pick(chance, (Kind.ABSENT, Kind.FOREIGN)))

@@ -1,0 +1,159 @@
+"""Conversations that outlive the command: in a SQLite file, their images in a directory beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cof_agent.errors import ConfigError, MissingExtraError, TrajectoryError
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+    from cof_agent.agent import ChainOfFocus, Event
+    from cof_agent.store import ImageStore
+    from cof_agent.trajectory import Trajectory
+
+IMAGES = "images"
+"""The directory of the images, beside the file: where `history` looks for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where the conversations of a command are kept."""
+
+    saver: BaseCheckpointSaver[Any]
+    store: ImageStore
+
+
+@contextlib.contextmanager
+def kept_in(file: Path | None) -> Iterator[Kept | None]:
+    """The conversations of `file`, which is made where it is not there; None without a file.
+
+    Raises ConfigError for a file that cannot be written or is something else, TrajectoryError where it cannot be
+    written later on, and MissingExtraError.
+    """
+    if file is None:
+        yield None
+        return
+    try:
+        from langgraph.checkpoint.sqlite import SqliteSaver
+    except ImportError as error:
+        raise MissingExtraError.for_extra("sqlite", "--keep") from error
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+    from cof_agent.store import DirectoryStore
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(file, check_same_thread=False)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "checkpoints" not in tables:
+            raise sqlite3.DatabaseError("it holds something else")
+        saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        saver.setup()
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(
+            f"--keep: {file} cannot hold conversations ({error}): name a file that a command with --keep or a "
+            "SqliteSaver wrote, or one that is not there yet"
+        ) from error
+    try:
+        yield Kept(saver, DirectoryStore(file.parent / IMAGES))
+    except sqlite3.Error as error:
+        connection.close()
+        raise TrajectoryError(f"{file} cannot be written ({error}): what was kept before is there") from error
+    except Exception:
+        connection.close()
+        raise
+    connection.close()  # not after Ctrl-C, when a run that nobody waits for may still write
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A conversation that is there already."""
+
+    source: str
+    """Its image, for people."""
+    sha256: str | None
+    """Its hash; None where it was not opened yet."""
+    question: str
+    """What was asked last."""
+    ended: Trajectory | None
+    """How that ended; None where it was cut short or waits for a person."""
+
+    def check_image(self, agent: ChainOfFocus, image: str, thread_id: str) -> None:
+        """Raise ConfigError where `image` is another one, ImageError where it cannot be opened."""
+        from cof_agent.images import open_image
+
+        if open_image(image, limits=agent.limits).ref.sha256 != self.sha256 is not None:
+            raise ConfigError(
+                f"the conversation {thread_id!r} is about another image, {self.source}: name another --thread for this"
+            )
+
+
+def begun(agent: ChainOfFocus, thread_id: str) -> Begun | None:
+    """What `agent` has kept under `thread_id`, if anything. Raises ConfigError for a thread of another graph."""
+    from cof_agent.trajectory import Trajectory
+    from cof_agent.transcript import question_of
+
+    settings: RunnableConfig = {"configurable": {"thread_id": thread_id}}
+    saver = agent.graph.checkpointer
+    kept = saver.get_tuple(settings) if saver and not isinstance(saver, bool) else None
+    if kept is None:
+        return None
+    state = kept.checkpoint["channel_values"]
+    state |= state.get("__start__", {})  # of a question that was cut short before anything else
+    pending = {task.name for task in agent.graph.get_state(settings).tasks}
+    asked = bool(pending) and state.get("question")
+    image = (asked and state.get("image")) or state.get("original")
+    if isinstance(image, str):  # a path or URL that no step has opened yet
+        image = {"source": image}
+    if not isinstance(image, dict) or not (asked or "messages" in state):
+        raise ConfigError(f"the thread {thread_id!r} is no conversation of `ask` or `chat`: name another one")
+    return Begun(
+        source=str(image.get("source")),
+        sha256=image.get("sha256"),
+        question=str(asked or question_of(state["messages"][state["first_message"]])),
+        ended=None if pending else Trajectory.from_state(state),
+    )
+
+
+def new_thread(agent: ChainOfFocus) -> str:
+    """A name that no conversation has, short enough to be typed."""
+    while True:
+        name = uuid.uuid4().hex[:8]
+        if begun(agent, name) is None:
+            return name
+
+
+def asked(agent: ChainOfFocus, image: str, question: str, keep: Path | None, thread: str | None) -> Iterator[Event]:
+    """The events of one question; where the same was cut short in that thread, those that are left of it.
+
+    Raises as `ChainOfFocus.ask`, and ConfigError for a thread that is about another image.
+    """
+    if keep is None:
+        return agent.stream(image, question)
+    if thread is None:
+        thread = new_thread(agent)
+        typer.echo(f"kept in {keep} as --thread {thread}", err=True)
+    if there := begun(agent, thread):
+        there.check_image(agent, image, thread)
+        if there.ended is None and there.question == question.strip():
+            return agent.stream_resumed(thread)
+    return agent.stream(image, question, thread_id=thread)
+
+
+def check_thread(keep: Path | None, thread: str | None) -> None:
+    """Raise ConfigError for a name that no conversation can have."""
+    if thread is not None and keep is None:
+        raise ConfigError(f"--thread {thread} is a conversation of a file: name that, with --keep FILE")
+    if thread is not None and not thread.strip():
+        raise ConfigError("--thread needs a name")

@@ -1,0 +1,99 @@
+"""A question as it is followed on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from cof_agent.agent import ChainOfFocus, Event, FocusResult, Request
+
+Item = TypeVar("Item")
+
+
+def watch(agent: ChainOfFocus, events: Iterator[Event], show: bool) -> FocusResult | Request:
+    """Follow a question to its end or to a person's decision, telling on standard error what is being looked at."""
+    from rich.console import Console
+
+    from cof_agent.agent import ViewEvent
+    from cof_agent.pictures import in_characters
+
+    console = Console(stderr=True, highlight=False)
+    result: FocusResult | Request | None = None
+    with console.status("looking…"):
+        for event in aside(events):
+            if not isinstance(event, ViewEvent):
+                result = event
+                continue
+            view = event.view
+            if event.thought:
+                console.print(event.thought, style="dim", markup=False, soft_wrap=True)
+            console.print(view.describe(), style="cyan", markup=False, soft_wrap=True)
+            if show and console.color_system:
+                data = agent.store.get(view.image)
+                console.print(in_characters(data, columns=min(72, console.width), rows=max(8, console.height - 4)))
+    assert result is not None, "a stream ends with its result"
+    return result
+
+
+_BLINK = 0.2
+"""Seconds after which Python looks for a Ctrl-C again: one that comes just as it begins to wait does not wake it."""
+
+
+def aside(work: Iterator[Item]) -> Iterator[Item]:
+    """Yield from `work`, which a thread of its own runs: Ctrl-C then ends the wait at once, whatever a policy does."""
+    done = object()
+    items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            for item in work:
+                items.put((item, None))
+            items.put((done, None))
+        except BaseException as error:  # whatever it is belongs to the caller's thread
+            items.put((done, error))
+
+    threading.Thread(target=run, name="cof-run", daemon=True).start()
+    while True:
+        try:
+            item, error = items.get(timeout=_BLINK)
+        except queue.Empty:
+            continue
+        if error is not None:
+            raise error
+        if item is done:
+            return
+        yield item
+
+
+def print_result(result: FocusResult) -> None:
+    if result.answer is not None:
+        typer.echo(result.answer)
+    else:
+        typer.echo(f"{result.status.value} ({result.stop_reason.value}): {result.message}", err=True)
+    for item in result.evidence:
+        where = "last looked at" if item.source == "last_view" else "evidence"
+        typer.echo(f"{where}: {list(item.box)} in the original, seen in view {item.view}", err=True)
+    if result.saved:
+        typer.echo(f"saved to {result.saved}", err=True)
+
+
+def typed_lines() -> Iterator[str]:
+    """Lines from standard input, with a prompt when that is a terminal."""
+    if not sys.stdin.isatty():
+        yield from sys.stdin
+        return
+    with contextlib.suppress(ImportError):  # not on Windows
+        import readline  # noqa: F401  # editing and history for input()
+    prompt = "> " if sys.stdout.isatty() else ""
+    while True:
+        try:
+            yield input(prompt)
+        except EOFError:
+            return
