@@ -18,6 +18,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TypeAlias, TypeVar
 
+from cof_agent.freed_memory import give_back
 from cof_agent.pixels import Decoded
 
 TURNS = 4
@@ -29,6 +30,9 @@ needs more has the machine to itself."""
 
 CACHED_BYTES = 96 * 2**20
 """Decoded pixels kept for the next region, of those. A larger image is decoded anew for each region."""
+
+FREED_BYTES = 96 * 2**20
+"""Decoding memory freed until it is given back to the system: the C library would keep several times as much."""
 
 IN_HAND = 8
 """Encoded originals that runs hold at once, at most."""
@@ -70,7 +74,7 @@ class DecodeTurns:
         self._waiting: list[_Ticket] = []
         self._numbers = count()
         self._workers = ThreadPoolExecutor(turns, thread_name_prefix="cof-agent-decode")
-        self._running = self._in_use = self._held = 0
+        self._running = self._in_use = self._held = self._freed = 0
         self._cache: OrderedDict[Key, Decoded] = OrderedDict()
         self._shown: Counter[Key] = Counter()
 
@@ -142,6 +146,10 @@ class DecodeTurns:
 
     def _leave(self, ticket: _Ticket) -> None:
         self._running, self._in_use = self._running - 1, self._in_use - ticket.need
+        self._freed += ticket.need
+        if self._freed >= FREED_BYTES:
+            self._freed = 0
+            self._workers.submit(give_back)
         if ticket.key and ticket.kept:
             self._shown[ticket.key] -= 1
             self._shown += Counter()  # drops those at zero

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -30,9 +29,9 @@ from cof_agent.decode_turns import decode_turns
 from cof_agent.dialects import get_dialect
 from cof_agent.dialects.json_calls import as_written
 from cof_agent.ending import conclude, final_answer, without_answer
-from cof_agent.errors import CofError, ConfigError, ImageError, QuestionError
-from cof_agent.image_sources import is_remote
-from cof_agent.images import ImageLimits, ImageRef, SourceImage, load_image, open_image
+from cof_agent.errors import CofError, ConfigError, QuestionError
+from cof_agent.first_look import first_look
+from cof_agent.images import ImageLimits, ImageRef, load_image
 from cof_agent.policies import Policy
 from cof_agent.retries import Retry
 from cof_agent.review import check_can_ask, end_review, zoom_review
@@ -44,7 +43,7 @@ from cof_agent.trainer_loop import as_trainer
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.typed import answer_model, misfit, schema_text
 from cof_agent.versions import versions
-from cof_agent.views import RegionPixels, View, ViewEvent, cut_region, keep_original, show_overview
+from cof_agent.views import RegionPixels, View, ViewEvent, cut_region
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +79,7 @@ class Nodes:
         if not isinstance(question, str) or not question.strip():
             raise QuestionError(f"the question must be text under the state key `question`, not {question!r}")
         check_can_ask(self._limits(), config)
-        image = state.get("image")
-        # Not while something is fetched: one slow host would delay all questions.
-        with nullcontext() if is_remote(image) else decode_turns().in_hand():
-            original, source = self._original(state)
-            overview = self._overview(state, original, source)
+        original, overview = first_look(state, self.profile, self.store, self.limits)
         reset: list[BaseMessage] = []
         earlier = state.get("messages", [])
         left = [refusal(call["id"], call["name"], "a new question came first") for call in pending_calls(earlier)]
@@ -204,33 +199,6 @@ class Nodes:
             versions=versions(),
             started=_now(),
         )
-
-    def _original(self, state: FocusState) -> tuple[dict[str, Any], SourceImage | None]:
-        """The reference and source of the image as plain JSON; and itself, if it was opened now."""
-        image = state.get("image")
-        if isinstance(image, str):
-            opened = open_image(image, limits=self.limits)
-            return keep_original(opened, self.store), opened
-        if isinstance(image, dict):
-            ref = ImageRef.from_json(image)
-            return {**ref.to_json(), "source": image.get("source") or ref.url}, None
-        if image is not None:
-            raise ImageError(
-                f"graph state takes an image as a path, a URL or an image reference, not {type(image).__name__}: "
-                "put it in the graph's store and pass its reference, or use ChainOfFocus"
-            )
-        if "original" not in state:
-            raise QuestionError("there is no image: put a path, a URL or an image reference under the key `image`")
-        return state["original"], None
-
-    def _overview(self, state: FocusState, original: dict[str, Any], source: SourceImage | None) -> View | None:
-        """The view of the whole image, unless the conversation has it."""
-        if "original" in state and original["sha256"] == state["original"]["sha256"]:
-            return None
-        source = source or load_image(ImageRef.from_json(original), self.store, limits=self.limits)
-        rule = self.profile.overview
-        shown = rule.fit(source.ref.size)
-        return show_overview(source, shown, rule.tokens(shown), self.store, self.profile.encoding)
 
     def _prompt(self, state: FocusState) -> tuple[str | None, Prompt, float]:
         """The limit that was reached, if any; what the policy gets to see; the seconds it has."""
