@@ -10,7 +10,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -31,7 +31,7 @@ needs more has the machine to itself."""
 CACHED_BYTES = 96 * 2**20
 """Decoded pixels kept for the next region, of those. A larger image is decoded anew for each region."""
 
-FREED_BYTES = 96 * 2**20
+FREED_BYTES = 128 * 2**20
 """Decoding memory freed until it is given back to the system: the C library would keep several times as much."""
 
 IN_HAND = 8
@@ -109,6 +109,11 @@ class DecodeTurns:
                     self._waiting.remove(ticket)
                     heapify(self._waiting)
                 self._admit()
+                due = self._freed >= FREED_BYTES
+                self._freed = 0 if due else self._freed
+            if due:
+                with suppress(RuntimeError):  # the interpreter is ending
+                    self._workers.submit(give_back)
 
     def run(self, rank: Rank, need: int, work: Callable[[], Result]) -> Result:
         """The result of `work`, done in one's turn, on one of as many threads as there are turns.
@@ -147,9 +152,6 @@ class DecodeTurns:
     def _leave(self, ticket: _Ticket) -> None:
         self._running, self._in_use = self._running - 1, self._in_use - ticket.need
         self._freed += ticket.need
-        if self._freed >= FREED_BYTES:
-            self._freed = 0
-            self._workers.submit(give_back)
         if ticket.key and ticket.kept:
             self._shown[ticket.key] -= 1
             self._shown += Counter()  # drops those at zero

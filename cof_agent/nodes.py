@@ -25,7 +25,6 @@ from pydantic import BaseModel
 from cof_agent.calling import Model, OutOfTimeError, Prompt, UnmadeError, acall, call, is_async
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import forget_regions, resolve_images
-from cof_agent.decode_turns import decode_turns
 from cof_agent.dialects import get_dialect
 from cof_agent.dialects.json_calls import as_written
 from cof_agent.ending import conclude, final_answer, without_answer
@@ -135,8 +134,7 @@ class Nodes:
         thought = self.dialect.parse(turn).thought if turn else None
         review = zoom_review(state, thought) if limits.ask_before_zoom else None
         before = Progress(state["usage"], state["refused_in_row"], state.get("closing"))
-        with decode_turns().in_hand():
-            message, after = take(asked, before, limits, lambda tokens_left: self._sight(state, tokens_left, review))
+        message, after = take(asked, before, limits, lambda tokens_left: self._sight(state, tokens_left, review))
         if view := view_of(message):
             _announce(view, thought)
         others = [refusal(call["id"], call["name"], NO_MORE) for call in left] if after.closing else []
