@@ -7,7 +7,7 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, TypeAlias
 
@@ -23,17 +23,25 @@ from cof_agent.errors import PolicyError
 from cof_agent.redaction import hide, secrets_of
 from cof_agent.retries import Retry, check_ended, is_endpoint, read_trouble, without_page
 
-__all__ = ["Model", "OutOfTimeError", "acall", "call"]
+__all__ = ["Model", "OutOfTimeError", "Prompt", "UnmadeError", "acall", "call", "is_async"]
 
 Model: TypeAlias = Runnable[LanguageModelInput, AIMessage]
 """A chat model, bare or with tools bound to it."""
 
+Prompt: TypeAlias = "Sequence[BaseMessage] | Callable[[], Sequence[BaseMessage]]"
+"""Messages, or what makes them. Those with images inlined are large, and calls that wait for their turn, hundreds of
+them perhaps, would each hold some: they are made where the model runs, and are gone when it has replied."""
+
 log = logging.getLogger(__name__)
+
+
+class UnmadeError(Exception):
+    """The prompt could not be made, for the reason in its cause: no failure of the policy."""
 
 
 def call(
     model: Model,
-    prompt: Sequence[BaseMessage],
+    prompt: Prompt,
     config: RunnableConfig,
     seconds: float,
     retry: Retry | None = None,
@@ -41,7 +49,8 @@ def call(
     """What `model` replies to `prompt`, within `seconds`, pauses between attempts included.
 
     Raises OutOfTimeError after `seconds` and PolicyError, in the server's words and without secrets, when an endpoint
-    refused the call or went on failing. What else the model raises comes through.
+    refused the call or went on failing; UnmadeError when the prompt could not be made. What else the model raises comes
+    through.
 
     Python cannot stop a thread: an abandoned call may go on in a daemon thread of its own, until its next token.
     """
@@ -63,7 +72,7 @@ def call(
 
 async def acall(
     model: Model,
-    prompt: Sequence[BaseMessage],
+    prompt: Prompt,
     config: RunnableConfig,
     seconds: float,
     retry: Retry | None = None,
@@ -114,7 +123,7 @@ class _Attempts:
 
     def failed(self, error: Exception) -> float | Exception:
         """Seconds to wait before the next attempt, or what to raise."""
-        if isinstance(error, GraphBubbleUp | OutOfTimeError):
+        if isinstance(error, GraphBubbleUp | OutOfTimeError | UnmadeError):
             return self.out_of_time() if isinstance(error, _NobodyWaitsError) else error
         secrets = secrets_of(self._model)
         trouble = read_trouble(error, endpoint=is_endpoint(type(self._model)), secrets=secrets)
@@ -148,7 +157,14 @@ class _Stop(BaseCallbackHandler):
             raise _NobodyWaitsError("nobody waits for this reply any more")
 
 
-def _in_thread(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig) -> Future[BaseMessage]:
+def _made(prompt: Prompt) -> list[BaseMessage]:
+    try:
+        return list(prompt() if callable(prompt) else prompt)
+    except Exception as error:
+        raise UnmadeError(str(error)) from error
+
+
+def _in_thread(model: Model, prompt: Prompt, config: RunnableConfig) -> Future[BaseMessage]:
     reply: Future[BaseMessage] = Future()
     reply.set_running_or_notify_cancel()
     context = contextvars.copy_context()
@@ -156,7 +172,7 @@ def _in_thread(model: Model, prompt: Sequence[BaseMessage], config: RunnableConf
 
     def work() -> None:
         try:
-            reply.set_result(context.run(model.invoke, list(prompt), stopping))
+            reply.set_result(context.run(lambda: model.invoke(_made(prompt), stopping)))
         except BaseException as error:  # whatever it is belongs to the caller's thread
             reply.set_exception(error)
 
@@ -164,15 +180,15 @@ def _in_thread(model: Model, prompt: Sequence[BaseMessage], config: RunnableConf
     return reply
 
 
-async def _reply(model: Model, prompt: Sequence[BaseMessage], config: RunnableConfig) -> BaseMessage:
-    if _is_async(model):
+async def _reply(model: Model, prompt: Prompt, config: RunnableConfig) -> BaseMessage:
+    if is_async(model):
         # Cancelling may be lost on the way: asyncio.wait_for before Python 3.12 drops it when a piece has just come.
-        return await model.ainvoke(list(prompt), merge_configs(config, {"callbacks": [_Stop()]}))
+        return await model.ainvoke(_made(prompt), merge_configs(config, {"callbacks": [_Stop()]}))
     # LangChain would use asyncio's own threads, and the process could not end before an abandoned call.
     return await asyncio.wrap_future(_in_thread(model, prompt, config))
 
 
-def _is_async(model: Model) -> bool:
+def is_async(model: Model) -> bool:
     """Whether the model has an asyncio implementation of its own."""
     own = type(model.bound if isinstance(model, RunnableBinding) else model)
     if not issubclass(own, BaseChatModel):

@@ -1,26 +1,41 @@
-"""How many images are decoded at once, and which decoded ones are kept."""
+"""How many images are held and decoded at once, and which decoded ones are kept.
+
+What a process takes for that is bounded whatever the number of questions and of processors.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TypeAlias, TypeVar
 
+from cof_agent.freed_memory import give_back
 from cof_agent.pixels import Decoded
 
-CACHED_BYTES = 96 * 2**20
-"""Decoded pixels kept for the next region, per process. A larger image is decoded anew for each region."""
+TURNS = 4
+"""Images decoded at once, at most; fewer where there are fewer processors."""
 
-BYTES_PER_TURN = 64 * 2**20
-"""Decoding memory allowed per processor, in all. An image that needs more than the sum has the machine to itself."""
+PIXEL_BYTES = 192 * 2**20
+"""Memory for decoding and for decoded images together, per process. Kept images make room for decoding; an image that
+needs more has the machine to itself."""
+
+CACHED_BYTES = 96 * 2**20
+"""Decoded pixels kept for the next region, of those. A larger image is decoded anew for each region."""
+
+FREED_BYTES = 128 * 2**20
+"""Decoding memory freed until it is given back to the system: the C library would keep several times as much."""
+
+IN_HAND = 8
+"""Encoded originals that runs hold at once, at most."""
 
 Result = TypeVar("Result")
 
@@ -44,39 +59,61 @@ class _Ticket:
     rank: Rank
     number: int
     need: int = field(compare=False)
+    key: Key | None = field(compare=False)
+    kept: Decoded | None = field(compare=False, default=None)
     admitted: threading.Event = field(compare=False, default_factory=threading.Event)
 
 
 class DecodeTurns:
     """By rank, then first come first served, within a number of turns and their memory; with a cache of results."""
 
-    def __init__(self, turns: int, cached_bytes: int = CACHED_BYTES) -> None:
-        self._turns, self._budget, self._cached_bytes = turns, turns * BYTES_PER_TURN, cached_bytes
+    def __init__(self, turns: int, cached_bytes: int = CACHED_BYTES, pixel_bytes: int = PIXEL_BYTES) -> None:
+        self._turns, self._cached_bytes, self._budget = turns, cached_bytes, pixel_bytes
         self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(IN_HAND)
         self._waiting: list[_Ticket] = []
         self._numbers = count()
         self._workers = ThreadPoolExecutor(turns, thread_name_prefix="cof-agent-decode")
-        self._running = self._in_use = self._held = 0
+        self._running = self._in_use = self._held = self._freed = 0
         self._cache: OrderedDict[Key, Decoded] = OrderedDict()
+        self._shown: Counter[Key] = Counter()
 
     @contextmanager
-    def turn(self, rank: Rank, need: int = 0) -> Iterator[None]:
-        """Wait for one's turn to use about `need` bytes. Not to be nested."""
-        ticket = _Ticket(rank, next(self._numbers), need)
+    def in_hand(self) -> Iterator[None]:
+        """Wait for a place to hold an encoded original in. A place within a place is free."""
+        if _HAS_PLACE.get():
+            yield
+            return
+        with self._places:
+            token = _HAS_PLACE.set(True)
+            try:
+                yield
+            finally:
+                _HAS_PLACE.reset(token)
+
+    @contextmanager
+    def turn(self, rank: Rank, need: int = 0, key: Key | None = None) -> Iterator[Decoded | None]:
+        """Wait for one's turn to use about `need` bytes, or none if the image of that key is kept. Not to be nested."""
+        ticket = _Ticket(rank, next(self._numbers), need, key)
         with self._lock:
             heappush(self._waiting, ticket)
             self._admit()
         try:
             ticket.admitted.wait()
-            yield
+            yield ticket.kept
         finally:
             with self._lock:
                 if ticket.admitted.is_set():
-                    self._running, self._in_use = self._running - 1, self._in_use - need
+                    self._leave(ticket)
                 else:  # The wait was interrupted.
                     self._waiting.remove(ticket)
                     heapify(self._waiting)
                 self._admit()
+                due = self._freed >= FREED_BYTES
+                self._freed = 0 if due else self._freed
+            if due:
+                with suppress(RuntimeError):  # the interpreter is ending
+                    self._workers.submit(give_back)
 
     def run(self, rank: Rank, need: int, work: Callable[[], Result]) -> Result:
         """The result of `work`, done in one's turn, on one of as many threads as there are turns.
@@ -87,20 +124,56 @@ class DecodeTurns:
         with self.turn(rank, need):
             return self._workers.submit(work).result()
 
+    def show(
+        self, rank: Rank, need: int, key: Key, decode: Callable[[], Decoded], show: Callable[[Decoded], Result]
+    ) -> Result:
+        """What `show` makes of the image of `key`, which `decode` makes unless it is kept: :meth:`run` for both."""
+
+        def work(kept: Decoded | None) -> Result:
+            decoded = kept or decode()
+            if kept is None:
+                self.remember(key, decoded)
+            return show(decoded)
+
+        with self.turn(rank, need, key) as kept:
+            return self._workers.submit(work, kept).result()
+
     def _admit(self) -> None:
-        while self._waiting and self._fits(self._waiting[0].need):
+        while self._waiting and self._fits(self._waiting[0]):
             ticket = heappop(self._waiting)
+            ticket.kept = self._cache.get(ticket.key) if ticket.key else None
+            if ticket.key and ticket.kept:
+                self._cache.move_to_end(ticket.key)
+                self._shown[ticket.key] += 1
+                ticket.need = 0
             self._running, self._in_use = self._running + 1, self._in_use + ticket.need
             ticket.admitted.set()
 
-    def _fits(self, need: int) -> bool:
-        return self._running == 0 or (self._running < self._turns and self._in_use + need <= self._budget)
+    def _leave(self, ticket: _Ticket) -> None:
+        self._running, self._in_use = self._running - 1, self._in_use - ticket.need
+        self._freed += ticket.need
+        if ticket.key and ticket.kept:
+            self._shown[ticket.key] -= 1
+            self._shown += Counter()  # drops those at zero
+            self._keep(self._cached_bytes)
 
-    def recall(self, key: Key) -> Decoded | None:
-        with self._lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-            return self._cache.get(key)
+    def _fits(self, ticket: _Ticket) -> bool:
+        if self._running >= self._turns:
+            return False
+        if ticket.key in self._cache:
+            return True
+        room = self._budget - self._in_use - ticket.need
+        if self._running and room < 0:
+            return False
+        self._keep(room)
+        return self._running == 0 or self._held <= room
+
+    def _keep(self, most: int) -> None:
+        """Let go of the images unused for longest until those that are kept take `most` bytes; not of one in a turn."""
+        for key in [key for key in self._cache if key not in self._shown]:
+            if self._held <= most:
+                return
+            self._held -= self._cache.pop(key).nbytes
 
     def remember(self, key: Key, decoded: Decoded) -> None:
         if decoded.nbytes > self._cached_bytes:
@@ -109,9 +182,10 @@ class DecodeTurns:
             if key not in self._cache:
                 self._cache[key] = decoded
                 self._held += decoded.nbytes
-            while self._held > self._cached_bytes:
-                self._held -= self._cache.popitem(last=False)[1].nbytes
+            self._keep(self._cached_bytes)
 
+
+_HAS_PLACE: ContextVar[bool] = ContextVar("cof_agent_has_place", default=False)
 
 _OF_PROCESS: dict[int, DecodeTurns] = {}
 
@@ -121,7 +195,7 @@ def decode_turns() -> DecodeTurns:
     process = os.getpid()
     if process not in _OF_PROCESS:
         _OF_PROCESS.clear()
-    return _OF_PROCESS.setdefault(process, DecodeTurns(_processors()))
+    return _OF_PROCESS.setdefault(process, DecodeTurns(min(TURNS, _processors())))
 
 
 def _processors() -> int:

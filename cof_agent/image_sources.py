@@ -51,12 +51,18 @@ def receive(source: EncodedSource, limits: ImageLimits) -> Received:
     return received
 
 
+def is_remote(source: object) -> bool:
+    """Whether `source` is fetched from another host."""
+    match = _SCHEME.match(source) if isinstance(source, str) else None
+    return match is not None and match[1].lower() in ("http", "https")
+
+
 def _receive_text(source: str, limits: ImageLimits) -> Received:
     match = _SCHEME.match(source)
     scheme = match[1].lower() if match else ""
     if scheme == "data":
         return _receive_data_url(source, limits)
-    if scheme in ("http", "https"):
+    if is_remote(source):
         from cof_agent.fetch import fetch
 
         return Received(fetch(source, limits), show_url(source))

@@ -86,13 +86,13 @@ class SourceImage:
         if sorted(encoded.size) != sorted(self.ref.size):
             raise self._mismatch(encoded.size)
 
-        def show() -> Image.Image:
-            decoded = _decode(self.ref.sha256, encoded, scale)
+        def show(decoded: Decoded) -> Image.Image:
             if decoded.upright != self.ref.size:
                 raise self._mismatch(decoded.upright)
             return decoded.overview(size) if box is None else decoded.region(box, size)
 
-        return decode_turns().run(Rank.SHOW, encoded.decoding_bytes(scale), show)
+        need, key = encoded.decoding_bytes(scale), (self.ref.sha256, scale)
+        return decode_turns().show(Rank.SHOW, need, key, lambda: encoded.decode(scale), show)
 
     def _mismatch(self, found: Size) -> ImageError:
         return ImageError(
@@ -114,9 +114,15 @@ def open_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Sou
     encoded = Encoded(received.data, received.name, limits)
     sha256 = hashlib.sha256(received.data).hexdigest()
     scale = jpeg_scale(encoded.size, _usual_overview(encoded.size)) if encoded.is_jpeg else 1
-    decoded = decode_turns().run(Rank.OPEN, encoded.decoding_bytes(scale), lambda: _decode(sha256, encoded, scale))
-    limits.check_size(decoded.upright, received.name)
-    return SourceImage(ImageRef(sha256, decoded.mime_type, *decoded.upright), received.data, received.name)
+    upright, mime_type = decode_turns().show(
+        Rank.OPEN,
+        encoded.decoding_bytes(scale),
+        (sha256, scale),
+        lambda: encoded.decode(scale),
+        lambda decoded: (decoded.upright, decoded.mime_type),
+    )
+    limits.check_size(upright, received.name)
+    return SourceImage(ImageRef(sha256, mime_type, *upright), received.data, received.name)
 
 
 def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None = None) -> SourceImage:
@@ -148,16 +154,6 @@ def encode_view(image: Image.Image, encoding: ViewEncoding | None = None) -> tup
         image.save(buffer, "JPEG", quality=encoding.jpeg_quality, subsampling=0)
     data = buffer.getvalue()
     return data, ImageRef(hashlib.sha256(data).hexdigest(), mime_type, image.width, image.height)
-
-
-def _decode(sha256: str, encoded: Encoded, scale: int) -> Decoded:
-    """The image at 1/`scale`, from the cache if it is there. To be called in one's turn."""
-    turns = decode_turns()
-    decoded = turns.recall((sha256, scale))
-    if decoded is None:
-        decoded = encoded.decode(scale)
-        turns.remember((sha256, scale), decoded)
-    return decoded
 
 
 def _usual_overview(full: Size) -> Size:

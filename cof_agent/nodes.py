@@ -22,14 +22,15 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.runtime import get_runtime
 from pydantic import BaseModel
 
-from cof_agent.calling import Model, OutOfTimeError, acall, call
+from cof_agent.calling import Model, OutOfTimeError, Prompt, UnmadeError, acall, call, is_async
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import forget_regions, resolve_images
 from cof_agent.dialects import get_dialect
 from cof_agent.dialects.json_calls import as_written
 from cof_agent.ending import conclude, final_answer, without_answer
-from cof_agent.errors import CofError, ConfigError, ImageError, QuestionError
-from cof_agent.images import ImageLimits, ImageRef, load_image, open_image
+from cof_agent.errors import CofError, ConfigError, QuestionError
+from cof_agent.first_look import first_look
+from cof_agent.images import ImageLimits, ImageRef, load_image
 from cof_agent.policies import Policy
 from cof_agent.retries import Retry
 from cof_agent.review import check_can_ask, end_review, zoom_review
@@ -41,7 +42,7 @@ from cof_agent.trainer_loop import as_trainer
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.typed import answer_model, misfit, schema_text
 from cof_agent.versions import versions
-from cof_agent.views import RegionPixels, View, ViewEvent, cut_region, keep_original, show_overview
+from cof_agent.views import RegionPixels, View, ViewEvent, cut_region
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Nodes:
         if not isinstance(question, str) or not question.strip():
             raise QuestionError(f"the question must be text under the state key `question`, not {question!r}")
         check_can_ask(self._limits(), config)
-        original, overview = self._original(state), None
+        original, overview = first_look(state, self.profile, self.store, self.limits)
         reset: list[BaseMessage] = []
         earlier = state.get("messages", [])
         left = [refusal(call["id"], call["name"], "a new question came first") for call in pending_calls(earlier)]
@@ -86,12 +87,7 @@ class Nodes:
         question = storable(question.strip())
         asked = f"{question}\n\n{self.profile.prompts.typed}\n{schema_text(wanted)}" if wanted else question
         blocks: list[Any] = [{"type": "text", "text": storable(asked)}]
-        if "original" not in state or original["sha256"] != state["original"]["sha256"]:
-            source = load_image(ImageRef.from_json(original), self.store, limits=self.limits)
-            shown = self.profile.overview.fit(source.ref.size)
-            overview = show_overview(
-                source, shown, self.profile.overview.tokens(shown), self.store, self.profile.encoding
-            )
+        if overview:
             reset = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if state.get("messages") else []
             left, first = [], 0
             blocks.insert(0, overview.block)
@@ -119,11 +115,11 @@ class Nodes:
 
     async def areason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
         """:meth:`reason` for asyncio."""
-        began, in_memory = time.monotonic(), isinstance(self.store, MemoryStore)  # else it may wait for a disk
-        prepared = self._prompt(state) if in_memory else await asyncio.to_thread(self._prompt, state)
-        closing, prompt, seconds = prepared
+        began, model, (closing, prompt, seconds) = time.monotonic(), self._model(), self._prompt(state)
+        if is_async(model) and callable(prompt) and not isinstance(self.store, MemoryStore):
+            prompt = await asyncio.to_thread(prompt)  # not on the loop, for it may wait for a disk
         try:
-            reply = await acall(self._model(), prompt, config, seconds, self._retry())
+            reply = await acall(model, prompt, config, seconds, self._retry())
         except Exception as error:  # as above
             return self._failed(state, closing, error, time.monotonic() - began)
         return self._replied(state, closing, reply, answer_model(config), time.monotonic() - began)
@@ -202,23 +198,7 @@ class Nodes:
             started=_now(),
         )
 
-    def _original(self, state: FocusState) -> dict[str, Any]:
-        image = state.get("image")
-        if isinstance(image, str):
-            return keep_original(open_image(image, limits=self.limits), self.store)
-        if isinstance(image, dict):
-            ref = ImageRef.from_json(image)
-            return {**ref.to_json(), "source": image.get("source") or ref.url}
-        if image is not None:
-            raise ImageError(
-                f"graph state takes an image as a path, a URL or an image reference, not {type(image).__name__}: "
-                "put it in the graph's store and pass its reference, or use ChainOfFocus"
-            )
-        if "original" not in state:
-            raise QuestionError("there is no image: put a path, a URL or an image reference under the key `image`")
-        return state["original"]
-
-    def _prompt(self, state: FocusState) -> tuple[str | None, list[BaseMessage], float]:
+    def _prompt(self, state: FocusState) -> tuple[str | None, Prompt, float]:
         """The limit that was reached, if any; what the policy gets to see; the seconds it has."""
         limits, usage, closing = self._granted(state), state["usage"], state.get("closing")
         if usage["policy_calls"] >= limits.max_turns:
@@ -229,7 +209,7 @@ class Nodes:
         messages += self._last_words(state, closing)
         prompt = self.dialect.render(messages, self.profile, tools=self._offers_tools())
         seconds = (limits.max_seconds if closing else limits.working_seconds) - usage["seconds"]
-        return closing, resolve_images(prompt, views, self.store), seconds
+        return closing, lambda: resolve_images(prompt, views, self.store), seconds
 
     def _last_words(self, state: FocusState, closing: str | None) -> list[HumanMessage]:
         """What asks for the last answer; a policy that was told to mend its answer needs no more than that."""
@@ -286,6 +266,8 @@ class Nodes:
     def _failed(self, state: FocusState, closing: str | None, error: Exception, seconds: float) -> dict[str, Any]:
         if isinstance(error, GraphBubbleUp):
             raise error
+        if isinstance(error, UnmadeError):
+            raise error.__cause__ or error
         usage = spent(state["usage"], policy_calls=1, seconds=seconds)
         if isinstance(error, OutOfTimeError):
             if not closing:

@@ -127,35 +127,28 @@ class Encoded:
 
     def __init__(self, data: bytes, name: str, limits: ImageLimits) -> None:
         self.name = name
-        self._file = _identify(data, name)
-        limits.check_size(self._file.size, name)
-
-    @property
-    def size(self) -> Size:
+        file = _identify(data, name)
+        limits.check_size(file.size, name)
+        self._files = [file]
+        self.size: Size = file.size
         """Full width and height as stored."""
-        return self._file.size
-
-    @property
-    def is_jpeg(self) -> bool:
         # A camera's "multi-picture object" is a JPEG with more of them appended.
-        return self._file.format in ("JPEG", "MPO")
-
-    @property
-    def mime_type(self) -> str:
-        return "image/jpeg" if self.is_jpeg else Image.MIME.get(self._file.format or "", "application/octet-stream")
+        self.is_jpeg = file.format in ("JPEG", "MPO")
+        usual = Image.MIME.get(file.format or "", "application/octet-stream")
+        self.mime_type = "image/jpeg" if self.is_jpeg else usual
 
     def decoding_bytes(self, scale: int) -> int:
-        """About how much memory :meth:`decode` takes while it runs."""
-        pixels = self.size[0] * self.size[1]
+        """About how much memory :meth:`decode` will take while it runs."""
+        (file,), pixels = self._files, self.size[0] * self.size[1]
         if not self.is_jpeg:
             # Other modes are converted, transparent ones by way of two copies.
-            return (4 if _is_flat(self._file) else 10) * pixels
-        coefficients = 6 * pixels if self._file.info.get("progressive") else 0
+            return (4 if _is_flat(file) else 10) * pixels
+        coefficients = 6 * pixels if file.info.get("progressive") else 0
         return coefficients + 4 * pixels // scale**2
 
     def decode(self, scale: int) -> Decoded:
         """Read all of the data, once only. Raises ImageError when it is truncated or damaged."""
-        file, stored = self._file, self.size
+        file, stored = self._files.pop(), self.size  # whoever goes on holding this does not hold the pixels
         try:
             if self.is_jpeg and scale > 1:
                 file.draft(None, (stored[0] // scale, stored[1] // scale))

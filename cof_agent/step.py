@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from langchain_core.messages import InvalidToolCall, ToolCall, ToolMessage
 
 from cof_agent.config import FocusConfig
+from cof_agent.decode_turns import decode_turns
 from cof_agent.state import StopReason, Usage, spent
 from cof_agent.tools import NotShownError, Sight, refusal, run_call
 from cof_agent.transcript import view_of
@@ -64,4 +65,5 @@ def reached(usage: Usage, refused_in_row: int, limits: FocusConfig) -> str | Non
 def _run(asked: ToolCall | InvalidToolCall, sight: Callable[[], Sight]) -> ToolMessage:
     if asked["type"] == "invalid_tool_call":
         return refusal(asked["id"], asked["name"], str(asked["error"]))
-    return run_call(asked, sight())
+    with decode_turns().in_hand():
+        return run_call(asked, sight())

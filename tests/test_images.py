@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 
 from cof_agent import pixels
-from cof_agent.decode_turns import BYTES_PER_TURN, DecodeTurns, Rank
+from cof_agent.decode_turns import PIXEL_BYTES, DecodeTurns, Rank
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.geometry import Box, smart_resize
 from cof_agent.images import ImageLimits, ImageRef, SourceImage, ViewEncoding, encode_view, load_image, open_image
@@ -708,7 +708,7 @@ def test_turns_are_bounded_and_ranked() -> None:
 
     threads = [start(Rank.READ, 0), start(Rank.READ, 0)]
     wait_until(lambda: len(order) == 2)
-    threads += [start(rank, need) for need in (0, 3 * BYTES_PER_TURN) for rank in (Rank.READ, Rank.OPEN, Rank.SHOW)]
+    threads += [start(rank, need) for need in (0, PIXEL_BYTES + 1) for rank in (Rank.READ, Rank.OPEN, Rank.SHOW)]
     wait_until(lambda: len(turns._waiting) == 6)
     begin.set()
     for thread in threads:
@@ -729,17 +729,53 @@ def test_a_failure_gives_the_turn_back() -> None:
     assert turns.run(Rank.OPEN, 0, lambda: 7) == 7
 
 
+def square(side: int) -> pixels.Decoded:
+    """A decoded image of `side`² bytes."""
+    return pixels.Decoded(Image.new("L", (side, side)), (side, side), 1, 1, "image/png")
+
+
 def test_the_cache_is_bounded_by_bytes() -> None:
-    turns = DecodeTurns(1, cached_bytes=1000)
-    items = [pixels.Decoded(Image.new("L", (20, 20)), (20, 20), 1, 1, "image/png") for _ in range(3)]
-    for number, item in enumerate(items):
-        turns.remember((str(number), 1), item)
-        turns.recall(("0", 1))
-    assert turns.recall(("0", 1)) is items[0], "used all the time"
-    assert turns.recall(("1", 1)) is None
-    assert turns.recall(("2", 1)) is items[2]
-    turns.remember(("large", 1), pixels.Decoded(Image.new("L", (40, 40)), (40, 40), 1, 1, "image/png"))
-    assert turns.recall(("large", 1)) is None
+    turns, decoded = DecodeTurns(1, cached_bytes=1000), []
+
+    def shown(name: str, side: int = 20) -> pixels.Decoded:
+        def decode() -> pixels.Decoded:
+            decoded.append(name)
+            return square(side)
+
+        return turns.show(Rank.SHOW, side * side, (name, 1), decode, lambda image: image)
+
+    first = shown("0")
+    for name in "0102":
+        assert name != "0" or shown("0") is first, "used all the time"
+        shown(name)
+    assert decoded == ["0", "1", "2"]
+    shown("2")
+    shown("1")
+    assert decoded == ["0", "1", "2", "1"]
+    for _ in range(2):
+        shown("large", 40)
+    assert decoded[4:] == ["large"] * 2
+
+
+def test_what_is_kept_makes_room_but_for_what_is_in_use() -> None:
+    turns = DecodeTurns(3, cached_bytes=1000, pixel_bytes=1000)
+    for name in ("used", "idle"):
+        turns.remember((name, 1), square(20))
+    with turns.turn(Rank.SHOW, 400, ("used", 1)) as used:
+        assert used is not None
+        assert turns._in_use == 0, "what is kept needs no more"
+        with turns.turn(Rank.SHOW, 600, ("new", 1)) as new:
+            assert new is None
+            assert (turns._in_use, turns._held) == (600, 400), "the idle one has gone, though it was used later"
+            later = threading.Thread(target=turns.run, args=(Rank.SHOW, 1, lambda: None))
+            later.start()
+            while not turns._waiting:
+                pass
+        later.join(5)
+        assert not later.is_alive()
+    with turns.turn(Rank.SHOW, 5000):
+        assert turns._held == 0, "alone"
+    assert turns._in_use == turns._running == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

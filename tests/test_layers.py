@@ -15,13 +15,13 @@ PACKAGE = ROOT / "cof_agent"
 LAYERS = (
     {"errors", "lazy_names", "validation", "geometry", "whole_file", "json_bytes"},
     {
-        "image_limits", "image_ref", "source_name", "pixels", "decode_turns", "fetch", "image_sources", "store",
-        "images",
+        "image_limits", "image_ref", "source_name", "pixels", "decode_turns", "freed_memory", "fetch", "image_sources",
+        "store", "images",
     },
     {"profile", "views", "tools"},
     {
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
-        "ending", "review", "step", "trainer_loop", "typed", "dialects", "policies", "nodes", "graph",
+        "ending", "first_look", "review", "step", "trainer_loop", "typed", "dialects", "policies", "nodes", "graph",
     },
     {"trajectory", "trajectory_file", "history", "result", "resumption", "batch", "agent"},
     {"scenes"},

@@ -1,0 +1,51 @@
+"""The image that a run is about, and the view of the whole of it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+from cof_agent.decode_turns import decode_turns
+from cof_agent.errors import ImageError, QuestionError
+from cof_agent.image_sources import is_remote
+from cof_agent.images import ImageLimits, ImageRef, SourceImage, load_image, open_image
+from cof_agent.profile import Profile
+from cof_agent.state import FocusState
+from cof_agent.store import ImageStore
+from cof_agent.views import View, keep_original, show_overview
+
+
+def first_look(
+    state: FocusState, profile: Profile, store: ImageStore, limits: ImageLimits
+) -> tuple[dict[str, Any], View | None]:
+    """The original, as state keeps it, and its overview, or None where the conversation has that.
+
+    Raises ImageError when there is no such image, and QuestionError when there is none at all.
+    """
+    # No place is held while something is fetched: one slow host would delay all questions.
+    with nullcontext() if is_remote(state.get("image")) else decode_turns().in_hand():
+        original, source = _original(state, store, limits)
+        if "original" in state and original["sha256"] == state["original"]["sha256"]:
+            return original, None
+        source = source or load_image(ImageRef.from_json(original), store, limits=limits)
+        shown = profile.overview.fit(source.ref.size)
+        return original, show_overview(source, shown, profile.overview.tokens(shown), store, profile.encoding)
+
+
+def _original(state: FocusState, store: ImageStore, limits: ImageLimits) -> tuple[dict[str, Any], SourceImage | None]:
+    """Its reference and source as plain JSON; and itself, if it was opened now."""
+    image = state.get("image")
+    if isinstance(image, str):
+        opened = open_image(image, limits=limits)
+        return keep_original(opened, store), opened
+    if isinstance(image, dict):
+        ref = ImageRef.from_json(image)
+        return {**ref.to_json(), "source": image.get("source") or ref.url}, None
+    if image is not None:
+        raise ImageError(
+            f"graph state takes an image as a path, a URL or an image reference, not {type(image).__name__}: "
+            "put it in the graph's store and pass its reference, or use ChainOfFocus"
+        )
+    if "original" not in state:
+        raise QuestionError("there is no image: put a path, a URL or an image reference under the key `image`")
+    return state["original"], None
