@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
@@ -27,7 +27,7 @@ from cof_agent.scenes.saying import answering, refusing, zooming
 from cof_agent.scenes.scene import MOST, Scene
 from cof_agent.scenes.split import Split
 from training.tiny_pretrain.framing import TOKEN, Framing
-from training.tiny_pretrain.transcript import Own
+from training.tiny_pretrain.transcript import IMAGE, Own
 
 Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 """When it zooms: where it must, never, or once at least."""
@@ -41,6 +41,9 @@ _VISIBLE = 1.5
 _FAINT = 0.25
 """Share of the questions about fainter ones that is kept."""
 _AHEAD = 3
+_OTHERS = 500_000
+"""Texts are those of so many steps later."""
+_SHOWN = f"<|vision_start|>{IMAGE}<|vision_end|>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +175,23 @@ class Episodes:
 
     def make(self, step: int) -> list[Episode]:
         """As `batch`, at once."""
-        made: list[Episode] = []
-        number = (self.seed * 10**6 + step) * 4 * self.count
-        while len(made) < self.count:
+        return [self.written(story) for story in self._stories(step, self.count)]
+
+    def texts(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
+        """What is said in `count` other conversations, without system turn and images, and the policy's own turns."""
+        stories = self._stories(step + _OTHERS, count)
+        return [(self._text(story.messages[1:]).replace(_SHOWN, ""), story.own) for story in stories]
+
+    def _stories(self, step: int, count: int) -> Iterator[Story]:
+        number, made = (self.seed * 10**6 + step) * 4 * count, 0
+        while made < count:
             chance = Random(f"episode {self.seed} {number}")
             question, long_side = self._question(number, chance), pick(chance, LONG_SIDES)
             number += 1
             if min(_sides(question), default=_VISIBLE) >= _VISIBLE or chance.random() < _FAINT:
                 [manner] = chance.choices(list(self.manners), list(self.manners.values()))
-                made.append(self.written(tell(question, long_side, self.profile, manner, chance)))
-        return made
+                yield tell(question, long_side, self.profile, manner, chance)
+                made += 1
 
     def _question(self, number: int, chance: Random) -> SceneQuestion:
         """Question `number`: as many as have no answer have one and are about scenes like those of absent objects."""
@@ -198,10 +208,13 @@ class Episodes:
 
     def written(self, story: Story) -> Episode:
         """The conversation as text and pixels."""
-        turns = [{"role": _ROLES[message.type], "content": message.content} for message in story.messages]
-        text = self.processor.apply_chat_template(turns, tokenize=False)
+        text = self._text(story.messages)
         pixels = tuple(np.asarray(view.picture()) for view in story.views)
         return Episode(text, story.own, pixels, tuple(view.things() for view in story.views))
+
+    def _text(self, messages: Sequence[BaseMessage]) -> str:
+        turns = [{"role": _ROLES[message.type], "content": message.content} for message in messages]
+        return str(self.processor.apply_chat_template(turns, tokenize=False))
 
     def close(self) -> None:
         """End the thread."""

@@ -115,9 +115,9 @@ def speak(
 
 
 def _shared(ids: torch.Tensor, placeholder: int) -> int:
-    """How many tokens, one at least, all texts begin with before their first images: these are computed once."""
-    same = (ids == ids[0]).all(0) & (ids[0] != placeholder)
-    return min(int(same.cumprod(0).sum()), int((ids == placeholder).int().argmax(1).min()))
+    """How many tokens, one at least, all texts begin with before the first image: these are computed once."""
+    same = (ids == ids[0]).all(0) & (ids != placeholder).all(0)
+    return min(int(same.cumprod(0).sum()), ids.shape[1] - 1)
 
 
 def _look(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:

@@ -29,7 +29,7 @@ from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, near
 from training.tiny_pretrain.lean_language import speak
 from training.tiny_pretrain.lean_tower import look
-from training.tiny_pretrain.transcript import Batch, Scribe
+from training.tiny_pretrain.transcript import Batch, Own, Scribe
 from training.tiny_pretrain.truth import NOTHING, truth
 
 HEADS = "heads.safetensors"
@@ -104,6 +104,14 @@ class Pupil(nn.Module):
         texts = [self.scribe.episode(episode.text, episode.grids, episode.own) for episode in episodes]
         things = torch.from_numpy(np.stack([episode.things[0] for episode in episodes]))
         return self._text_losses(self.scribe.batch(texts), self._sights(episodes), things)
+
+    def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
+        """The same about the wording alone, of conversations without images; boxes are not asked for."""
+        batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
+        nothing = torch.zeros(0, self.model.config.text_config.hidden_size)
+        spoken = speak(self.model, batch.ids, nothing, batch.grids, DTYPE)
+        words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
+        return {"words": F.cross_entropy(self._scores(spoken.last[words]), batch.labels[words])}
 
     def _sights(self, episodes: Sequence[Episode]) -> Sights:
         """All images in their order; those of one size are looked at together."""

@@ -55,10 +55,8 @@ def pretrain(settings: PretrainSettings) -> Path:
         write_model(averaged, base, output / MODEL)
 
     chunks = Chunks(Plan(settings.seed, settings.tokens, settings.reuse, settings.views, settings.held))
-    episodes = None
-    if settings.episodes:
-        shares = settings.manners, settings.unanswerable
-        episodes = Episodes(pupil.processor, pupil.profile, settings.seed, settings.episodes, *shares)
+    shares = settings.manners, settings.unanswerable
+    episodes = Episodes(pupil.processor, pupil.profile, settings.seed, settings.episodes, *shares)
     metrics = Metrics(output, done)
     saved_at = time.monotonic()
     try:
@@ -66,7 +64,11 @@ def pretrain(settings: PretrainSettings) -> Path:
             views = chunks.batch(step)
             losses = pupil.losses(views, Random(f"questions {settings.seed} {step}"))
             _descend(losses, step)
-            if episodes:
+            if settings.texts:
+                told = pupil.text_losses(episodes.texts(step, settings.texts))
+                _descend(told, step)
+                losses |= {f"text/{name}": loss for name, loss in told.items()}
+            if settings.episodes:
                 told = pupil.episode_losses(episodes.batch(step))
                 _descend(told, step)
                 losses |= {f"episode/{name}": loss for name, loss in told.items()}
@@ -91,8 +93,7 @@ def pretrain(settings: PretrainSettings) -> Path:
         return output / MODEL
     finally:
         chunks.close()
-        if episodes:
-            episodes.close()
+        episodes.close()
         metrics.close()
 
 

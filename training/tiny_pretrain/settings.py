@@ -20,7 +20,9 @@ class PretrainSettings(BaseModel):
     questions: int = Field(default=0, ge=0)
     """Questions that the language model is asked about each view; 0: the vision tower learns alone."""
     episodes: int = Field(default=0, ge=0)
-    """Whole conversations of a step, besides the views; they need `questions`."""
+    """Whole conversations of a step, besides the views. These and `texts` need `questions`."""
+    texts: int = Field(default=0, ge=0)
+    """Conversations of a step of which only the wording is learnt, without images: cheap, to begin with."""
     manners: dict[Manner, float] = {"adaptive": 1.0}
     """Shares of the manners in them: zooming where it must, never (`direct`), or once at least (`always`)."""
     unanswerable: float = Field(default=0.15, ge=0.0, le=0.5)

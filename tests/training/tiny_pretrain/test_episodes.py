@@ -132,6 +132,19 @@ def test_batches_are_a_function_of_their_step(processor: Any) -> None:
     assert {told.text for told in first}.isdisjoint(told.text for told in second)
 
 
+def test_the_wording_alone_is_that_of_other_conversations(processor: Any) -> None:
+    scribe, episodes = Scribe(processor.tokenizer), Episodes(processor, SCENE_PROFILE, 1, 1, {"always": 1.0})
+    [whole] = episodes.make(0)
+    texts = episodes.texts(0, 3)
+    for text, own in texts:
+        assert text.startswith("<|im_start|>user\n")
+        assert text.count("<|im_start|>assistant\n") == len(own) > 1
+        assert "<|vision_start|>" not in text
+        written = scribe.episode(text, (), own)
+        assert sum(number != NOTHING for number in written.numbers) == 4 * (len(own) - 1)
+    assert len({text for text, _ in texts} - {whole.text}) == 3
+
+
 def looks(question: SceneQuestion) -> set[tuple[str, str]]:
     objects = [question.scene.objects[target] for target in question.targets]
     return {(thing.colour, thing.shape) for thing in objects}

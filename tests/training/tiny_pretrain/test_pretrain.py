@@ -78,10 +78,11 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
         "zoom_16/box",
     } <= last
     assert any("/answer/place" in name for name in last)
-    third = pretrain(told(language, tmp_path / "episodes", "episodes", episodes=2))
+    third = pretrain(told(language, tmp_path / "episodes", "episodes", episodes=2, texts=2))
     assert any(name.startswith("model.layers.") for name in moved(language, third))
     names = {name for line in lines(tmp_path / "episodes") for name in line}
     assert {f"loss/episode/{name}" for name in ("boxes", "words", "places", "looks", "named")} <= names
+    assert "loss/text/words" in names
 
 
 def test_a_batch_seen_again_and_again_is_learnt(seed: Path, tmp_path: Path) -> None:
