@@ -57,8 +57,11 @@ class Sights:
 class Pupil(nn.Module):
     """A Qwen2.5-VL of our own, the readings of its visual tokens, and its tokenizer."""
 
-    def __init__(self, folder: Path, questions: int) -> None:
-        """Open the checkpoint in `folder`; `questions` are asked about each view, 0: the language model rests."""
+    def __init__(self, folder: Path, questions: int, tower: bool = True) -> None:
+        """Open the checkpoint in `folder`; `questions` are asked about each view, 0: the language model rests.
+
+        Without `tower` the vision tower stays as it is.
+        """
         super().__init__()
         with quietly():
             self.model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
@@ -69,9 +72,9 @@ class Pupil(nn.Module):
         self.processor: Any = load_processor(folder)
         self.scribe = Scribe(self.processor.tokenizer)
         self.profile = load_profile(folder / "focus.json")
-        if not questions:
-            for name, weight in self.model.named_parameters():
-                weight.requires_grad_(".visual." in name)
+        self.tower = tower
+        for name, weight in self.model.named_parameters():
+            weight.requires_grad_(tower if ".visual." in name else questions > 0)
 
     def look(self, pixels: torch.Tensor) -> torch.Tensor:
         """Visual tokens of views, (views, tokens, width)."""
@@ -82,7 +85,7 @@ class Pupil(nn.Module):
         columns, rows = views.grid
         tokens = self.look(torch.from_numpy(views.pixels))
         true = truth(views.things, rows, columns)
-        losses = self.heads.losses(tokens, true)
+        losses = self.heads.losses(tokens, true) if self.tower else {}
         if self.questions:
             height, width = views.pixels.shape[1:3]
             asked = [exchanges(things, width, height, self.questions, chance) for things in views.things]

@@ -40,7 +40,7 @@ def pretrain(settings: PretrainSettings) -> Path:
     base = local_directory(settings.model)
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    pupil = Pupil(base, settings.questions)
+    pupil = Pupil(base, settings.questions, settings.tower)
     averaged = copy.deepcopy(pupil).requires_grad_(False)
     mover = Mover(pupil, settings)
     record_run(output, settings)

@@ -19,6 +19,8 @@ class PretrainSettings(BaseModel):
     """Saves, logs and the trained model go there."""
     questions: int = Field(default=0, ge=0)
     """Questions that the language model is asked about each view; 0: the vision tower learns alone."""
+    tower: bool = True
+    """Whether the vision tower learns on."""
     episodes: int = Field(default=0, ge=0)
     """Whole conversations of a step, besides the views. These and `texts` need `questions`."""
     texts: int = Field(default=0, ge=0)

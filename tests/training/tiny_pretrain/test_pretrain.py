@@ -83,6 +83,9 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
     names = {name for line in lines(tmp_path / "episodes") for name in line}
     assert {f"loss/episode/{name}" for name in ("boxes", "words", "places", "looks", "named")} <= names
     assert "loss/text/words" in names
+    resting = pretrain(told(language, tmp_path / "resting", "language", tower=False))
+    assert not [name for name in moved(language, resting) if ".visual." in name or name.startswith("classes")]
+    assert any(name.startswith("model.layers.") for name in moved(language, resting))
 
 
 def test_a_batch_seen_again_and_again_is_learnt(seed: Path, tmp_path: Path) -> None:
