@@ -76,9 +76,13 @@ class Story:
 
 
 def tell(question: SceneQuestion, long_side: int, profile: Profile, manner: Manner, chance: Random) -> Story:
-    """The conversation about `question` whose source has a longer side of `long_side` pixels."""
+    """The conversation about `question` whose source has a longer side of `long_side` pixels.
+
+    It is the observer's but for one thing: of two objects that are looked at one after the other the first is the one
+    that is named first, as who has only the question and the pixels can know.
+    """
     source = question.scene.size(long_side)
-    outlook, places = Outlook(source, profile), tuple(sorted(question.boxes))
+    outlook, places = Outlook(source, profile), question.boxes
     plan = outlook.plan(places, needed(question))
     zooms = () if manner == "direct" else plan.zooms
     if manner == "always" and not zooms:
