@@ -64,7 +64,7 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
     tower = pretrain(told(seed, tmp_path / "tower"))
     readings = {"classes", "offsets", "places", "named"}
     assert {name.split(".")[0] for name in moved(seed, tower) if "visual." not in name} == readings
-    language = pretrain(told(tower, tmp_path / "language", "language"))
+    language = pretrain(told(tower, tmp_path / "language", "language", tower=True))
     assert any(name.startswith("model.layers.") for name in moved(tower, language))
     last = {name for line in lines(tmp_path / "language") for name in line}
     assert {
@@ -89,7 +89,20 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
 
 
 def test_a_batch_seen_again_and_again_is_learnt(seed: Path, tmp_path: Path) -> None:
-    pretrain(told(seed, tmp_path / "run", "language", steps=60, reuse=60, held=1, log_steps=20, measure_steps=100))
+    pretrain(
+        told(
+            seed,
+            tmp_path / "run",
+            "language",
+            tower=True,
+            texts=0,
+            steps=60,
+            reuse=60,
+            held=1,
+            log_steps=20,
+            measure_steps=100,
+        )
+    )
     first, *_, last = lines(tmp_path / "run")
     for name in ("loss/colour", "loss/offsets", "loss/places", "loss/words", "loss/boxes"):
         assert last[name] < 0.9 * first[name], name
