@@ -1,4 +1,7 @@
-"""`cof-agent` whose reader never gets ready with a question about a number: `python -m tests.endless_reader ask …`."""
+"""`cof-agent` whose reader never gets ready: `python -m tests.endless_reader ask …`.
+
+With a question about a number not at all, with one about a brand as soon as it has looked closer.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ turn = ReaderModel._turn
 
 def endless(self: ReaderModel, session: Session) -> Any:
     reader, data = shared_reader(), session.overview.data
-    while data and "number" in session.question:
+    while data and ("number" in session.question or ("brand" in session.question and len(session.looks) > 1)):
         reader._readings.clear()
         reader.read(data)
     return turn(self, session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -17,9 +18,11 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 from cof_agent import DirectoryStore, build_graph, read_trajectories
 from tests.conversations import answer, photo, scripted, zoom
+from tests.killing import running
 
 COMMAND = str(Path(sys.executable).with_name("cof-agent"))
-MOTORCYCLE = str(Path(__file__).parents[1] / "examples" / "images" / "motorcycle.jpg")
+ROOT = Path(__file__).parents[1]
+MOTORCYCLE = str(ROOT / "examples" / "images" / "motorcycle.jpg")
 TURNS = [zoom(10, 20, 60, 70, label="sign"), answer("nine"), answer("yes"), answer("no")]
 LISTENS = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
 """A child of a process in the background would ignore Ctrl-C."""
@@ -90,14 +93,16 @@ def test_killed_while_it_waits_for_a_person() -> None:
 def test_killed_while_the_policy_thinks(command: str) -> None:
     question = "Which brand is it? (A) Honda (B) Yamaha"
     asked = [question] if command == "ask" else ["-q", question]
-    words = [COMMAND, command, MOTORCYCLE, *asked, "--policy", "reader", "--keep", "runs.db", "--thread", "brand"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    words = [command, MOTORCYCLE, *asked, "--policy", "reader", "--keep", "runs.db", "--thread", "brand"]
+    endless = [sys.executable, "-m", "tests.endless_reader", *words]
+    found = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with running(endless, env=found, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stderr is not None
         assert any(line.startswith("view 1") for line in process.stderr)
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert kept() == [(question, "unfinished", None)]
-    again = words[1:] if command == "ask" else ["chat", *words[5:]]
+    again = words if command == "ask" else ["chat", *words[4:]]
     done = run(*again, typed="/quit\n")
     assert (done.returncode, done.stdout) == (0, "(B) Yamaha\n")
     assert "view 0" not in done.stderr, "what was done is not repeated"

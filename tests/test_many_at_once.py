@@ -27,6 +27,7 @@ from cof_agent.integrations.langgraph import ask_each
 from cof_agent.pixels import Decoded, Encoded
 from cof_agent.policies.script import ScriptedModel
 from tests.conversations import answer, photo, scripted, zoom
+from tests.patience import PATIENCE
 
 QUESTIONS = 200
 SIZE = (160, 120)
@@ -74,7 +75,7 @@ class TogetherModel(ScriptedModel):
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         if not any(message.type == "ai" for message in messages):
-            self.gate.wait(600)
+            self.gate.wait(PATIENCE)
         return super()._generate(messages, *args, **kwargs)
 
 
@@ -142,14 +143,14 @@ def test_no_machine_decodes_more_at_once_than_its_memory_is_meant_for(monkeypatc
         running.up()
         if running.now == TURNS:
             begin.set()
-        begin.wait(5)
+        begin.wait(PATIENCE)
         running.down()
 
     threads = [threading.Thread(target=turns_module.decode_turns().run, args=(Rank.SHOW, 0, work)) for _ in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE)
     assert (running.total, running.most) == (32, TURNS)
 
 
@@ -173,7 +174,7 @@ def test_what_was_freed_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not given_back.acquire(blocking=False)
     for _ in range(2):
         turns.run(Rank.SHOW, 1, lambda: None)
-    assert given_back.acquire(timeout=5)
+    assert given_back.acquire(timeout=PATIENCE)
     assert not given_back.acquire(blocking=False)
 
 
