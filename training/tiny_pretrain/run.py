@@ -98,7 +98,9 @@ def pretrain(settings: PretrainSettings) -> Path:
 
 
 def _descend(losses: dict[str, torch.Tensor], step: int) -> None:
-    """Add the gradients of the sum."""
+    """Add the gradients of the sum. There may be none: views that show nothing to ask about, and a tower that rests."""
+    if not losses:
+        return
     total = torch.stack(list(losses.values())).sum()
     if not total.isfinite():
         raise ConfigError(f"the loss is {total} after {step} steps: lower rate and matrix_rate")
