@@ -110,7 +110,7 @@ def test_a_checkpoint_that_is_not_here(tmp_path: Path) -> None:
 def test_a_checkpoint_in_a_directory(seed_checkpoint: Path, tmp_path: Path) -> None:
     code, said = doctor(f"hf:{seed_checkpoint}")
     assert code == 0, said
-    assert "GB of weights" in said
+    assert "MB of weights" in said
     assert "memory: " in said
     assert "as its focus.json says" in said
     empty = tmp_path / "empty"

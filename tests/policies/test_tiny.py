@@ -93,6 +93,7 @@ def test_doctor_knows_it() -> None:
     done = CliRunner().invoke(app, ["doctor", "tiny"])
     assert done.exit_code == 0, done.stdout
     assert "ok       extra local" in done.stdout
+    assert " MB of weights" in done.stdout
     assert "dialect cof, as its focus.json says" in done.stdout
     assert CliRunner().invoke(app, ["doctor", "tiny", "--base-url", "http://127.0.0.1:9/v1"]).exit_code == 2
 
