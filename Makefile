@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint type bench clean
+TINY := runs/tiny
+
+.PHONY: demo test lint type bench tiny tiny-hours clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cof-agent ask examples/images/motorcycle.jpg "Which brand is the motorcycle? (A) Honda (B) Suzuki (C) Yamaha (D) Kawasaki" --show
@@ -25,6 +27,25 @@ bench: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_local
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_scenes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_evaluation
+
+# The policy tiny, from nothing. A stage that is done is not repeated, and one that was cut short goes on.
+tiny: tiny-hours $(TINY)/.episodes
+	$(BIN)/python -m training.tiny_pretrain.ship $(TINY)/episodes/model
+
+tiny-hours:
+	@echo "tiny from nothing takes hours of one CPU core. Interrupted, the same command goes on."
+
+$(TINY)/.seed: | $(VENV)/.dev
+	rm -rf $(TINY)/seed
+	$(BIN)/python -m training.tiny_pretrain.seed $(TINY)/seed
+	@touch $@
+
+$(TINY)/.tower: $(TINY)/.seed
+$(TINY)/.language: $(TINY)/.tower
+$(TINY)/.episodes: $(TINY)/.language
+$(TINY)/.tower $(TINY)/.language $(TINY)/.episodes: $(TINY)/.%: training/configs/tiny_%.yaml | $(VENV)/.dev
+	$(BIN)/python -m training.tiny_pretrain --config $<
+	@touch $@
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }

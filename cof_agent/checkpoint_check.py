@@ -76,7 +76,7 @@ def _directory(folder: Path, where: str, again: str) -> Iterator[Check]:
         yield Check.missing(f"weights in {folder}", error)
     else:
         size = sum(file.stat().st_size for file in weights)
-        yield Check("ok", f"checkpoint {folder}, {_gigabytes(size)} of weights")
+        yield Check("ok", f"checkpoint {folder}, {_in_units(size)} of weights")
         yield from _memory(size)
     kind, factor = _model_type(folder), None
     what = f"model type {kind}, tokenizer, image settings and chat template"
@@ -145,7 +145,7 @@ def _memory(weights: int) -> Iterator[Check]:
     else:
         free, device = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "the CPU"
         weights *= 2  # stored as bfloat16 as a rule, computed with as float32
-    what = f"memory: {_gigabytes(weights)} of weights on {device} with {_gigabytes(free)}"
+    what = f"memory: {_in_units(weights)} of weights on {device} with {_in_units(free)}"
     if weights <= _SHARE * free:
         yield Check("ok", what)
     else:
@@ -154,8 +154,8 @@ def _memory(weights: int) -> Iterator[Check]:
         )
 
 
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
+def _in_units(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def _profiled(folder: Path, where: str, model_type: str | None, factor: int | None) -> Iterator[Check]:

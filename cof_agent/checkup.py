@@ -19,11 +19,16 @@ def check_policy(spec: str, base_url: str | None = None, key: str | None = None)
     `base_url` that is none or that the policy cannot have.
     """
     kind, _, rest = spec.partition(":")
-    local = spec == "reader" or (kind in ("script", "hf") and bool(rest))
+    local = spec in ("reader", "tiny") or (kind in ("script", "hf") and bool(rest))
     if local and base_url is not None:
         raise ConfigError(f"{spec} runs on this machine and has no server: leave the base URL out")
     if spec == "reader":
         return [_extra("reader")]
+    if spec == "tiny":
+        from cof_agent.checkpoint_check import check_checkpoint
+        from cof_agent.policies.tiny import FOLDER
+
+        return [_extra("local"), *check_checkpoint(str(FOLDER))]
     if kind == "script" and rest:
         return [_script(rest)]
     if kind == "hf" and rest:

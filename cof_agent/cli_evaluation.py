@@ -47,7 +47,7 @@ DrivenOption = Annotated[
         "--policy",
         "-p",
         envvar="COF_POLICY",
-        help="reader, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, script:FILE, or for scenes their ideal observer.",
+        help="reader, tiny, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, script:FILE, or `observer` (scenes only).",
     ),
 ]
 ModeOption = Annotated[

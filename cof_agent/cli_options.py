@@ -32,7 +32,7 @@ PolicyOption = Annotated[
         "--policy",
         "-p",
         envvar="COF_POLICY",
-        help="reader, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, or script:FILE.",
+        help="reader, tiny, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, or script:FILE.",
         show_default=True,
     ),
 ]

@@ -14,6 +14,7 @@ from cof_agent.dialects import DIALECTS
 _PACKAGE = "cof-agent"
 _POLICIES = {
     "reader": ("reader", "answers questions about text visible in photos, offline"),
+    "tiny": ("local", "runs the checkpoint of 9 MB in the package, trained on drawn scenes alone, offline"),
     "hf:PATH_OR_ID": ("local", "runs a Qwen-VL checkpoint on this machine"),
     "openai:MODEL": ("openai", "talks to OpenAI or, with --base-url, to vLLM, SGLang, Ollama, llama.cpp, …"),
     "PROVIDER:MODEL": ("providers", "talks to any provider that LangChain's init_chat_model knows"),

@@ -110,7 +110,7 @@ def test_a_checkpoint_that_is_not_here(tmp_path: Path) -> None:
 def test_a_checkpoint_in_a_directory(seed_checkpoint: Path, tmp_path: Path) -> None:
     code, said = doctor(f"hf:{seed_checkpoint}")
     assert code == 0, said
-    assert "GB of weights" in said
+    assert "MB of weights" in said
     assert "memory: " in said
     assert "as its focus.json says" in said
     empty = tmp_path / "empty"
@@ -160,7 +160,7 @@ def test_an_address_that_is_none(policy: str, address: str) -> None:
     assert (code, "cof-agent: base_url " in said, "secretpw" in said) == (2, True, False)
 
 
-@pytest.mark.parametrize("policy", ["reader", "script:x.json", "hf:org/x"])
+@pytest.mark.parametrize("policy", ["reader", "tiny", "script:x.json", "hf:org/x"])
 def test_an_address_for_a_policy_that_has_no_server(policy: str) -> None:
     assert doctor(policy, "--base-url", "http://127.0.0.1:9/v1")[0] == 2
 

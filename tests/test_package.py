@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -62,6 +63,33 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
     assert packaged == {str(path.relative_to(ROOT)) for path in (ROOT / "cof_agent").rglob("*.py")}
 
 
+TINY = "cof_agent/assets/tiny"
+PARTS = {
+    "README.md", "chat_template.jinja", "config.json", "focus.json", "generation_config.json", "model.safetensors",
+    "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json",
+}  # fmt: skip
+"""What of the policy `tiny` is packed; a trainer may add its processor_config.json."""
+
+
+def test_the_wheel_holds_the_policy_tiny_and_nothing_of_its_training(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as packed:
+        held = {info.filename: info.file_size for info in packed.infolist() if info.filename.startswith(f"{TINY}/")}
+        weights = packed.read(f"{TINY}/model.safetensors")
+    assert {name.removeprefix(f"{TINY}/") for name in held} - {"processor_config.json"} == PARTS
+    assert sum(held.values()) <= 12_000_000
+    assert weights == (ROOT / TINY / "model.safetensors").read_bytes()
+    assert [name for name in zipfile.ZipFile(wheel).namelist() if "/assets/" in name] == [*held]
+
+
+def test_the_source_distribution_holds_it_too(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", tmp_path]
+    subprocess.run(words, check=True, cwd=ROOT, capture_output=True, timeout=PATIENCE)
+    (packed,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {f"{TINY}/{name}" for name in PARTS} <= names
+
+
 def cof_agent_version(wheel: Path) -> str:
     return wheel.name.split("-")[1]
 
@@ -108,6 +136,13 @@ def test_without_the_extra_the_reader_says_what_to_install(clean: Path, tmp_path
     assert "Traceback" not in done.stderr
 
 
+def test_without_the_extra_tiny_says_what_to_install(clean: Path) -> None:
+    done = run(clean, "cof-agent", "ask", "photo.jpg", "Which colour?", "--policy", "tiny")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'pip install "cof-agent[local]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_core_alone_runs_a_script(clean: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text(json.dumps(["<answer>blue</answer>"]))
@@ -121,6 +156,8 @@ def test_doctor_tells_what_is_missing(clean: Path) -> None:
     value = json.loads(done.stdout)
     assert value["extras"]["reader"]["missing"] == ["onnxruntime", "rapidocr"]
     assert not value["policies"]["reader"]["ready"]
+    assert not value["policies"]["tiny"]["ready"]
+    assert value["policies"]["tiny"]["install"] == 'pip install "cof-agent[local]"'
     assert value["policies"]["script:FILE"]["ready"]
 
 

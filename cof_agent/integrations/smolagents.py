@@ -33,7 +33,7 @@ REGIONS = {
 }
 """What is returned with regions."""
 
-_EXTRAS = {"reader": "reader", "hf": "local", "openai": "openai"}
+_EXTRAS = {"reader": "reader", "tiny": "local", "hf": "local", "openai": "openai"}
 """Of policies that are not any other provider's."""
 
 

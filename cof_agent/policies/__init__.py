@@ -11,7 +11,7 @@ from cof_agent.profile import Profile
 
 __all__ = ["KINDS", "Policy", "load_policy"]
 
-KINDS = "reader, script:FILE, hf:PATH_OR_ID, openai:MODEL, or any other PROVIDER:MODEL"
+KINDS = "reader, tiny, script:FILE, hf:PATH_OR_ID, openai:MODEL, or any other PROVIDER:MODEL"
 """The forms of a spec."""
 
 
@@ -19,6 +19,8 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
     """Load the policy that `spec` names.
 
     - `reader` answers questions about text visible in photos, offline (extra `reader`).
+    - `tiny` runs the small Qwen2.5-VL that comes with the package, trained on scenes alone, offline (extra `local`);
+      `options` are those of `hf:`.
     - `script:FILE` replays the turns in a JSON file.
     - `hf:PATH_OR_ID[@REVISION]` runs a Qwen-VL checkpoint on this machine (extra `local`); `options` are those of
       `cof_agent.policies.qwen.load_qwen`: `device`, `dtype`, `adapter`, `temperature`, …
@@ -41,6 +43,11 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
         from cof_agent.policies.reader import PROFILE, reader_model
 
         return Policy(reader_model(), asked or PROFILE, spec)
+    if spec == "tiny":
+        from cof_agent.policies.tiny import load_tiny
+
+        qwen, own = load_tiny(profile=profile, dialect=dialect, **options)
+        return Policy(qwen, own, spec)
     if kind == "script" and rest:
         _no_options(spec, options)
         from cof_agent.policies.script import load_script

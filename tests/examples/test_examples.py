@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
     "agent_system.py": "i had a close look: yamaha",
     "ask.py": "yes",
+    "ask_tiny.py": "(true: red)",
     "checkpointed_run.py": "brand: which brand is it? answered, 1 zoom",
     "langchain_tool.py": "yes [{'view': ",
     "langgraph_fan_out.py": "what does the side say? yamaha",

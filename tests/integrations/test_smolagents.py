@@ -182,7 +182,7 @@ def test_an_agent_that_asks_a_person_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "extra"), [("reader", "reader"), ("openai:gpt-4o", "openai"), ("ollama:m", "providers")]
+    ("spec", "extra"), [("reader", "reader"), ("tiny", "local"), ("openai:gpt-4o", "openai"), ("ollama:m", "providers")]
 )
 def test_what_a_saved_tool_requires(spec: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "not to be saved")
