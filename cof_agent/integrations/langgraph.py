@@ -13,6 +13,7 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langgraph.graph import END
 from langgraph.types import Send
 
+from cof_agent.agent import ChainOfFocus
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import image_block
 from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
@@ -81,6 +82,11 @@ def perception_node(
     """
     if call_key is not None and messages_key is None:
         raise ConfigError(f"call_key is {_name(call_key)}, but its observation has no place: give messages_key too")
+    if isinstance(policy, ChainOfFocus):
+        raise ConfigError(
+            'perception_node takes a policy, such as "reader", not a ChainOfFocus: give what that one was made with to '
+            "the node itself, as limits=, config= and store="
+        )
     images = store if store is not None else MemoryStore()
     driver = as_policy(load_policy(policy) if isinstance(policy, str) else policy)
     graph = build_graph(

@@ -11,7 +11,17 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from PIL import Image
 
-from cof_agent import ConfigError, FocusConfig, ImageError, MemoryStore, Policy, Profile, open_image, perception_node
+from cof_agent import (
+    ChainOfFocus,
+    ConfigError,
+    FocusConfig,
+    ImageError,
+    MemoryStore,
+    Policy,
+    Profile,
+    open_image,
+    perception_node,
+)
 from cof_agent.policies.script import ScriptedModel
 from cof_agent.views import keep_original
 
@@ -103,6 +113,13 @@ def test_what_is_missing_is_named(policy: Policy, photo: Image.Image) -> None:
             node.invoke(state)
     with pytest.raises(ImageError, match=r"missing\.jpg"):
         node.invoke({"picture": "missing.jpg", "question": "Until when?"})
+
+
+def test_an_agent_is_no_policy_and_the_remedy_is_named(policy: Policy) -> None:
+    with pytest.raises(
+        ConfigError, match=r"not a ChainOfFocus: give .* to the node itself, as limits=, config= and store="
+    ):
+        perception_node(ChainOfFocus(policy))  # type: ignore[arg-type]
 
 
 def test_limits_and_a_refusal_reach_the_parent(photo: Image.Image) -> None:
