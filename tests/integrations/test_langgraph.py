@@ -122,6 +122,16 @@ def test_an_agent_is_no_policy_and_the_remedy_is_named(policy: Policy) -> None:
         perception_node(ChainOfFocus(policy))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("images", [["gone.png", "photo.png"], ["photo.png"], []])
+def test_a_list_where_one_image_belongs_is_refused(policy: Policy, images: list[str]) -> None:
+    asked = {"image": images, "question": "Until when?"}
+    with pytest.raises(ImageError, match=r"a list under 'image', where one image belongs: ask about each by itself"):
+        perception_node(policy).invoke(asked)
+    (finding,) = perception_node(policy, findings_key="findings").invoke(asked)["findings"]
+    assert finding["status"] == "failed"
+    assert "ask_each" in finding["message"]
+
+
 def test_limits_and_a_refusal_reach_the_parent(photo: Image.Image) -> None:
     shy = Policy(ScriptedModel(turns=["<answer>cannot answer: too dark</answer>"]), Profile(), "script")
     end = perception_node(shy, config=FocusConfig(max_zooms=0)).invoke({"image": photo, "question": "Until when?"})
