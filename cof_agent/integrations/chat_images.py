@@ -30,9 +30,7 @@ def last_images(state: Any, key: str = MESSAGES) -> list[str]:
     before, the newest first: of these the node looks at the first that can be opened. Raises ImageError as
     `last_image` does, for the newest message that has images.
     """
-    newest, *before = images_meant(_human(state, key)) or [[]]
-    urls = [url for blocks in before if len(blocks) == 1 and (url := _url_of(blocks[0])) is not None]
-    return list(dict.fromkeys([_only(newest), *urls])) if newest else []
+    return sources_of(_human(state, key))
 
 
 def last_question(state: Any, key: str = MESSAGES) -> str | None:
@@ -53,13 +51,13 @@ def images_meant(messages: Sequence[Any]) -> list[list[Any]]:
 
 
 def sources_of(messages: Sequence[Any]) -> list[str]:
-    """The sources of `images_meant`, of several in a message the last.
+    """The sources of `images_meant`; of the messages before the newest, of those with one image that can be read.
 
-    Raises ImageError as `source_of`, for the newest message that has images.
+    Raises ImageError where the newest has several, or one that cannot be read.
     """
     newest, *before = images_meant(messages) or [[]]
-    urls = [url for blocks in before if (url := _url_of(blocks[-1])) is not None]
-    return list(dict.fromkeys([source_of(newest[-1]), *urls])) if newest else []
+    urls = [url for blocks in before if len(blocks) == 1 and (url := _url_of(blocks[0])) is not None]
+    return list(dict.fromkeys([_only(newest), *urls])) if newest else []
 
 
 def first_that_opens(

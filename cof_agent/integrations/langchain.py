@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated, Any, Literal
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
 from langgraph.config import get_stream_writer
 from langgraph.prebuilt import InjectedState
@@ -19,6 +20,7 @@ from cof_agent.integrations.chat_images import about_another, first_that_opens, 
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.policies import Policy
 from cof_agent.result import FocusResult
+from cof_agent.state import Status
 from cof_agent.views import ViewEvent
 
 
@@ -42,8 +44,9 @@ class LookCloselyTool(BaseTool):
 
     The graph that runs it streams each view as the loop itself does, in LangGraph's mode `custom`.
 
-    What the agent's model can mend (an image that cannot be opened, an argument it does not know) comes back as a
-    message of status `error`; a store that cannot keep an image, or has lost it, is a StoreError.
+    What the agent's model can mend (an image that cannot be opened, several in one message, an argument it does not
+    know) comes back as a message of status `error`, and so does a run that has failed, with its artifact; a store that
+    cannot keep an image, or has lost it, is a StoreError.
     """
 
     name: str = "look_closely"
@@ -60,6 +63,12 @@ class LookCloselyTool(BaseTool):
         """
         super().__init__(agent=agent if isinstance(agent, ChainOfFocus) else ChainOfFocus(agent), **fields)
         self.agent.config.check_asks_nobody("the LangChain tool")
+
+    def run(self, *args: Any, **options: Any) -> Any:
+        return _marked(super().run(*args, **options))
+
+    async def arun(self, *args: Any, **options: Any) -> Any:
+        return _marked(await super().arun(*args, **options))
 
     def _run(
         self, question: str, image: ImageSource | None = None, messages: list[Any] | None = None
@@ -101,6 +110,12 @@ def _custom_stream() -> StreamWriter:
 def _pass_on(event: Event, write: StreamWriter) -> None:
     if isinstance(event, ViewEvent):
         write(event.to_json())
+
+
+def _marked(said: Any) -> Any:
+    """A message about a run that has failed is an error, as a message about an image that cannot be opened is."""
+    run = said.artifact["trajectory"] if isinstance(said, ToolMessage) and said.artifact else None
+    return said.model_copy(update={"status": "error"}) if run and run["status"] == Status.FAILED else said
 
 
 def _told(end: Event, problem: ImageError | None) -> tuple[str, dict[str, Any]]:

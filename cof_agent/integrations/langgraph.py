@@ -13,6 +13,7 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langgraph.graph import END
 from langgraph.types import Send
 
+from cof_agent.agent import ChainOfFocus
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import image_block
 from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
@@ -59,14 +60,15 @@ def perception_node(
 ) -> Runnable[Any, dict[str, Any]]:
     """A node for `add_node` that answers a question about an image.
 
-    It reads an image (path, URL, image reference, bytes or PIL image) and a question from the parent's state, each
-    by its key or function: `last_images` and `last_question` are those for a conversation. Of a list of images, the
-    newest first, it looks at the first that can be opened; the message with the answer says so if that is an earlier
-    one. It writes the answer (or None), the status and the evidence (boxes in original upright pixels) back, each
-    under its key; a key that is None is not written, and LangGraph drops one that the parent's state does not declare.
-    Under `messages_key` goes a message with the answer: of the assistant, or the observation of the tool call whose id
-    is under `call_key`. Its images are inlined (`show_views`) or none. Under `findings_key` goes a list with one
-    finding, for a reducer that adds them up (see `ask_each`).
+    It reads an image (path, URL, image reference, bytes or PIL image) and a question from the parent's state, each by
+    its key or function: `last_images` and `last_question` are those for a conversation. Of a list that a function
+    gives, the newest first, it looks at the first image that can be opened; the message with the answer says so if that
+    is an earlier one. A list under a key is refused. A PIL image cannot be in the state of a graph with a checkpointer:
+    give a path, a URL or a reference. It writes the answer (or None), the status and the evidence (boxes in original
+    upright pixels) back, each under its key; a key that is None is not written, and LangGraph drops one that the
+    parent's state does not declare. Under `messages_key` goes a message with the answer: of the assistant, or the
+    observation of the tool call whose id is under `call_key`. Its images are inlined (`show_views`) or none. Under
+    `findings_key` goes a list with one finding, for a reducer that adds them up (see `ask_each`).
 
     The loop runs as a subgraph, so the parent's streaming, checkpointer, interrupts and tracing see inside. One that
     `remembers` keeps what it saw for the next question of the same thread about the same image; it needs the
@@ -81,6 +83,11 @@ def perception_node(
     """
     if call_key is not None and messages_key is None:
         raise ConfigError(f"call_key is {_name(call_key)}, but its observation has no place: give messages_key too")
+    if isinstance(policy, ChainOfFocus):
+        raise ConfigError(
+            'perception_node takes a policy, such as "reader", not a ChainOfFocus: give what that one was made with to '
+            "the node itself, as limits=, config= and store="
+        )
     images = store if store is not None else MemoryStore()
     driver = as_policy(load_policy(policy) if isinstance(policy, str) else policy)
     graph = build_graph(
@@ -100,6 +107,12 @@ def perception_node(
         if not isinstance(question, str):
             raise QuestionError(f"the question under {_name(question_key)} must be text, not {question!r:.80}")
         problem: ImageError | None = None
+        if isinstance(image, list) and isinstance(image_key, str):
+            raise ImageError(
+                f"the state has a list under {image_key!r}, where one image belongs: ask about each by itself "
+                "(ask_each sends a list of questions), or give a function such as last_images as "
+                "image_key for a list of which the first that can be opened is meant"
+            )
         if isinstance(image, list):
             image, opened, problem = first_that_opens(image, limits)
             image = keep_original(opened, images) if opened else image

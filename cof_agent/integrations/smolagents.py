@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any, ClassVar
 
 from langchain_core.language_models import BaseChatModel
@@ -41,7 +42,8 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
     """For a ToolCallingAgent or a CodeAgent: takes an image as state variable, PIL image, path or URL.
 
     Returns the answer, or why there is none, as text; with `regions` a dictionary of the shape `REGIONS`. One made from
-    a policy's spec can be saved (`save`, `push_to_hub`, or with its agent), without the policy's weights or keys.
+    a policy's spec can be saved (`save`, `push_to_hub`, or with its agent), without the policy's weights or keys, and
+    without a demo of its own: smolagents' cannot show an input of several types.
     """
 
     name = "look_closely"
@@ -77,6 +79,17 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
     def forward(self, image: Any, question: str) -> Any:
         result = self.agent.ask(image.to_raw() if hasattr(image, "to_raw") else image, question)
         return _with_regions(result) if self.regions else result.reply
+
+    def save(self, output_dir: str | Path, tool_file_name: str = "tool", make_gradio_app: bool = True) -> None:
+        """The tool's module; and, as long as `make_gradio_app` is true, what it requires, but no `app.py`."""
+        super().save(output_dir, tool_file_name, make_gradio_app=False)
+        if make_gradio_app:
+            required = "\n".join(self.to_dict()["requirements"])
+            (Path(output_dir) / "requirements.txt").write_text(required, encoding="utf-8")
+
+    def _prepare_hub_files(self) -> list[Any]:
+        """What `push_to_hub` uploads."""
+        return [file for file in super()._prepare_hub_files() if file.path_in_repo != "app.py"]
 
     def to_dict(self) -> dict[str, Any]:
         """What `save` writes: a class that makes this tool anew. Raises ConfigError without a policy's spec."""

@@ -12,7 +12,17 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from cof_agent import ChainOfFocus, ConfigError, FocusConfig, MemoryStore, StoreError, Trajectory, TrajectoryError
+from cof_agent import (
+    ChainOfFocus,
+    ConfigError,
+    FocusConfig,
+    MemoryStore,
+    Policy,
+    Profile,
+    StoreError,
+    Trajectory,
+    TrajectoryError,
+)
 from cof_agent.integrations.langchain import LookCloselyTool
 from cof_agent.policies.script import ScriptedModel
 from tests.integrations.hosts import DARK, REGION, agent, photo
@@ -67,12 +77,32 @@ async def test_an_agent_gets_the_answer_and_keeps_the_run(photo_file: Path) -> N
     ids=["base64", "url", "OpenAI's form", "OpenAI's form, short", "OpenAI's newer form"],
 )
 def test_without_an_image_it_looks_at_the_newest_of_the_conversation(block: dict[str, Any]) -> None:
-    older = {"type": "image", "url": "missing.png"}
-    said = HumanMessage([older, {"type": "text", "text": "Until when?"}, block])
-    state = host(asks({"question": "Until when?"})).invoke({"messages": [said]}, THREAD)
+    older = HumanMessage([{"type": "image", "url": "missing.png"}])
+    said = HumanMessage([{"type": "text", "text": "Until when?"}, block])
+    state = host(asks({"question": "Until when?"})).invoke({"messages": [older, said]}, THREAD)
     (message,) = tool_messages(state)
     assert message.content == "nine"
     assert message.artifact["trajectory"]["image"]["width"] == 280
+
+
+def test_of_several_images_in_a_message_none_is_chosen(photo_file: Path) -> None:
+    block = {"type": "image", "url": str(photo_file)}
+    said = [HumanMessage([block]), HumanMessage([block, {"type": "text", "text": "Until when?"}, block])]
+    for later in ([], [HumanMessage("And?")]):
+        state = host(asks({"question": "Until when?"})).invoke({"messages": [*said, *later]}, THREAD)
+        (message,) = tool_messages(state)
+        assert message.status == "error"
+        assert "a message has 2 images: send them one by one" in str(message.content)
+
+
+async def test_a_run_that_failed_is_an_error_and_keeps_its_artifact(photo_file: Path) -> None:
+    broken = LookCloselyTool(ChainOfFocus(Policy(ScriptedModel(turns=[]), Profile(), "broken")))
+    call = {"name": "look_closely", "args": {"image": str(photo_file), "question": "?"}, "id": "1", "type": "tool_call"}
+    for message in (broken.invoke(call), await broken.ainvoke(call)):
+        assert (message.status, message.tool_call_id) == ("error", "1")
+        assert message.text.startswith("No answer (failed): ")
+        assert Trajectory.from_json(message.artifact["trajectory"]).status == "failed"
+    assert broken.invoke(call["args"]).startswith("No answer (failed): ")
 
 
 def test_several_calls_in_a_turn_and_in_a_thread(photo_file: Path) -> None:

@@ -11,7 +11,17 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from PIL import Image
 
-from cof_agent import ConfigError, FocusConfig, ImageError, MemoryStore, Policy, Profile, open_image, perception_node
+from cof_agent import (
+    ChainOfFocus,
+    ConfigError,
+    FocusConfig,
+    ImageError,
+    MemoryStore,
+    Policy,
+    Profile,
+    open_image,
+    perception_node,
+)
 from cof_agent.policies.script import ScriptedModel
 from cof_agent.views import keep_original
 
@@ -103,6 +113,23 @@ def test_what_is_missing_is_named(policy: Policy, photo: Image.Image) -> None:
             node.invoke(state)
     with pytest.raises(ImageError, match=r"missing\.jpg"):
         node.invoke({"picture": "missing.jpg", "question": "Until when?"})
+
+
+def test_an_agent_is_no_policy_and_the_remedy_is_named(policy: Policy) -> None:
+    with pytest.raises(
+        ConfigError, match=r"not a ChainOfFocus: give .* to the node itself, as limits=, config= and store="
+    ):
+        perception_node(ChainOfFocus(policy))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("images", [["gone.png", "photo.png"], ["photo.png"], []])
+def test_a_list_where_one_image_belongs_is_refused(policy: Policy, images: list[str]) -> None:
+    asked = {"image": images, "question": "Until when?"}
+    with pytest.raises(ImageError, match=r"a list under 'image', where one image belongs: ask about each by itself"):
+        perception_node(policy).invoke(asked)
+    (finding,) = perception_node(policy, findings_key="findings").invoke(asked)["findings"]
+    assert finding["status"] == "failed"
+    assert "ask_each" in finding["message"]
 
 
 def test_limits_and_a_refusal_reach_the_parent(photo: Image.Image) -> None:

@@ -41,6 +41,7 @@ def test_a_node(capsys: pytest.CaptureFixture[str]) -> None:
 def test_in_a_conversation(capsys: pytest.CaptureFixture[str]) -> None:
     run(1)
     said = ["human Does it say Yamaha?", "ai Yamaha", "human Does it say Honda?", "ai no"]
+    assert len(list(Path("images").iterdir())) == 3
     assert capsys.readouterr().out.splitlines() == said
 
 

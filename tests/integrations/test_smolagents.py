@@ -191,6 +191,13 @@ def test_what_a_saved_tool_requires(spec: str, extra: str, monkeypatch: pytest.M
     assert "not to be saved" not in str(saved)
 
 
+def test_no_demo_is_saved_that_could_not_start(tmp_path: Path) -> None:
+    made = ChainOfFocusTool("reader")
+    made.save(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"tool.py", "requirements.txt"}
+    assert {file.path_in_repo for file in made._prepare_hub_files()} == {"tool.py", "requirements.txt"}
+
+
 def test_a_tool_made_from_an_object_says_that_it_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r'make it from the spec of a policy, such as ChainOfFocusTool\("reader"\)'):
         tool(NINE).save(tmp_path / "saved")
