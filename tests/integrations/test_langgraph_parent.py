@@ -15,10 +15,11 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 
 from cof_agent import (
     ConfigError,
@@ -214,6 +215,39 @@ def test_the_context_of_the_parent_may_be_the_limits(path: str) -> None:
     graph.add_edge(START, "look")
     end = graph.compile().invoke({"image": path, "question": "?"}, context=FocusConfig(max_zooms=0))
     assert end["evidence"] == []
+
+
+@pytest.mark.parametrize("remembers", [False, True])
+@pytest.mark.parametrize("context", [None, {}, {"max_zooms": 3}])
+def test_a_decision_counts_though_the_context_is_not_repeated(path: str, remembers: bool, context: Any) -> None:
+    def waiting(asks: str, *turns: str) -> Any:
+        builder = StateGraph(Trip, FocusConfig)
+        builder.add_node("look", perception_node(scripted(*turns), remembers=remembers))
+        builder.add_edge(START, "look")
+        graph: Any = builder.compile(checkpointer=InMemorySaver())
+        assert "__interrupt__" in graph.invoke({"image": path, "question": "What is it?"}, THREAD, context={asks: True})
+        return graph
+
+    no: Any = Command(resume={"decision": "reject", "reason": "a private area"})
+    end = waiting("ask_before_zoom", LOOK, answer("42")).invoke(no, THREAD, context=context)
+    assert (end["answer"], end["evidence"]) == ("42", [])
+    edited = waiting("ask_before_zoom", LOOK, answer("42")).invoke(Command(resume=ELSEWHERE), THREAD, context=context)
+    x1, y1, x2, y2 = edited["evidence"][0]["box"]
+    assert (x1 <= 300, y1 <= 200, x2 >= 400, y2 >= 300) == (True,) * 4
+    end = waiting("ask_at_end", answer("cannot answer"), answer("42")).invoke(no, THREAD, context=context)
+    assert (end["answer"], end["status"]) == ("42", "answered")
+
+
+def test_a_decision_of_the_parents_own_is_not_taken_for_one_about_a_zoom(path: str) -> None:
+    node = perception_node(scripted(LOOK, answer("42")))
+
+    def look(state: Trip, config: RunnableConfig) -> Any:
+        return node.invoke(state, config) if interrupt("go on?") == "yes" else {}
+
+    graph = alone(look, Trip, checkpointer=InMemorySaver())
+    graph.invoke({"image": path, "question": "What is it?"}, THREAD)
+    end = graph.invoke(Command(resume="yes"), THREAD)
+    assert (end["answer"], len(end["evidence"])) == ("42", 1)
 
 
 def test_checkpoints_of_the_parent_hold_no_pixels_of_the_loop(path: str, data: str, tmp_path: Path) -> None:
