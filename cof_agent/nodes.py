@@ -93,7 +93,7 @@ class Nodes:
         usage["seconds"] = time.monotonic() - began
         progress = _changed(
             state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None,
-            message=None, evidence=[], granted=None,
+            message=None, evidence=[], granted=None, finished=None,
         )  # fmt: skip
         messages = [*reset, *left, as_question(blocks, overview, question)]
         return progress | {
