@@ -270,6 +270,15 @@ def test_one_that_remembers_goes_on_with_the_same_views(data: str) -> None:
     assert parts[-1][2]["messages"][-1].text == "yes"
 
 
+def test_one_that_remembers_and_lost_its_views_begins_anew_with_the_image(data: str) -> None:
+    saver = InMemorySaver()
+    shown = [{"type": "text", "text": "What is it?"}, {"type": "image", "base64": data, "mime_type": "image/png"}]
+    for said in ("42", "43"):  # each with a new store in memory, as after a restart
+        node = talk(LOOK, answer(said), images=last_image, remembers=True)
+        end = alone(node, MessagesState, checkpointer=saver).invoke({"messages": [HumanMessage(shown)]}, THREAD)
+        assert end["messages"][-1].text == said
+
+
 def test_one_that_does_not_remember_begins_anew(data: str) -> None:
     graph = alone(talk(LOOK, answer("42"), answer("yes")), MessagesState, checkpointer=InMemorySaver())
     shown = [{"type": "text", "text": "What is it?"}, {"type": "image", "base64": data, "mime_type": "image/png"}]
@@ -536,7 +545,9 @@ def test_a_store_that_cannot_keep_or_has_lost_an_image_is_no_observation(path: s
     found = perception_node(scripted(LOOK, answer("42")), findings_key="findings", **full).invoke(asked)["findings"]
     assert (found[0]["status"], found[0]["stop_reason"]) == ("failed", "image_error"), "others are not lost"
     store = MemoryStore()
-    node = talk(LOOK, answer("42"), images=lambda state: path, remembers=True, store=store)
+    node = talk(
+        LOOK, answer("42"), images=lambda state: None if state["messages"][1:] else path, remembers=True, store=store
+    )
     graph = alone(node, MessagesState, checkpointer=InMemorySaver())
     graph.invoke({"messages": [HumanMessage("What?")]}, THREAD)
     store.prune([])
