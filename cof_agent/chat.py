@@ -59,7 +59,7 @@ class Chat:
         assert thread is not None
         if image is not None:
             there.check_image(self.agent, image, thread)
-        self.image, self.thread_id = None, thread
+        self.image, self.thread_id = image, thread  # which is shown again only where its views were lost
         self.last = FocusResult(there.ended, self.agent.store, thread_id=thread) if there.ended else None
         self.cut_short = None if there.ended else there.question
         typer.echo(f"the conversation {thread!r} about {there.source} goes on", err=True)

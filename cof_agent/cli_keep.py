@@ -88,6 +88,8 @@ class Begun:
     """What was asked last."""
     ended: Trajectory | None
     """How that ended; None where it was cut short or waits for a person."""
+    lost: bool
+    """Whether the store has lost something that it would go on with."""
 
     def check_image(self, agent: ChainOfFocus, image: str, thread_id: str) -> None:
         """Raise ConfigError where `image` is another one, ImageError where it cannot be opened."""
@@ -101,8 +103,9 @@ class Begun:
 
 def begun(agent: ChainOfFocus, thread_id: str) -> Begun | None:
     """What `agent` has kept under `thread_id`, if anything. Raises ConfigError for a thread of another graph."""
+    from cof_agent.image_ref import ImageRef
     from cof_agent.trajectory import Trajectory
-    from cof_agent.transcript import question_of
+    from cof_agent.transcript import question_of, views_of
 
     settings: RunnableConfig = {"configurable": {"thread_id": thread_id}}
     saver = agent.graph.checkpointer
@@ -118,11 +121,14 @@ def begun(agent: ChainOfFocus, thread_id: str) -> Begun | None:
         image = {"source": image}
     if not isinstance(image, dict) or not (asked or "messages" in state):
         raise ConfigError(f"the thread {thread_id!r} is no conversation of `ask` or `chat`: name another one")
+    refs = [view.image for view in views_of(state.get("messages", []))]
+    refs += [ImageRef.from_json(image)] if "sha256" in image else []
     return Begun(
         source=str(image.get("source")),
         sha256=image.get("sha256"),
         question=str(asked or question_of(state["messages"][state["first_message"]])),
         ended=None if pending else Trajectory.from_state(state),
+        lost=any(ref not in agent.store for ref in refs),
     )
 
 
@@ -137,6 +143,8 @@ def new_thread(agent: ChainOfFocus) -> str:
 def asked(agent: ChainOfFocus, image: str, question: str, keep: Path | None, thread: str | None) -> Iterator[Event]:
     """The events of one question; where the same was cut short in that thread, those that are left of it.
 
+    It begins anew where its images were lost.
+
     Raises as `ChainOfFocus.ask`, and ConfigError for a thread that is about another image.
     """
     if keep is None:
@@ -146,7 +154,7 @@ def asked(agent: ChainOfFocus, image: str, question: str, keep: Path | None, thr
         typer.echo(f"kept in {keep} as --thread {thread}", err=True)
     if there := begun(agent, thread):
         there.check_image(agent, image, thread)
-        if there.ended is None and there.question == question.strip():
+        if there.ended is None and there.question == question.strip() and not there.lost:
             return agent.stream_resumed(thread)
     return agent.stream(image, question, thread_id=thread)
 

@@ -12,6 +12,7 @@ from cof_agent.images import ImageLimits, ImageRef, SourceImage, load_image, ope
 from cof_agent.profile import Profile
 from cof_agent.state import FocusState
 from cof_agent.store import ImageStore
+from cof_agent.transcript import views_of
 from cof_agent.views import View, keep_original, show_overview
 
 
@@ -20,16 +21,24 @@ def first_look(
 ) -> tuple[dict[str, Any], View | None]:
     """The original, as state keeps it, and its overview, or None where the conversation has that.
 
+    One whose views the store has lost begins anew, like one about another image, where the image is given again.
+
     Raises ImageError when there is no such image, and QuestionError when there is none at all.
     """
     # No place is held while something is fetched: one slow host would delay all questions.
     with nullcontext() if is_remote(state.get("image")) else decode_turns().in_hand():
         original, source = _original(state, store, limits)
-        if "original" in state and original["sha256"] == state["original"]["sha256"]:
+        known = "original" in state and original["sha256"] == state["original"]["sha256"]
+        if known and not (state.get("image") is not None and _lacks_views(state, store)):
             return original, None
         source = source or load_image(ImageRef.from_json(original), store, limits=limits)
         shown = profile.overview.fit(source.ref.size)
         return original, show_overview(source, shown, profile.overview.tokens(shown), store, profile.encoding)
+
+
+def _lacks_views(state: FocusState, store: ImageStore) -> bool:
+    """Whether the store has lost what the conversation shows, so that the image has to be shown anew."""
+    return any(view.image not in store for view in views_of(state.get("messages", [])))
 
 
 def _original(state: FocusState, store: ImageStore, limits: ImageLimits) -> tuple[dict[str, Any], SourceImage | None]:

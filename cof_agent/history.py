@@ -78,7 +78,7 @@ def kept_runs(saver: BaseCheckpointSaver[Any], thread_id: str | None = None) -> 
             continue
         thread, space = (kept.config["configurable"][name] for name in ("thread_id", "checkpoint_ns"))
         question = (thread, space, state["run"]["started"])
-        ended = bool(state.get("status") and state.get("finished"))
+        ended = _has_ended(state)
         if question not in begun or ended:
             found.setdefault((*question, state["finished"] if ended else ""), _kept(kept, thread, space, ended))
         begun.add(question)
@@ -112,6 +112,11 @@ def sqlite_runs(path: str | Path) -> Iterator[BaseCheckpointSaver[Any]]:
 
 def _is_ours(state: Mapping[str, Any]) -> bool:
     return all(name in state for name in ("run", "original", "messages", "first_message", "usage"))
+
+
+def _has_ended(state: Mapping[str, Any]) -> bool:
+    """Earlier versions kept the `finished` of the question before until the next one had ended."""
+    return bool(state.get("status") and (state.get("finished") or "") >= state["run"]["started"])
 
 
 def _kept(kept: CheckpointTuple, thread: str, space: str, ended: bool) -> KeptRun:

@@ -9,12 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessage,
-    HumanMessage,
-    RemoveMessage,
-)
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.errors import GraphBubbleUp
@@ -32,8 +27,9 @@ from cof_agent.errors import CofError, ConfigError, QuestionError
 from cof_agent.first_look import first_look
 from cof_agent.images import ImageLimits, ImageRef, load_image
 from cof_agent.policies import Policy
+from cof_agent.resumption import limits_of
 from cof_agent.retries import Retry
-from cof_agent.review import check_can_ask, end_review, zoom_review
+from cof_agent.review import check_can_ask, decided, end_review, zoom_review
 from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
 from cof_agent.step import NO_MORE, Progress, reached, take
 from cof_agent.store import ImageStore, MemoryStore
@@ -77,7 +73,8 @@ class Nodes:
         question = state.get("question")
         if not isinstance(question, str) or not question.strip():
             raise QuestionError(f"the question must be text under the state key `question`, not {question!r}")
-        check_can_ask(self._limits(), config)
+        limits = _context() or self.config
+        check_can_ask(limits, config)
         original, overview = first_look(state, self.profile, self.store, self.limits)
         reset: list[BaseMessage] = []
         earlier = state.get("messages", [])
@@ -96,11 +93,11 @@ class Nodes:
         usage["seconds"] = time.monotonic() - began
         progress = _changed(
             state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None,
-            message=None, evidence=[], granted=None,
+            message=None, evidence=[], granted=None, finished=None,
         )  # fmt: skip
         messages = [*reset, *left, as_question(blocks, overview, question)]
         return progress | {
-            "image": None, "question": None, "run": self._run_info(), "original": original, "usage": usage,
+            "image": None, "question": None, "run": self._run_info(limits), "original": original, "usage": usage,
             "messages": messages, "first_message": first,
         }  # fmt: skip
 
@@ -108,23 +105,23 @@ class Nodes:
         """Ask the policy for its next turn."""
         began, (closing, prompt, seconds) = time.monotonic(), self._prompt(state)
         try:
-            reply = call(self._model(), prompt, config, seconds, self._retry())
+            reply = call(self._model(state), prompt, config, seconds, self._retry(state))
         except Exception as error:  # a policy is foreign code: its failure is recorded, in this one place
             return self._failed(state, closing, error, time.monotonic() - began)
         return self._replied(state, closing, reply, answer_model(config), time.monotonic() - began)
 
     async def areason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
         """:meth:`reason` for asyncio."""
-        began, model, (closing, prompt, seconds) = time.monotonic(), self._model(), self._prompt(state)
+        began, model, (closing, prompt, seconds) = time.monotonic(), self._model(state), self._prompt(state)
         if is_async(model) and callable(prompt) and not isinstance(self.store, MemoryStore):
             prompt = await asyncio.to_thread(prompt)  # not on the loop, for it may wait for a disk
         try:
-            reply = await acall(model, prompt, config, seconds, self._retry())
+            reply = await acall(model, prompt, config, seconds, self._retry(state))
         except Exception as error:  # as above
             return self._failed(state, closing, error, time.monotonic() - began)
         return self._replied(state, closing, reply, answer_model(config), time.monotonic() - began)
 
-    def zoom(self, state: FocusState) -> dict[str, Any]:
+    def zoom(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
         """Run the next call of the policy's turn; a checkpoint lies between any two.
 
         Once a limit is reached, all calls that are left are refused at once.
@@ -132,7 +129,7 @@ class Nodes:
         asked, *left = pending_calls(state["messages"])
         limits, turn = self._granted(state), last_turn(state["messages"])
         thought = self.dialect.parse(turn).thought if turn else None
-        review = zoom_review(state, thought) if limits.ask_before_zoom else None
+        review = zoom_review(state, thought) if limits.ask_before_zoom or decided(config) else None
         before = Progress(state["usage"], state["refused_in_row"], state.get("closing"))
         message, after = take(asked, before, limits, lambda tokens_left: self._sight(state, tokens_left, review))
         if view := view_of(message):
@@ -141,7 +138,7 @@ class Nodes:
         progress = _changed(state, refused_in_row=after.refused_in_row, closing=after.closing)
         return {"messages": [message, *others], "usage": after.usage} | progress
 
-    def answer(self, state: FocusState) -> dict[str, Any]:
+    def answer(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
         """Say how the run ended, and on what evidence; or go on, if a person wants that of a run without an answer."""
         limits = self._granted(state)
         message = last_turn(state["messages"][state["first_message"] :])
@@ -150,7 +147,7 @@ class Nodes:
         ending = {name: state.get(name) for name in ("status", "stop_reason", "message")}
         ending |= conclude(state, turn, message, views, self.profile, limits)
         unanswered = ending["status"] in (Status.DECLINED.value, Status.BUDGET.value)
-        if limits.ask_at_end and unanswered and (advice := end_review(state, ending)):
+        if unanswered and (limits.ask_at_end or decided(config)) and (advice := end_review(state, ending)):
             return self._again(state, advice)
         return ending | {"views": [view.to_json() for view in views], "finished": _now()}
 
@@ -162,38 +159,37 @@ class Nodes:
             state, **unended, refused_in_row=0, granted=(state.get("granted") or 0) + 1
         )
 
-    def _model(self) -> Model:
-        return self.with_tools if self._offers_tools() else self.policy.model
+    def _model(self, state: FocusState) -> Model:
+        return self.with_tools if self._offers_tools(state) else self.policy.model
 
-    def _offers_tools(self) -> bool:
+    def _offers_tools(self, state: FocusState) -> bool:
         """Also in the closing turn, where a call is ignored: what the policy saw before must stay as it was."""
-        return self._limits().max_zooms > 0 and bool(self.profile.tools)
+        return self._limits(state).max_zooms > 0 and bool(self.profile.tools)
 
     def _too_early(self, state: FocusState) -> bool:
-        return self._offers_tools() and state["usage"]["zooms"] < self._limits().min_zooms
+        return self._offers_tools(state) and state["usage"]["zooms"] < self._limits(state).min_zooms
 
-    def _retry(self) -> Retry:
-        return Retry(self._limits().max_retries)
+    def _retry(self, state: FocusState) -> Retry:
+        return Retry(self._limits(state).max_retries)
 
-    def _limits(self) -> FocusConfig:
-        context: object = get_runtime(FocusConfig).context  # as a subgraph it may be the parent's, of another kind
-        return context if isinstance(context, FocusConfig) else self.config
+    def _limits(self, state: FocusState) -> FocusConfig:
+        return limits_of(state["run"], _context())
 
     def _granted(self, state: FocusState) -> FocusConfig:
-        return self._limits().granted(state.get("granted") or 0)
+        return self._limits(state).granted(state.get("granted") or 0)
 
     def _sight(self, state: FocusState, tokens_left: int, review: Review | None) -> Sight:
         source = load_image(ImageRef.from_json(state["original"]), self.store, limits=self.limits)
         views = views_of(state["messages"])
         return Sight(source, views, self.store, self.profile, tokens_left, self.region_pixels, review)
 
-    def _run_info(self) -> RunInfo:
+    def _run_info(self, limits: FocusConfig) -> RunInfo:
         return RunInfo(
             policy=self.policy.name,
             dialect=self.profile.dialect,
             tools=list(self.profile.tools),
             prompts=self.profile.prompts.digest,
-            config=self._limits().model_dump(),
+            config=limits.model_dump(),
             versions=versions(),
             started=_now(),
         )
@@ -207,7 +203,7 @@ class Nodes:
         views = views_of(state["messages"])
         messages = forget_regions(state["messages"], views, limits.max_conversation_tokens)
         messages += self._last_words(state, closing)
-        prompt = self.dialect.render(messages, self.profile, tools=self._offers_tools())
+        prompt = self.dialect.render(messages, self.profile, tools=self._offers_tools(state))
         seconds = (limits.max_seconds if closing else limits.working_seconds) - usage["seconds"]
         return closing, lambda: resolve_images(prompt, views, self.store), seconds
 
@@ -233,7 +229,7 @@ class Nodes:
             completion_tokens=counted["output_tokens"],
             seconds=seconds,
         )
-        ended, limits = None, self._limits()
+        ended, limits = None, self._limits(state)
         if limits.trainer_loop:
             turn, ended = as_trainer(turn, reply.text, self.dialect.call_end, usage, closing, limits)
         elif closing:
@@ -281,6 +277,11 @@ class Nodes:
             status, reason = Status.FAILED, StopReason.POLICY_ERROR
         message = str(error) if isinstance(error, CofError) else f"{type(error).__name__}: {error}"
         return {"usage": usage, "status": status.value, "stop_reason": reason.value, "message": message}
+
+
+def _context() -> FocusConfig | None:
+    context: object = get_runtime(FocusConfig).context  # as a subgraph it may be the parent's, of another kind
+    return context if isinstance(context, FocusConfig) else None
 
 
 def _misfitted(wanted: type[BaseModel], answer: str, wrong: str, earlier: str) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from langgraph.types import Command, StateSnapshot
 from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError
 from cof_agent.review import Decision
+from cof_agent.state import RunInfo
+
+_ASKING = {"ask_before_zoom", "ask_at_end"}
 
 
 def resumption(
@@ -26,3 +29,15 @@ def resumption(
         command = Command(resume=Decision.parse(decision).model_dump())
     began = snapshot.values.get("run") if "observe" not in tasks else None
     return command, FocusConfig.parse(began["config"]) if began else None
+
+
+def limits_of(run: RunInfo, context: FocusConfig | None) -> FocusConfig:
+    """The limits of a run that has begun: those that it began under, unless it is resumed in a `context` with others.
+
+    Whether a person is asked changes only where the context says so in so many words; one that says nothing, as servers
+    pass it, is none.
+    """
+    began = FocusConfig.parse(run["config"])
+    if context is None or not context.model_fields_set:
+        return began
+    return context.model_copy(update={name: getattr(began, name) for name in _ASKING - context.model_fields_set})

@@ -22,6 +22,9 @@ from cof_agent.views import SCHEMA, ViewKind
 _CHECKPOINTER = "__pregel_checkpointer"
 """Where LangGraph's configuration of a node has the checkpointer."""
 
+_SCRATCHPAD = "__pregel_scratchpad"
+"""Where it has what the node is resumed with."""
+
 
 class Decision(BaseModel):
     """What a person decides: as JSON the value of `Command(resume=…)`, in every host."""
@@ -104,6 +107,19 @@ def check_can_ask(config: FocusConfig, settings: RunnableConfig) -> None:
             "ask_before_zoom and ask_at_end need a checkpointer, or a run that waits cannot be resumed: "
             "compile the outermost graph with one, and give a thread_id"
         )
+
+
+def decided(settings: RunnableConfig) -> bool:
+    """Whether the node that runs under LangGraph's `settings` is resumed with a decision, which it then has to read.
+
+    Also where its limits ask nobody any more: what a person was asked once, they have decided.
+    """
+    pad = settings.get("configurable", {}).get(_SCRATCHPAD)
+    if pad is None:
+        return False
+    if not pad.resume and (value := pad.get_null_resume(True)) is not None:  # taken, for one that is read stays there
+        pad.resume.append(value)  # where `interrupt` looks first
+    return bool(pad.resume)
 
 
 def zoom_review(state: FocusState, thought: str | None) -> Review:

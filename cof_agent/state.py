@@ -108,7 +108,8 @@ class FocusOutput(TypedDict, total=False):
     views: list[dict[str, Any]]
     """Every view of the conversation, as `View.to_json()`, once the run has ended. Until then see `messages`."""
     run: RunInfo
-    finished: str
+    finished: str | None
+    """None until it has ended."""
     messages: Annotated[list[AnyMessage], add_messages]
     first_message: int
     """Position in `messages` of the question that was answered."""

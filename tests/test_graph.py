@@ -25,6 +25,7 @@ from cof_agent import (
     Policy,
     PolicyError,
     Profile,
+    StoreError,
     ViewEvent,
     build_graph,
     open_image,
@@ -474,6 +475,20 @@ def test_an_image_that_the_store_lacks_is_named_with_the_store() -> None:
     agent.store.prune([])
     with pytest.raises(ImageError, match=first.views[0].image.sha256):
         agent.ask(None, "And?", thread_id="1")
+
+
+@pytest.mark.parametrize("lost", ["all", "a region"])
+def test_a_conversation_whose_views_were_lost_begins_anew_with_the_image(lost: str) -> None:
+    saver, store = InMemorySaver(), MemoryStore()
+    first = ChainOfFocus(scripted(LOOK, answer("42")), store=store, checkpointer=saver).ask(photo(), "?", thread_id="1")
+    store.prune([] if lost == "all" else [first.views[0].image])
+    agent = ChainOfFocus(scripted(answer("43"), answer("44")), store=store, checkpointer=saver)
+    with pytest.raises(StoreError, match="open the image again"):
+        agent.ask(None, "And?", thread_id="1")
+    again = agent.ask(photo(), "And?", thread_id="1")
+    assert (again.answer, [view.kind for view in again.views]) == ("43", ["overview"])
+    events = list(agent.stream(photo(), "Really?", thread_id="1"))
+    assert [type(event) for event in events] == [FocusResult], "which is not shown once more"
 
 
 def test_the_limits_on_images_hold_for_references_too() -> None:

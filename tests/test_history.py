@@ -116,6 +116,30 @@ def test_a_run_that_waits_and_both_endings_of_one_that_was_gone_back_to(tmp_path
     assert labels == [None, "chosen by a person"]
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_second_question_whose_policy_failed_is_there_once(tmp_path: Path, earlier: bool) -> None:
+    photo().save(tmp_path / "photo.png")
+    with SqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as saver:
+        graph = build_graph(scripted(answer("42")), store=DirectoryStore(tmp_path / "images"), checkpointer=saver)
+        graph.invoke({"image": str(tmp_path / "photo.png"), "question": "What is it?"}, THREAD)
+        ended = graph.get_state(THREAD).values["finished"]
+        given: Any = {"question": "Really?"}
+        graph.invoke(given, THREAD, interrupt_after=["reason"])
+        between = graph.get_state(THREAD).values
+        assert (between["status"], between["finished"]) == ("failed", None)
+        assert [run.standing for run in kept_runs(saver)] == [Standing.ANSWERED, Standing.UNFINISHED]
+        if earlier:  # as versions before wrote it
+            graph.update_state(THREAD, {"finished": ended}, as_node="reason")
+            assert [run.standing for run in kept_runs(saver)] == [Standing.ANSWERED, Standing.UNFINISHED]
+        graph.invoke(None, THREAD)
+    done = history(tmp_path / "runs.db", "--save", tmp_path / "saved")
+    assert done.stdout.count("Really?") == 1
+    assert "2 of 2 saved" in done.stderr
+    runs = list(read_trajectories(tmp_path / "saved"))
+    assert [(run.question, run.status) for run in runs] == [("What is it?", "answered"), ("Really?", "failed")]
+    assert all(run.started <= run.finished for run in runs)
+
+
 def test_every_way_to_end_is_a_standing() -> None:
     assert {Standing(status) for status in Status} == set(Standing) - {Standing.WAITING, Standing.UNFINISHED}
 

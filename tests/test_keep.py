@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -70,6 +71,21 @@ def test_single_questions_of_one_conversation() -> None:
     alone = run("ask", "photo.png", "Until when?", "--keep", "deep/runs.db", "--json")
     assert json.loads(alone.stdout)["answer"] == "nine", "another conversation"
     assert run("history", "deep/runs.db").stdout.count("sign: ") == 2
+
+
+def test_a_conversation_that_lost_its_images_goes_on_with_the_image() -> None:
+    words = ("--keep", "runs.db", "--thread", "sign")
+    assert run("ask", "photo.png", "Until when?", *words).stdout == "nine\n"
+    shutil.rmtree("images")
+    assert run("ask", "photo.png", "Really?", *words).stdout == "nine\n", "it is looked at anew"
+    shutil.rmtree("images")
+    lost = run("chat", *words, "-q", "And now?")
+    assert (lost.returncode, lost.stdout) == (1, "")
+    assert "open the image again" in lost.stderr
+    assert run("ask", "photo.png", "And now?", *words).stdout == "nine\n", "what was cut short is not gone on with"
+    shutil.rmtree("images")
+    again = run("chat", "photo.png", *words, "-q", "And now?", "-q", "Sure?")
+    assert (again.returncode, again.stdout) == (0, "nine\nyes\n")
 
 
 def test_killed_while_it_waits_for_a_person() -> None:

@@ -21,9 +21,9 @@ LAYERS = (
     {"profile", "views", "tools"},
     {
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
-        "ending", "first_look", "review", "step", "trainer_loop", "typed", "dialects", "policies", "nodes", "graph",
+        "ending", "first_look", "resumption", "review", "step", "trainer_loop", "typed", "dialects", "policies", "nodes", "graph",
     },
-    {"trajectory", "trajectory_file", "history", "result", "resumption", "batch", "agent"},
+    {"trajectory", "trajectory_file", "history", "result", "batch", "agent"},
     {"scenes"},
     {"evaluation"},
     {"rewards", "environment", "collecting", "exports"},

@@ -248,6 +248,49 @@ def test_time_travel_asks_again(path: str) -> None:
     assert Box(*boxes(end)[0]).contains(Box(300, 200, 400, 300))
 
 
+# Whoever resumes need not know the limits
+
+
+def begun_in(context: FocusConfig | dict[str, Any], path: str, *turns: str) -> FocusGraph:
+    graph = build_graph(scripted(*turns), checkpointer=InMemorySaver())
+    limits: Any = context
+    assert "__interrupt__" in graph.invoke({"image": path, "question": "What is it?"}, THREAD, context=limits)
+    return graph
+
+
+UNSAID: list[Any] = [None, {}, {"max_zooms": 3}, AT_ZOOM.model_copy(update={"ask_before_zoom": False})]
+
+
+@pytest.mark.parametrize("context", UNSAID)
+def test_a_decision_counts_in_whatever_context_it_comes(path: str, context: Any) -> None:
+    end = begun_in(AT_ZOOM, path, LOOK, answer("42")).invoke(Command(resume=NO), THREAD, context=context)
+    assert (end["answer"], boxes(end), end["usage"]["zooms"]) == ("42", [], 0)
+    end = begun_in(AT_ZOOM, path, LOOK, answer("42")).invoke(Command(resume=ELSEWHERE), THREAD, context=context)
+    assert Box(*boxes(end)[0]).contains(Box(300, 200, 400, 300))
+    end = begun_in(AT_END, path, answer("cannot answer"), answer("42")).invoke(
+        Command(resume=NO), THREAD, context=context
+    )
+    assert (end["answer"], end["status"]) == ("42", "answered")
+
+
+def test_a_run_that_waits_goes_on_under_the_limits_that_its_context_gave(path: str) -> None:
+    graph = begun_in({"ask_before_zoom": True, "max_zooms": 1}, path, LOOK, LOOK, answer("42"))
+    assert "__interrupt__" in graph.invoke(None, THREAD), "it is asked about again"
+    with pytest.raises(ValueError, match="Decision"):
+        graph.invoke(Command(resume="garbage"), THREAD)
+    end = graph.invoke(Command(resume=APPROVE), THREAD)
+    assert (end["usage"]["zooms"], end["stop_reason"]) == (1, "zoom_limit")
+
+
+def test_gone_back_to_in_a_context_that_asks_it_is_resumed_without(path: str) -> None:
+    graph = build_graph(scripted(LOOK, LOOK, answer("42")), checkpointer=InMemorySaver())
+    graph.invoke({"image": path, "question": "What is it?"}, THREAD)
+    before = [state for state in graph.get_state_history(THREAD) if state.next == ("zoom",)][-1]
+    assert "__interrupt__" in graph.invoke(None, before.config, context=AT_ZOOM)
+    end = graph.invoke(Command(resume=NO), THREAD)
+    assert (end["answer"], end["usage"]["zooms"]) == ("42", 1), "the second zoom is asked about by nobody"
+
+
 # From Python
 
 

@@ -110,6 +110,18 @@ def test_it_streams_each_view_and_waits_for_a_person(client: SyncLangGraphClient
     assert end["messages"][-1]["content"][0]["text"] == "nine"
 
 
+def test_a_decision_counts_though_the_context_is_not_repeated(
+    client: SyncLangGraphClient, thread: str, folder: Path
+) -> None:
+    limits: Any = {"ask_before_zoom": True}
+    client.runs.wait(thread, "chain_of_focus", input={"messages": [message(folder)]}, context=limits)
+    assert client.threads.get_state(thread)["interrupts"]
+    decision: Any = {"resume": {"decision": "reject", "reason": "a private area"}}
+    end = client.runs.wait(thread, "chain_of_focus", command=decision)
+    assert end["evidence"] == []
+    assert shows(end["messages"][-1]) == ["text", "image"]
+
+
 def test_an_assistant_with_limits_of_its_own(client: SyncLangGraphClient, folder: Path) -> None:
     hasty = client.assistants.create("chain_of_focus", context={"max_zooms": 0})
     schema = client.assistants.get_schemas(hasty["assistant_id"])["context_schema"]

@@ -85,6 +85,17 @@ def test_the_assistant_takes_an_image_in_a_message(message: HumanMessage, monkey
     assert len(list(Path("kept").iterdir())) == 3
 
 
+def test_the_assistant_heeds_a_decision_though_the_context_is_not_repeated(
+    message: HumanMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(monkeypatch, LOOK, answer("nine"))
+    graph = deployed("chain_of_focus")
+    graph.checkpointer = InMemorySaver()
+    assert "__interrupt__" in graph.invoke({"messages": [message]}, THREAD, context={"ask_before_zoom": True})
+    end = graph.invoke(Command(resume={"decision": "reject", "reason": "a private area"}), THREAD)
+    assert (end["messages"][-1].text, shows(end["messages"][-1])) == ("nine", ["text", "image"])
+
+
 def test_the_assistant_answers_without_a_thread(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     script(monkeypatch, answer("nine"))
     end = deployed("chain_of_focus").invoke({"image": path, "question": "Until when?"})

@@ -15,10 +15,11 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 
 from cof_agent import (
     ConfigError,
@@ -216,6 +217,39 @@ def test_the_context_of_the_parent_may_be_the_limits(path: str) -> None:
     assert end["evidence"] == []
 
 
+@pytest.mark.parametrize("remembers", [False, True])
+@pytest.mark.parametrize("context", [None, {}, {"max_zooms": 3}])
+def test_a_decision_counts_though_the_context_is_not_repeated(path: str, remembers: bool, context: Any) -> None:
+    def waiting(asks: str, *turns: str) -> Any:
+        builder = StateGraph(Trip, FocusConfig)
+        builder.add_node("look", perception_node(scripted(*turns), remembers=remembers))
+        builder.add_edge(START, "look")
+        graph: Any = builder.compile(checkpointer=InMemorySaver())
+        assert "__interrupt__" in graph.invoke({"image": path, "question": "What is it?"}, THREAD, context={asks: True})
+        return graph
+
+    no: Any = Command(resume={"decision": "reject", "reason": "a private area"})
+    end = waiting("ask_before_zoom", LOOK, answer("42")).invoke(no, THREAD, context=context)
+    assert (end["answer"], end["evidence"]) == ("42", [])
+    edited = waiting("ask_before_zoom", LOOK, answer("42")).invoke(Command(resume=ELSEWHERE), THREAD, context=context)
+    x1, y1, x2, y2 = edited["evidence"][0]["box"]
+    assert (x1 <= 300, y1 <= 200, x2 >= 400, y2 >= 300) == (True,) * 4
+    end = waiting("ask_at_end", answer("cannot answer"), answer("42")).invoke(no, THREAD, context=context)
+    assert (end["answer"], end["status"]) == ("42", "answered")
+
+
+def test_a_decision_of_the_parents_own_is_not_taken_for_one_about_a_zoom(path: str) -> None:
+    node = perception_node(scripted(LOOK, answer("42")))
+
+    def look(state: Trip, config: RunnableConfig) -> Any:
+        return node.invoke(state, config) if interrupt("go on?") == "yes" else {}
+
+    graph = alone(look, Trip, checkpointer=InMemorySaver())
+    graph.invoke({"image": path, "question": "What is it?"}, THREAD)
+    end = graph.invoke(Command(resume="yes"), THREAD)
+    assert (end["answer"], len(end["evidence"])) == ("42", 1)
+
+
 def test_checkpoints_of_the_parent_hold_no_pixels_of_the_loop(path: str, data: str, tmp_path: Path) -> None:
     with SqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as saver:
         graph = trip(perception_node(scripted(LOOK, answer("42"))), checkpointer=saver)
@@ -234,6 +268,15 @@ def test_one_that_remembers_goes_on_with_the_same_views(data: str) -> None:
     )
     assert not [part for _, mode, part in parts if mode == "custom"], "nothing is shown again"
     assert parts[-1][2]["messages"][-1].text == "yes"
+
+
+def test_one_that_remembers_and_lost_its_views_begins_anew_with_the_image(data: str) -> None:
+    saver = InMemorySaver()
+    shown = [{"type": "text", "text": "What is it?"}, {"type": "image", "base64": data, "mime_type": "image/png"}]
+    for said in ("42", "43"):  # each with a new store in memory, as after a restart
+        node = talk(LOOK, answer(said), images=last_image, remembers=True)
+        end = alone(node, MessagesState, checkpointer=saver).invoke({"messages": [HumanMessage(shown)]}, THREAD)
+        assert end["messages"][-1].text == said
 
 
 def test_one_that_does_not_remember_begins_anew(data: str) -> None:
@@ -502,7 +545,9 @@ def test_a_store_that_cannot_keep_or_has_lost_an_image_is_no_observation(path: s
     found = perception_node(scripted(LOOK, answer("42")), findings_key="findings", **full).invoke(asked)["findings"]
     assert (found[0]["status"], found[0]["stop_reason"]) == ("failed", "image_error"), "others are not lost"
     store = MemoryStore()
-    node = talk(LOOK, answer("42"), images=lambda state: path, remembers=True, store=store)
+    node = talk(
+        LOOK, answer("42"), images=lambda state: None if state["messages"][1:] else path, remembers=True, store=store
+    )
     graph = alone(node, MessagesState, checkpointer=InMemorySaver())
     graph.invoke({"messages": [HumanMessage("What?")]}, THREAD)
     store.prune([])
