@@ -21,7 +21,8 @@ LAYERS = (
     {"profile", "views", "tools"},
     {
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
-        "ending", "first_look", "resumption", "review", "step", "trainer_loop", "typed", "dialects", "policies", "nodes", "graph",
+        "ending", "first_look", "resumption", "review", "step", "trainer_loop", "typed", "dialects", "policies",
+        "nodes", "graph",
     },
     {"trajectory", "trajectory_file", "history", "result", "batch", "agent"},
     {"scenes"},
