@@ -80,6 +80,11 @@ def answering(call: ToolCall, state: MessagesState) -> Send:
     return Send("look", {"image": image, "question": call["args"].get("question"), "call": call["id"]})
 
 
+def to_look_at(call: dict[str, Any]) -> Any:
+    """The image that a call names, or those of the conversation, the newest first."""
+    return call["image"]
+
+
 def refuse(call: dict[str, Any]) -> dict[str, Any]:
     """Answers a call that cannot be carried out."""
     return {"messages": [ToolMessage(call["words"], tool_call_id=call["call"], status="error")]}
@@ -89,6 +94,7 @@ spec = os.environ.get("COF_SUPERVISOR")
 model = (load_policy(spec).model if spec else StandIn()).bind_tools([look_closely])
 look = perception_node(
     os.environ.get("COF_POLICY", "reader"),
+    image_key=to_look_at,
     answer_key=None,
     status_key=None,
     evidence_key=None,

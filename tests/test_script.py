@@ -76,5 +76,5 @@ def test_a_script_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["script:", "script", "nobody", ""])
 def test_an_unknown_policy_is_refused_with_the_choices(spec: str) -> None:
-    with pytest.raises(ConfigError, match="choose one of reader, script:FILE"):
+    with pytest.raises(ConfigError, match="choose one of reader, tiny, script:FILE"):
         load_policy(spec)

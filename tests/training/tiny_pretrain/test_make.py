@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -45,7 +46,9 @@ def checkout(tmp_path: Path) -> Path:
 
 def make(checkout: Path, *words: str) -> tuple[str, list[str]]:
     """The first line that make prints, and the modules that it runs."""
-    done = subprocess.run(["make", *words, "tiny"], capture_output=True, text=True, timeout=PATIENCE, cwd=checkout)
+    words = ("make", *words, "tiny")
+    alone = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, cwd=checkout, env=alone)
     assert done.returncode == 0, done.stdout + done.stderr
     ran = re.findall(r"python -m training\.tiny_pretrain(?:\.(\w+)| --config \S+_(\w+)\.yaml)", done.stdout)
     return done.stdout.splitlines()[0], [module or stage for module, stage in ran]
