@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from cof_agent.errors import CofError
 from cof_agent.policies.qwen.processor import load_processor
-from cof_agent.policies.qwen.seed import SeedSizes, write_seed
+from cof_agent.policies.qwen.seed import SeedSizes, seed_command, write_seed
 from cof_agent.scenes.reach import SCENE_PROFILE
 from training.tiny_pretrain.heads import number_waves
 from training.tiny_pretrain.page import page
@@ -57,17 +57,9 @@ def write_tiny_seed(directory: str | Path, sizes: SeedSizes = SIZES) -> Path:
     return folder
 
 
-def main(arguments: list[str]) -> int:
-    """Write the seed of `tiny` to the directory named. Returns the exit code: 2 for wrong usage, 1 for an error."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m training.tiny_pretrain.seed DIR", file=sys.stderr)
-        return 2
-    try:
-        print(write_tiny_seed(arguments[0]))
-    except CofError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+def main(arguments: Sequence[str]) -> int:
+    """Write the seed of `tiny` to the directory named. Returns the exit code."""
+    return seed_command("training.tiny_pretrain.seed", write_tiny_seed, arguments)
 
 
 if __name__ == "__main__":

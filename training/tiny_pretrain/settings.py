@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.tiny_pretrain.episodes import Manner
 from training.tiny_pretrain.framing import Kind
@@ -57,3 +59,12 @@ class PretrainSettings(BaseModel):
     """Steps between two measurements on scenes of the validation split."""
     measure_views: int = Field(default=256, ge=1)
     """Views of each kind that are measured."""
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> Self:
+        if not self.questions and (self.episodes or self.texts or not self.tower):
+            raise ValueError(
+                "without questions the language model rests: set questions to 1 or more, or leave out episodes, texts "
+                "and tower: false"
+            )
+        return self

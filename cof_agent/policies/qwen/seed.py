@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -194,17 +195,22 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def main(arguments: list[str]) -> int:
-    """Write the smallest seed to the directory named. Returns the exit code: 2 for wrong usage, 1 for an error."""
+def seed_command(module: str, write: Callable[[str], Path], arguments: Sequence[str]) -> int:
+    """`python -m MODULE DIR`: have `write` make a seed in DIR. Returns the exit code: 2 wrong usage, 1 an error."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m cof_agent.policies.qwen.seed DIR", file=sys.stderr)
+        print(f"usage: python -m {module} DIR", file=sys.stderr)
         return 2
     try:
-        print(write_seed(arguments[0]))
+        print(write(arguments[0]))
     except CofError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the smallest seed to the directory named. Returns the exit code."""
+    return seed_command("cof_agent.policies.qwen.seed", write_seed, arguments)
 
 
 if __name__ == "__main__":
