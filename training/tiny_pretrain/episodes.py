@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cof_agent.dialects.cof import DIALECT
 from cof_agent.errors import ConfigError
 from cof_agent.geometry import Corners, Size
-from cof_agent.profile import Profile
+from cof_agent.profile import DECLINE, Profile
 from cof_agent.scenes.absent import legible
 from cof_agent.scenes.legibility import needed
 from cof_agent.scenes.observer import reason_to_look
@@ -40,6 +40,8 @@ _VISIBLE = 1.5
 """Side in pixels of the overview under which an object is too faint to be pointed at: few such are asked for."""
 _FAINT = 0.25
 """Share of the questions about fainter ones that is kept."""
+_ASKED = (Kind.CHARACTER, Kind.CHARACTER, Kind.RELATION, Kind.RELATION, Kind.COLOUR)
+"""Characters, of which there are many, are asked for more often than `scenes` does."""
 _AHEAD = 3
 _OTHERS = 500_000
 """Texts are those of so many steps later."""
@@ -96,14 +98,16 @@ def tell(question: SceneQuestion, long_side: int, profile: Profile, manner: Mann
         boxes = zip(numbers, question.boxes, strict=True)
         seen = [number for number, box in boxes if _holds(zoom, box, source)] or numbers or [-1]
         own.append(Own((seen[0], seen[-1]), tuple(by), True))
+    values: tuple[str, ...] = (DECLINE.split()[0],)
     if question.kind.answerable:
         sure = plan.reaches and (manner != "direct" or not plan.zooms)
         said = question.kind, question.names, question.value, question.answer
         turns.append(answering(*said, sure, bool(zooms), chance))
+        values = (question.value, question.answer) if sure else ()
     else:
         turns.append(refusing(question.names, bool(zooms), chance))
     best = [_closest(number, views) for number in numbers] or [-1]
-    own.append(Own((best[0], best[-1]), tuple(by), False))
+    own.append(Own((best[0], best[-1]), tuple(by), False, values))
     return Story(_messages(question.text, turns, profile, tools=manner != "direct"), tuple(own), views)
 
 
@@ -203,7 +207,7 @@ class Episodes:
         if drawn < self.unanswerable:
             return scene_question(self.split, number, pick(chance, (Kind.ABSENT, Kind.FOREIGN)))
         if drawn >= 2 * self.unanswerable:
-            return scene_question(self.split, number)
+            return scene_question(self.split, number, pick(chance, _ASKED))
         scene = legible(Scene.from_seed(self.split.seed(number)))
         try:
             return ask(scene, pick(chance, (Kind.CHARACTER, Kind.COLOUR, Kind.RELATION)))

@@ -34,22 +34,21 @@ class Spoken:
 def positions(ids: torch.Tensor, grids: Sequence[Sequence[tuple[int, int]]], placeholder: int) -> torch.Tensor:
     """Positions (time, row, column) of each token, (3, texts, length).
 
-    `ids` (texts, length) hold `placeholder` for each visual token; `grids` are columns and rows of each text's images.
+    `ids` (texts, length) hold `placeholder` for each visual token; `grids` are columns and rows of each text's images,
+    between which there is text.
     """
     found = torch.empty((3, *ids.shape), dtype=torch.long)
     for number, (row, images) in enumerate(zip(ids, grids, strict=True)):
-        starts = iter(images)
-        at, place = 0, 0
-        visual = (row == placeholder).tolist()
-        while at < len(visual):
-            if visual[at]:
-                columns, rows = next(starts)
-                parts = torch.meshgrid(torch.arange(1), torch.arange(rows), torch.arange(columns), indexing="ij")
-                found[:, number, at : at + rows * columns] = torch.stack(parts).flatten(1) + place
-                at, place = at + rows * columns, place + max(rows, columns)
-            else:
-                found[:, number, at] = place
-                at, place = at + 1, place + 1
+        visual = row == placeholder
+        steps = (~visual).long()  # how far each token moves the position of what follows
+        starts = torch.nonzero(visual & ~F.pad(visual, (1, 0))[:-1])[:, 0].tolist()
+        for (columns, rows), start in zip(images, starts, strict=True):
+            steps[start + rows * columns - 1] = max(rows, columns)
+        found[:, number] = steps.cumsum(0) - steps
+        for (columns, rows), start in zip(images, starts, strict=True):
+            parts = torch.meshgrid(torch.arange(1), torch.arange(rows), torch.arange(columns), indexing="ij")
+            at = slice(start, start + rows * columns)
+            found[:, number, at] = torch.stack(parts).flatten(1) + found[0, number, start]
     return found
 
 
@@ -72,7 +71,7 @@ def speak(
     words = words.index_put(torch.nonzero(ids == placeholder, as_tuple=True), images.to(dtype))
     cos, sin = (part[:, None] for part in text.rotary_emb(words, positions(ids, grids, placeholder)))
     shared = _shared(ids, placeholder)
-    causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
+    causal = torch.full((ids.shape[1], ids.shape[1]), float("-inf"), dtype=dtype).triu(1)
     early, late = causal[:shared, :shared], causal[shared:]
 
     def linear(x: torch.Tensor, layer: Any) -> torch.Tensor:

@@ -77,12 +77,13 @@ def look(tower: Qwen2_5_VisionTransformerPretrainedModel, pixels: torch.Tensor, 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
     """Attention of queries (views, heads, places, width) to keys and values of the same or fewer heads.
 
-    `seen` (places, keys) says which are. Written out: on a CPU the fused one takes longer in bfloat16.
+    `seen` (places, keys) is added to the scores: 0, or minus infinity where a key is not to be seen. Written out: on a
+    CPU the fused one takes longer in bfloat16.
     """
     views, heads, places, width = q.shape
     scores = (q * width**-0.5).reshape(views, k.shape[1], -1, width) @ k.transpose(2, 3)
     if seen is not None:
-        scores = scores.unflatten(2, (-1, places)).masked_fill(~seen, float("-inf")).flatten(2, 3)
+        scores = (scores.unflatten(2, (-1, places)) + seen).flatten(2, 3)
     return (torch.softmax(scores, -1) @ v).view(views, heads, places, width)
 
 

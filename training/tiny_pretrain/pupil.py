@@ -29,11 +29,15 @@ from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, near
 from training.tiny_pretrain.lean_language import speak
 from training.tiny_pretrain.lean_tower import look
-from training.tiny_pretrain.transcript import Batch, Own, Scribe
+from training.tiny_pretrain.transcript import OPENING, VALUE, Batch, Own, Scribe
 from training.tiny_pretrain.truth import NOTHING, truth
 
 HEADS = "heads.safetensors"
 """Beside the weights of a checkpoint: the readings of its visual tokens, which only training needs."""
+_TURNING = (("values", VALUE, 3.0), ("openings", OPENING, 0.5))
+"""What conversations turn on, with weights. Of the wording around it there is more than enough to learn from."""
+_TOGETHER = 8
+"""Conversations that are read at once."""
 DTYPE = torch.bfloat16
 """In which is computed. Weights are kept in float32."""
 
@@ -103,10 +107,17 @@ class Pupil(nn.Module):
         return ids[start:]
 
     def episode_losses(self, episodes: Sequence[Episode]) -> dict[str, torch.Tensor]:
-        """The same about whole conversations."""
-        texts = [self.scribe.episode(episode.text, episode.grids, episode.own) for episode in episodes]
-        things = torch.from_numpy(np.stack([episode.things[0] for episode in episodes]))
-        return self._text_losses(self.scribe.batch(texts), self._sights(episodes), things)
+        """The same about whole conversations; those of like lengths are read together."""
+        written = [(self.scribe.episode(told.text, told.grids, told.own), told) for told in episodes]
+        written.sort(key=lambda pair: len(pair[0].ids))
+        sums: dict[str, torch.Tensor] = {}
+        for first in range(0, len(written), _TOGETHER):
+            texts, told = zip(*written[first : first + _TOGETHER], strict=True)
+            things = torch.from_numpy(np.stack([episode.things[0] for episode in told]))
+            losses = self._text_losses(self.scribe.batch(texts), self._sights(told), things)
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, torch.zeros(())) + loss * (len(texts) / len(written))
+        return sums
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the wording alone, of conversations without images; boxes are not asked for."""
@@ -147,6 +158,10 @@ class Pupil(nn.Module):
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
         if words.any():
             losses["words"] = F.cross_entropy(self._scores(spoken.last[words]), batch.labels[words])
+        for name, code, weight in _TURNING:
+            where = batch.turning == code
+            if where.any():
+                losses[name] = weight * F.cross_entropy(self._scores(spoken.last[where]), batch.labels[where])
         boxes = batch.numbers != NOTHING
         if boxes.any():
             likely = self._scores(spoken.last[boxes]).log_softmax(-1)[:, self.scribe.number_ids]

@@ -25,6 +25,10 @@ _OWN = "<|im_start|>assistant\n"
 NAMING = ("colour", "shape", "character")
 """What a question names an object by."""
 _UNNAMED = (0,) * len(NAMING)
+_THINK = "<think>"
+OPENING, VALUE = 1, 2
+_DECIDING = 3
+"""Tokens of a thought that tell whether it looks closer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Own:
     named_by: tuple[str, ...]
     box: bool
     """Whether its last four numbers are a box."""
+    values: tuple[str, ...] = ()
+    """Words that the picture tells, such as the answer: they are learnt apart from the wording around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Written:
     numbers: list[int]
     about: list[tuple[int, int]]
     by: list[tuple[int, ...]]
+    turning: list[int]
     grids: tuple[tuple[int, int], ...]
     """Columns and rows of its images, in their order."""
 
@@ -68,6 +75,9 @@ class Batch:
     """
     by: torch.Tensor
     """(views, length, `len(NAMING)`): 1 where the question names them by that attribute."""
+    turning: torch.Tensor
+    """(views, length): `VALUE` where a value that can be told follows, `OPENING` where the first tokens of a thought
+    do, with which is decided whether to look closer, 0 elsewhere."""
     grids: tuple[tuple[tuple[int, int], ...], ...]
     """Columns and rows of the images of each."""
 
@@ -83,6 +93,7 @@ class Scribe:
         self.number_ids = torch.tensor(tokenizer.convert_tokens_to_ids([str(number) for number in range(NUMBERS)]))
         """Ids of 0, 1, 2, …"""
         self._number = {int(token): number for number, token in enumerate(self.number_ids)}
+        self._thinking = len(self._encode(_THINK)) - 1
 
     @property
     def before(self) -> int:
@@ -103,11 +114,12 @@ class Scribe:
         shape = len(rows), max(len(row.ids) for row in rows)
         ids, labels, numbers = (torch.full(shape, empty) for empty in (self.pad, NOTHING, NOTHING))
         about, by = torch.full((*shape, 2), -1), torch.zeros((*shape, len(NAMING)), dtype=torch.long)
+        turning = torch.zeros(shape, dtype=torch.long)
         for place, row in enumerate(rows):
-            parts = row.ids, row.labels, row.numbers, row.about, row.by
-            for table, values in zip((ids, labels, numbers, about, by), parts, strict=True):
+            parts = row.ids, row.labels, row.numbers, row.about, row.by, row.turning
+            for table, values in zip((ids, labels, numbers, about, by, turning), parts, strict=True):
                 table[place, : len(values)] = torch.tensor(values)
-        return Batch(ids, labels, numbers, about, by, tuple(row.grids for row in rows))
+        return Batch(ids, labels, numbers, about, by, turning, tuple(row.grids for row in rows))
 
     def episode(self, text: str, grids: Sequence[tuple[int, int]], own: Sequence[Own]) -> Written:
         """A conversation in the checkpoint's template, `text`, with images of `grids`, whose own turns are `own`."""
@@ -116,6 +128,7 @@ class Scribe:
         ids = self._encode(opening + "".join(image + part for image, part in zip(images, parts, strict=True)))
         numbers, about, by = [NOTHING] * len(ids), [(-1, -1)] * len(ids), [_UNNAMED] * len(ids)
         labels, start, turns = [NOTHING] * len(ids), self._encode(_OWN), iter(own)
+        turning = [0] * len(ids)
         at = 0
         while at < len(ids):
             if ids[at : at + len(start)] != start:
@@ -127,11 +140,15 @@ class Scribe:
             named = tuple(int(attribute in turn.named_by) for attribute in NAMING)
             for place in range(first - 1, end - 1):  # a token is said where the one before it is read
                 labels[place], about[place], by[place] = ids[place + 1], turn.about, named
+                if self.tokenizer.decode([ids[place + 1]]).strip() in turn.values:
+                    turning[place] = VALUE
+                elif place - first - self._thinking in range(_DECIDING):
+                    turning[place] = OPENING
             if turn.box:
                 for place in [place for place in range(first - 1, end - 1) if ids[place + 1] in self._number][-4:]:
                     numbers[place] = self._number[ids[place + 1]]
             at = end
-        return Written(ids, labels, numbers, about, by, tuple(grids))
+        return Written(ids, labels, numbers, about, by, turning, tuple(grids))
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -160,7 +177,7 @@ class Scribe:
             self._number.get(after, NOTHING) if box else NOTHING for after, box in zip(labels, boxes[1:], strict=True)
         ]
         after = [*about[1:], (-1, -1)], [*by[1:], _UNNAMED]
-        return Written(ids, [*labels, NOTHING], [*numbers, NOTHING], *after, (grid,))
+        return Written(ids, [*labels, NOTHING], [*numbers, NOTHING], *after, [0] * len(ids), (grid,))
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))

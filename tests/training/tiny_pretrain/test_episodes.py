@@ -97,6 +97,27 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
     assert {"adaptive": min(zooms) == 0 < max(zooms), "direct": max(zooms) == 0, "always": min(zooms) == 1}[manner]
 
 
+def test_a_conversation_turns_on_its_values_and_on_how_turns_begin(processor: Any) -> None:
+    scribe, tokenizer = Scribe(processor.tokenizer), processor.tokenizer
+    seen = set()
+    for told in Episodes(processor, SCENE_PROFILE, 3, 12, {"adaptive": 1.0}).make(0):
+        written = scribe.episode(told.text, told.grids, told.own)
+        pairs = zip(written.labels, written.turning, strict=True)
+        marked = [tokenizer.decode([label]) if turns else "|" for label, turns in pairs if label != NOTHING]
+        opening, *rest = re.split(r"\|+", "".join(marked).strip("|"))
+        turns = re.findall(r"assistant\n<think>(.*?)</think>", told.text, re.DOTALL)
+        assert turns[0].startswith(opening)
+        assert len(opening) >= 3
+        last = told.text[told.text.rindex("<think>") :]
+        unsure = "best guess" in last or "Most likely" in last
+        assert unsure != bool(told.own[-1].values)
+        for value in told.own[-1].values:
+            assert sum(word.strip() == value for word in rest) == len(re.findall(rf"\b{value}\b", last)) > 0
+        assert not any(turn.values for turn in told.own[:-1])
+        seen.add(len(told.own))
+    assert seen >= {1, 2}
+
+
 def test_turns_are_about_the_objects_that_are_asked_for() -> None:
     seen = set()
     for number in range(40):

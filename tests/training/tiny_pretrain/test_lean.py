@@ -27,7 +27,7 @@ from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, number_waves
 from training.tiny_pretrain.lean_language import WATCHED_HEADS, speak
 from training.tiny_pretrain.lean_tower import look
-from training.tiny_pretrain.pupil import Pupil, write_model
+from training.tiny_pretrain.pupil import _TOGETHER, Pupil, write_model
 from training.tiny_pretrain.seed import write_tiny_seed
 from training.tiny_pretrain.transcript import Batch
 from training.tiny_pretrain.truth import NOTHING
@@ -118,6 +118,16 @@ def is_that_of_the_real_class(pupil: Pupil, batch: Batch, tokens: torch.Tensor, 
     for attention, told in zip(second_half, spoken.looks, strict=True):
         shares = attention[:, :WATCHED_HEADS, first:].transpose(1, 2)[written[:, first:]]
         torch.testing.assert_close(told.exp().transpose(1, 2)[written[:, first:]], shares, rtol=0, atol=1e-5)
+
+
+def test_conversations_weigh_the_same_however_they_are_grouped(pupil: Pupil) -> None:
+    episodes = Episodes(pupil.processor, SCENE_PROFILE, 0, 4, {"adaptive": 1.0}).make(0)
+    told = max(episodes, key=lambda episode: len(episode.text))
+    with torch.no_grad():
+        one, many = pupil.episode_losses([told]), pupil.episode_losses([told] * (2 * _TOGETHER + 1))
+    assert set(one) == set(many) >= {"words", "values", "boxes", "looks", "named", "places"}
+    for name, loss in one.items():
+        torch.testing.assert_close(many[name], loss, rtol=1e-2, atol=1e-2)
 
 
 def test_looks_are_guided_to_what_a_question_is_about(pupil: Pupil) -> None:
