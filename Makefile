@@ -29,8 +29,8 @@ bench: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_evaluation
 
 # The policy tiny, from nothing. A stage that is done is not repeated, and one that was cut short goes on.
-tiny: tiny-hours $(TINY)/.episodes
-	$(BIN)/python -m training.tiny_pretrain.ship $(TINY)/episodes/model
+tiny: tiny-hours $(TINY)/.adaptive
+	$(BIN)/python -m training.tiny_pretrain.ship $(TINY)/adaptive/model
 
 tiny-hours:
 	@echo "tiny from nothing takes hours of one CPU core. Interrupted, the same command goes on."
@@ -43,7 +43,8 @@ $(TINY)/.seed: | $(VENV)/.dev
 $(TINY)/.tower: $(TINY)/.seed
 $(TINY)/.language: $(TINY)/.tower
 $(TINY)/.episodes: $(TINY)/.language
-$(TINY)/.tower $(TINY)/.language $(TINY)/.episodes: $(TINY)/.%: training/configs/tiny_%.yaml | $(VENV)/.dev
+$(TINY)/.adaptive: $(TINY)/.episodes
+$(TINY)/.tower $(TINY)/.language $(TINY)/.episodes $(TINY)/.adaptive: $(TINY)/.%: training/configs/tiny_%.yaml | $(VENV)/.dev
 	$(BIN)/python -m training.tiny_pretrain --config $<
 	@touch $@
 
