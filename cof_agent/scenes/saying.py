@@ -91,7 +91,7 @@ def answering(kind: Kind, names: Sequence[Name], value: str, answer: str, sure: 
     what = _statement(kind, names, value)
     thought = pick(rng, _SEEN[close] if sure else _GUESSED).format(what=what)
     if answer != value:
-        thought += f" That is option {answer}."
+        thought += f" {value} is option {answer}."
     return f"<think>{thought}</think><answer>{answer}</answer>"
 
 

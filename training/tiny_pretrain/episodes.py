@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Literal, TypeAlias
 
@@ -19,13 +19,14 @@ from cof_agent.profile import DECLINE, Profile
 from cof_agent.scenes.absent import legible
 from cof_agent.scenes.legibility import needed
 from cof_agent.scenes.observer import reason_to_look
-from cof_agent.scenes.palette import pick
+from cof_agent.scenes.palette import pick, shuffled
 from cof_agent.scenes.question import Kind, SceneQuestion, ask, scene_question
 from cof_agent.scenes.reach import Outlook, Region
 from cof_agent.scenes.render import WHOLE
 from cof_agent.scenes.saying import answering, refusing, zooming
 from cof_agent.scenes.scene import MOST, Scene
 from cof_agent.scenes.split import Split
+from cof_agent.scenes.wording import LETTERS
 from training.tiny_pretrain.framing import TOKEN, Framing
 from training.tiny_pretrain.transcript import IMAGE, Own
 
@@ -103,12 +104,23 @@ def tell(question: SceneQuestion, long_side: int, profile: Profile, manner: Mann
         sure = plan.reaches and (manner != "direct" or not plan.zooms)
         said = question.kind, question.names, question.value, question.answer
         turns.append(answering(*said, sure, bool(zooms), chance))
-        values = (question.value, question.answer) if sure else ()
+        letter = (question.answer,) if question.options else ()
+        values = (question.value, *letter) if sure else letter
     else:
         turns.append(refusing(question.names, bool(zooms), chance))
     best = [_closest(number, views) for number in numbers] or [-1]
-    own.append(Own((best[0], best[-1]), tuple(by), False, values))
+    own.append(Own((best[0], best[-1]), tuple(by), False, values, _lines(question)))
     return Story(_messages(question.text, turns, profile, tools=manner != "direct"), tuple(own), views)
+
+
+def _lines(question: SceneQuestion) -> tuple[str, ...]:
+    """The lines of the options, where one of them is right."""
+    pairs = zip(LETTERS, question.options if question.kind.answerable else (), strict=False)
+    return tuple(f"({letter}) {option}" for letter, option in pairs)
+
+
+def _blind(own: Sequence[Own]) -> tuple[Own, ...]:
+    return tuple(replace(turn, about=(-1, -1), values=()) for turn in own)
 
 
 def _messages(text: str, turns: Sequence[str], profile: Profile, tools: bool) -> list[BaseMessage]:
@@ -186,9 +198,28 @@ class Episodes:
         return [self.written(story) for story in self._stories(step, self.count)]
 
     def texts(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
-        """What is said in `count` other conversations, without system turn and images, and the policy's own turns."""
+        """What is said in `count` other conversations, without system turn and images, and the policy's own turns.
+
+        There is nothing in them that could be seen.
+        """
         stories = self._stories(step + _OTHERS, count)
-        return [(self._text(story.messages[1:]).replace(_SHOWN, ""), story.own) for story in stories]
+        return [(self._text(story.messages[1:]).replace(_SHOWN, ""), _blind(story.own)) for story in stories]
+
+    def drills(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
+        """`count` questions with options, each with a turn that tells the letters of all of them, in any order."""
+        chance, told, number = Random(f"drills {self.seed} {step}"), [], (self.seed * 10**6 + step) * 8 * count
+        while len(told) < count:
+            question = scene_question(self.split, number, pick(chance, _ASKED))
+            number += 1
+            lines = _lines(question)
+            if lines:
+                known = question.kind, question.names, question.value, question.answer
+                turn, first = answering(*known, True, True, chance), f"{question.value} is option {question.answer}."
+                said = [f"{line[4:]} is option {line[1]}." for line in lines]
+                said = [first, *shuffled([one for one in said if one != first], chance)]
+                messages = [HumanMessage(question.text), AIMessage(turn.replace(first, " ".join(said)))]
+                told.append((self._text(messages), (Own((-1, -1), (), False, (), lines),)))
+        return told
 
     def _stories(self, step: int, count: int) -> Iterator[Story]:
         number, made = (self.seed * 10**6 + step) * 4 * count, 0

@@ -60,8 +60,7 @@ def speak(
     dtype: torch.dtype,
     watched_from: int | None = None,
 ) -> Spoken:
-    """The hidden states of texts `ids` (texts, length), and what they attend to from place `watched_from` on,
-    which comes after the first image.
+    """The hidden states of texts `ids` (texts, length), and what they attend to from place `watched_from` on.
 
     `ids` hold placeholders for the visual tokens `images` (tokens of all images in their order, width), and `grids` are
     columns and rows of each text's images. What follows the end of a text does not change what comes before.
@@ -70,7 +69,7 @@ def speak(
     words = F.embedding(ids, text.embed_tokens.weight).to(dtype)
     words = words.index_put(torch.nonzero(ids == placeholder, as_tuple=True), images.to(dtype))
     cos, sin = (part[:, None] for part in text.rotary_emb(words, positions(ids, grids, placeholder)))
-    shared = _shared(ids, placeholder)
+    shared = min(_shared(ids, placeholder), watched_from or ids.shape[1])
     causal = torch.full((ids.shape[1], ids.shape[1]), float("-inf"), dtype=dtype).triu(1)
     early, late = causal[:shared, :shared], causal[shared:]
 

@@ -27,15 +27,13 @@ from training.tiny_pretrain.episodes import Episode
 from training.tiny_pretrain.framing import TOKEN
 from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, near
-from training.tiny_pretrain.lean_language import speak
+from training.tiny_pretrain.lean_language import Spoken, speak
 from training.tiny_pretrain.lean_tower import look
-from training.tiny_pretrain.transcript import OPENING, VALUE, Batch, Own, Scribe
+from training.tiny_pretrain.transcript import CHOSEN, OPENING, VALUE, Batch, Own, Scribe
 from training.tiny_pretrain.truth import NOTHING, truth
 
 HEADS = "heads.safetensors"
 """Beside the weights of a checkpoint: the readings of its visual tokens, which only training needs."""
-_TURNING = (("values", VALUE, 3.0), ("openings", OPENING, 0.5))
-"""What conversations turn on, with weights. Of the wording around it there is more than enough to learn from."""
 _TOGETHER = 8
 """Conversations that are read at once."""
 DTYPE = torch.bfloat16
@@ -110,22 +108,44 @@ class Pupil(nn.Module):
         """The same about whole conversations; those of like lengths are read together."""
         written = [(self.scribe.episode(told.text, told.grids, told.own), told) for told in episodes]
         written.sort(key=lambda pair: len(pair[0].ids))
-        sums: dict[str, torch.Tensor] = {}
+        parts: dict[str, list[tuple[torch.Tensor, int]]] = {}
         for first in range(0, len(written), _TOGETHER):
             texts, told = zip(*written[first : first + _TOGETHER], strict=True)
             things = torch.from_numpy(np.stack([episode.things[0] for episode in told]))
             losses = self._text_losses(self.scribe.batch(texts), self._sights(told), things)
             for name, loss in losses.items():
-                sums[name] = sums.get(name, torch.zeros(())) + loss * (len(texts) / len(written))
-        return sums
+                parts.setdefault(name, []).append((loss, len(texts)))
+        return {
+            name: torch.stack([loss * count for loss, count in found]).sum() / sum(count for _, count in found)
+            for name, found in parts.items()
+        }
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the wording alone, of conversations without images; boxes are not asked for."""
         batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
+        return self._word_losses(batch, self._read(batch).last)
+
+    def drill_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
+        """The same about the letters of options, in texts that tell them all.
+
+        Half-way the end of an option's line must tell its letter (`lines`): there it is looked up.
+        """
+        batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
+        letters = batch.about[:, :, 1] >= CHOSEN
+        first = int(letters.any(0).int().argmax())
+        spoken = self._read(batch, first)
+        ends = batch.owner >= CHOSEN
+        norm = self.model.model.language_model.norm
+        half = F.rms_norm(spoken.half[ends], norm.weight.shape, norm.weight.to(DTYPE), norm.variance_epsilon)
+        return guide_loss(spoken.looks, batch.about[:, first:], batch.owner) | {
+            "letters": F.cross_entropy(self._scores(spoken.last[letters]), batch.labels[letters]),
+            "lines": F.cross_entropy(self._scores(half), self.scribe.letter_ids[batch.owner[ends] - CHOSEN]),
+        }
+
+    def _read(self, batch: Batch, first: int | None = None) -> Spoken:
+        """Texts without images."""
         nothing = torch.zeros(0, self.model.config.text_config.hidden_size)
-        spoken = speak(self.model, batch.ids, nothing, batch.grids, DTYPE)
-        words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
-        return {"words": F.cross_entropy(self._scores(spoken.last[words]), batch.labels[words])}
+        return speak(self.model, batch.ids, nothing, batch.grids, DTYPE, first)
 
     def _sights(self, episodes: Sequence[Episode]) -> Sights:
         """All images in their order; those of one size are looked at together."""
@@ -150,22 +170,29 @@ class Pupil(nn.Module):
         """`things` are those of each text's first image."""
         first = int((batch.about[:, :, 0] >= 0).any(0).int().argmax())
         spoken = speak(self.model, batch.ids, sights.tokens, batch.grids, DTYPE, first)
-        owners, visual = torch.full_like(batch.ids, -1), batch.ids == self.scribe.placeholder
+        owners, visual = batch.owner.clone(), batch.ids == self.scribe.placeholder
         owners[visual] = sights.owner
         losses = self.heads.place_loss(spoken.half[visual], sights.numbers)
         losses |= guide_loss(spoken.looks, batch.about[:, first:], owners)
         losses |= self.heads.name_loss(spoken.half, batch.about, batch.by, things)
-        words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
-        if words.any():
-            losses["words"] = F.cross_entropy(self._scores(spoken.last[words]), batch.labels[words])
-        for name, code, weight in _TURNING:
-            where = batch.turning == code
-            if where.any():
-                losses[name] = weight * F.cross_entropy(self._scores(spoken.last[where]), batch.labels[where])
+        losses |= self._word_losses(batch, spoken.last)
         boxes = batch.numbers != NOTHING
         if boxes.any():
             likely = self._scores(spoken.last[boxes]).log_softmax(-1)[:, self.scribe.number_ids]
             losses["boxes"] = -(near(batch.numbers[boxes]) * likely).sum(-1).mean()
+        return losses
+
+    def _word_losses(self, batch: Batch, hidden: torch.Tensor) -> dict[str, torch.Tensor]:
+        """`hidden` are the last states."""
+        words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
+        losses = {}
+        for name, where, weight in (
+            ("words", words, 1.0),
+            ("values", batch.turning == VALUE, 3.0),
+            ("openings", batch.turning == OPENING, 0.5),
+        ):  # what is said around what conversations turn on is more than enough to learn from
+            if where.any():
+                losses[name] = weight * F.cross_entropy(self._scores(hidden[where]), batch.labels[where])
         return losses
 
     def _scores(self, hidden: torch.Tensor) -> torch.Tensor:

@@ -68,6 +68,10 @@ def pretrain(settings: PretrainSettings) -> Path:
                 told = pupil.text_losses(episodes.texts(step, settings.texts))
                 _descend(told, step)
                 losses |= {f"text/{name}": loss for name, loss in told.items()}
+            if settings.drills:
+                told = pupil.drill_losses(episodes.drills(step, settings.drills))
+                _descend(told, step)
+                losses |= {f"drill/{name}": loss for name, loss in told.items()}
             if settings.episodes:
                 told = pupil.episode_losses(episodes.batch(step))
                 _descend(told, step)

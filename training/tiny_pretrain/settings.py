@@ -24,9 +24,11 @@ class PretrainSettings(BaseModel):
     tower: bool = True
     """Whether the vision tower learns on."""
     episodes: int = Field(default=0, ge=0)
-    """Whole conversations of a step, besides the views. These and `texts` need `questions`."""
+    """Whole conversations of a step, besides the views. These, `texts` and `drills` need `questions`."""
     texts: int = Field(default=0, ge=0)
     """Conversations of a step of which only the wording is learnt, without images: cheap, to begin with."""
+    drills: int = Field(default=0, ge=0)
+    """Texts of a step, without images, of which the letters of options are learnt."""
     manners: dict[Manner, float] = {"adaptive": 1.0}
     """Shares of the manners in them: zooming where it must, never (`direct`), or once at least (`always`)."""
     unanswerable: float = Field(default=0.15, ge=0.0, le=0.5)
@@ -62,9 +64,9 @@ class PretrainSettings(BaseModel):
 
     @model_validator(mode="after")
     def _something_learns(self) -> Self:
-        if not self.questions and (self.episodes or self.texts or not self.tower):
+        if not self.questions and (self.episodes or self.texts or self.drills or not self.tower):
             raise ValueError(
-                "without questions the language model rests: set questions to 1 or more, or leave out episodes, texts "
-                "and tower: false"
+                "without questions the language model rests: set questions to 1 or more, or leave out episodes, texts, "
+                "drills and tower: false"
             )
         return self

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from cof_agent.scenes.wording import LETTERS
 from training.tiny_pretrain.dialogue import Exchange
 from training.tiny_pretrain.truth import NOTHING, NUMBERS
 
@@ -27,6 +29,10 @@ NAMING = ("colour", "shape", "character")
 _UNNAMED = (0,) * len(NAMING)
 _THINK = "<think>"
 OPENING, VALUE = 1, 2
+CHOSEN = 10_000
+"""More than any object's number."""
+_OPTION = " option"
+"""What is said before the letter of one."""
 _DECIDING = 3
 """Tokens of a thought that tell whether it looks closer."""
 
@@ -41,7 +47,9 @@ class Own:
     box: bool
     """Whether its last four numbers are a box."""
     values: tuple[str, ...] = ()
-    """Words that the picture tells, such as the answer: they are learnt apart from the wording around them."""
+    """Words that can be told, such as the answer: they are learnt apart from the wording around them."""
+    options: tuple[str, ...] = ()
+    """The lines of the question's options in their order, such as `(B) red`, if it names one by its letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Written:
     about: list[tuple[int, int]]
     by: list[tuple[int, ...]]
     turning: list[int]
+    owner: list[int]
     grids: tuple[tuple[int, int], ...]
     """Columns and rows of its images, in their order."""
 
@@ -71,13 +80,16 @@ class Batch:
     about: torch.Tensor
     """(views, length, 2): the objects that the answer is about where a token of it follows, -1 elsewhere.
 
-    Object `i` as image `n` shows it, both from 0, is `n` · `MOST` + `i`.
+    Object `i` as image `n` shows it, both from 0, is `n` · `MOST` + `i`. Where the letter of option `i` follows the
+    second is `CHOSEN` + `i`.
     """
     by: torch.Tensor
     """(views, length, `len(NAMING)`): 1 where the question names them by that attribute."""
     turning: torch.Tensor
     """(views, length): `VALUE` where a value that can be told follows, `OPENING` where the first tokens of a thought
     do, with which is decided whether to look closer, 0 elsewhere."""
+    owner: torch.Tensor
+    """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, -1 elsewhere."""
     grids: tuple[tuple[tuple[int, int], ...], ...]
     """Columns and rows of the images of each."""
 
@@ -94,6 +106,9 @@ class Scribe:
         """Ids of 0, 1, 2, …"""
         self._number = {int(token): number for number, token in enumerate(self.number_ids)}
         self._thinking = len(self._encode(_THINK)) - 1
+        self._option = self._encode(_OPTION)[-1]
+        self.letter_ids = torch.tensor([self._encode(f" {letter}")[-1] for letter in LETTERS])
+        """Ids of the letters of options, as they are said."""
 
     @property
     def before(self) -> int:
@@ -114,21 +129,25 @@ class Scribe:
         shape = len(rows), max(len(row.ids) for row in rows)
         ids, labels, numbers = (torch.full(shape, empty) for empty in (self.pad, NOTHING, NOTHING))
         about, by = torch.full((*shape, 2), -1), torch.zeros((*shape, len(NAMING)), dtype=torch.long)
-        turning = torch.zeros(shape, dtype=torch.long)
+        turning, owner = torch.zeros(shape, dtype=torch.long), torch.full(shape, -1)
         for place, row in enumerate(rows):
-            parts = row.ids, row.labels, row.numbers, row.about, row.by, row.turning
-            for table, values in zip((ids, labels, numbers, about, by, turning), parts, strict=True):
+            parts = row.ids, row.labels, row.numbers, row.about, row.by, row.turning, row.owner
+            for table, values in zip((ids, labels, numbers, about, by, turning, owner), parts, strict=True):
                 table[place, : len(values)] = torch.tensor(values)
-        return Batch(ids, labels, numbers, about, by, turning, tuple(row.grids for row in rows))
+        return Batch(ids, labels, numbers, about, by, turning, owner, tuple(row.grids for row in rows))
 
     def episode(self, text: str, grids: Sequence[tuple[int, int]], own: Sequence[Own]) -> Written:
         """A conversation in the checkpoint's template, `text`, with images of `grids`, whose own turns are `own`."""
         opening, *parts = text.split(IMAGE)
         images = [IMAGE * (columns * rows) for columns, rows in grids]
-        ids = self._encode(opening + "".join(image + part for image, part in zip(images, parts, strict=True)))
+        whole = opening + "".join(image + part for image, part in zip(images, parts, strict=True))
+        ids = self._encode(whole)
         numbers, about, by = [NOTHING] * len(ids), [(-1, -1)] * len(ids), [_UNNAMED] * len(ids)
         labels, start, turns = [NOTHING] * len(ids), self._encode(_OWN), iter(own)
-        turning = [0] * len(ids)
+        turning, owner = [0] * len(ids), [-1] * len(ids)
+        lines = [line for turn in own for line in turn.options]
+        for number, end in enumerate(self._ends(whole, lines)):
+            owner[end] = CHOSEN + number
         at = 0
         while at < len(ids):
             if ids[at : at + len(start)] != start:
@@ -144,11 +163,14 @@ class Scribe:
                     turning[place] = VALUE
                 elif place - first - self._thinking in range(_DECIDING):
                     turning[place] = OPENING
+                if lines and ids[place] == self._option:
+                    letter = self.tokenizer.decode([ids[place + 1]]).strip()
+                    about[place], by[place] = (-1, CHOSEN + LETTERS.index(letter)), _UNNAMED
             if turn.box:
                 for place in [place for place in range(first - 1, end - 1) if ids[place + 1] in self._number][-4:]:
                     numbers[place] = self._number[ids[place + 1]]
             at = end
-        return Written(ids, labels, numbers, about, by, turning, tuple(grids))
+        return Written(ids, labels, numbers, about, by, turning, owner, tuple(grids))
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -177,7 +199,15 @@ class Scribe:
             self._number.get(after, NOTHING) if box else NOTHING for after, box in zip(labels, boxes[1:], strict=True)
         ]
         after = [*about[1:], (-1, -1)], [*by[1:], _UNNAMED]
-        return Written(ids, [*labels, NOTHING], [*numbers, NOTHING], *after, [0] * len(ids), (grid,))
+        return Written(ids, [*labels, NOTHING], [*numbers, NOTHING], *after, [0] * len(ids), [-1] * len(ids), (grid,))
+
+    def _ends(self, text: str, lines: Sequence[str]) -> list[int]:
+        """The places of the tokens with which `lines` of `text` end."""
+        if not lines:
+            return []
+        spans = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        starts = [start for start, _ in spans]
+        return [bisect_right(starts, text.index(f"\n{line}\n") + len(line)) - 1 for line in lines]
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))

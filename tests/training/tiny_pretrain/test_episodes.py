@@ -27,7 +27,7 @@ from cof_agent.scenes.render import render
 from cof_agent.scenes.scene import COLOURS, MOST, SHAPES
 from tests.training.tiny_pretrain.seeds import write_smallest
 from training.tiny_pretrain.episodes import Episodes, Manner, tell
-from training.tiny_pretrain.transcript import Scribe
+from training.tiny_pretrain.transcript import CHOSEN, Scribe
 from training.tiny_pretrain.truth import NOTHING
 
 
@@ -93,6 +93,7 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
         assert written.ids.count(scribe.placeholder) == sum(columns * rows for columns, rows in told.grids)
         zooms.append(len(told.pixels) - 1)
         looked_at = {pair for pair, label in zip(written.about, written.labels, strict=True) if label != NOTHING}
+        looked_at -= {(-1, CHOSEN + number) for number in range(4)}
         assert looked_at == {turn.about for turn in told.own}
     assert {"adaptive": min(zooms) == 0 < max(zooms), "direct": max(zooms) == 0, "always": min(zooms) == 1}[manner]
 
@@ -109,13 +110,43 @@ def test_a_conversation_turns_on_its_values_and_on_how_turns_begin(processor: An
         assert turns[0].startswith(opening)
         assert len(opening) >= 3
         last = told.text[told.text.rindex("<think>") :]
-        unsure = "best guess" in last or "Most likely" in last
-        assert unsure != bool(told.own[-1].values)
+        answer, options = re.findall(r"<answer>(\w+)", last)[0], told.own[-1].options
+        if "best guess" in last or "Most likely" in last:  # what cannot be seen is not asked for
+            assert told.own[-1].values == ((answer,) if options else ())
+        else:
+            assert answer in told.own[-1].values
+        said = last.replace(" is option ", " ")
         for value in told.own[-1].values:
-            assert sum(word.strip() == value for word in rest) == len(re.findall(rf"\b{value}\b", last)) > 0
+            assert sum(word.strip() == value for word in rest) == len(re.findall(rf"\b{value}\b", said)) > 0
         assert not any(turn.values for turn in told.own[:-1])
         seen.add(len(told.own))
     assert seen >= {1, 2}
+
+
+def test_the_letter_of_an_option_is_said_looking_at_its_line(processor: Any) -> None:
+    scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
+    episodes = Episodes(processor, SCENE_PROFILE, 3, 12, {"adaptive": 1.0})
+    told = [(whole.text, whole.grids, whole.own) for whole in episodes.make(0)]
+    drills = [(text, (), own) for text, own in episodes.drills(0, 6)]
+    with_options = []
+    for text, grids, own in [*told, *drills]:
+        written, lines = scribe.episode(text, grids, own), own[-1].options
+        ends = {owner - CHOSEN: place for place, owner in enumerate(written.owner) if owner != -1}
+        assert sorted(ends) == list(range(len(lines)))
+        for number, line in enumerate(lines):
+            assert decode(written.ids[: ends[number] + 1]).endswith(f"\n{line}")
+        asked = [(place, code - CHOSEN) for place, (_, code) in enumerate(written.about) if code >= CHOSEN]
+        for place, number in asked:
+            value = lines[number][4:]
+            assert decode(written.ids[: place + 2]).endswith(f" {value} is option {lines[number][1]}")
+            assert decode([written.labels[place]]).strip() == lines[number][1]
+        if grids:
+            with_options.append(bool(lines))
+            assert [lines[number][1] for _, number in asked] == re.findall(r"is option (\w)", text)
+        else:
+            assert sorted(number for _, number in asked) == list(range(len(lines)))
+            assert len(lines) > 1
+    assert set(with_options) == {True, False}
 
 
 def test_turns_are_about_the_objects_that_are_asked_for() -> None:
