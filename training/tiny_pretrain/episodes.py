@@ -211,8 +211,7 @@ class Episodes:
         while len(told) < count:
             question = scene_question(self.split, number, pick(chance, _ASKED))
             number += 1
-            lines = _lines(question)
-            if lines:
+            if lines := _lines(question):
                 known = question.kind, question.names, question.value, question.answer
                 turn, first = answering(*known, True, True, chance), f"{question.value} is option {question.answer}."
                 said = [f"{line[4:]} is option {line[1]}." for line in lines]

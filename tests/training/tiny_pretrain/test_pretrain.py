@@ -78,11 +78,12 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
         "zoom_16/box",
     } <= last
     assert any("/answer/place" in name for name in last)
-    third = pretrain(told(language, tmp_path / "episodes", "episodes", episodes=2, texts=2))
+    third = pretrain(told(language, tmp_path / "episodes", "episodes", episodes=2, texts=2, drills=2))
     assert any(name.startswith("model.layers.") for name in moved(language, third))
     names = {name for line in lines(tmp_path / "episodes") for name in line}
     assert {f"loss/episode/{name}" for name in ("boxes", "words", "places", "looks", "named")} <= names
-    assert "loss/text/words" in names
+    assert {"loss/text/words", "loss/episode/values", "loss/episode/openings"} <= names
+    assert {f"loss/drill/{name}" for name in ("letters", "lines", "looks")} <= names
     resting = pretrain(told(language, tmp_path / "resting", "language", tower=False))
     assert not [name for name in moved(language, resting) if ".visual." in name or name.startswith("classes")]
     assert any(name.startswith("model.layers.") for name in moved(language, resting))
@@ -114,7 +115,7 @@ def test_a_batch_seen_again_and_again_is_learnt(seed: Path, tmp_path: Path) -> N
         ({"questions": -1}, "not valid at questions"),
         ({"views": {"crowds": 1}}, "not valid at views.crowds"),
         ({"questions": 0, "tower": False}, "without questions the language model rests"),
-        ({"questions": 0, "episodes": 4}, "leave out episodes, texts and tower: false"),
+        ({"questions": 0, "episodes": 4}, "leave out episodes, texts, drills and tower: false"),
         ({"view": {}}, "no setting view: did you mean views?"),
     ],
 )
