@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES
-from training.tiny_pretrain.truth import LEVELS, NOTHING, NUMBERS, Truth
+from training.tiny_pretrain.truth import GROUND, LEVELS, NOTHING, NUMBERS, Truth
 
 LONGEST = 16
 """Rows and columns are told up to so many."""
@@ -75,18 +75,23 @@ class Heads(nn.Module):
         return self.places(hidden.float()).unflatten(-1, (4, -1)) @ self._waves.T
 
     def losses(self, tokens: torch.Tensor, true: Truth) -> dict[str, torch.Tensor]:
-        """Cross-entropy of each attribute, in nats; `tokens` is (views, tokens, width)."""
+        """Cross-entropy of each attribute, in nats; `tokens` is (views, tokens, width). Objects count alike."""
         found = {}
         for name, scores in self.read(tokens).items():
             target = getattr(true, name)
-            weight = torch.ones(CLASSES[name])
+            where = target != NOTHING
+            weight = torch.ones_like(true.share) if name in ("row", "column") else true.share
             if name == "colour":
-                weight[-1] = _GROUND
-            if (target != NOTHING).any():
-                found[name] = F.cross_entropy(scores.flatten(0, 1), target.flatten(), weight, ignore_index=NOTHING)
+                weight = torch.where(target == GROUND, _GROUND, weight)
+            if where.any():
+                missed = F.cross_entropy(scores[where], target[where], reduction="none")
+                found[name] = (weight[where] * missed).sum() / weight[where].sum()
         where = true.owned
         if where.any():
-            found["offsets"] = _miss(self.read_offsets(tokens[where]), true.offsets[where])
+            weight = true.share[where]
+            found["offsets"] = (
+                weight * _misses(self.read_offsets(tokens[where]), true.offsets[where])
+            ).sum() / weight.sum()
         return found
 
     def place_loss(self, hidden: torch.Tensor, numbers: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -95,7 +100,7 @@ class Heads(nn.Module):
         `numbers` (tokens, 4) are `Truth.numbers` of the same tokens.
         """
         where = numbers[:, 0] != NOTHING
-        return {"places": _miss(self.read_places(hidden[where]), numbers[where])} if where.any() else {}
+        return {"places": _misses(self.read_places(hidden[where]), numbers[where]).mean()} if where.any() else {}
 
     def name_loss(
         self, hidden: torch.Tensor, about: torch.Tensor, by: torch.Tensor, things: torch.Tensor
@@ -116,6 +121,7 @@ class Heads(nn.Module):
         return {"named": torch.stack(losses).mean()} if losses else {}
 
 
-def _miss(scores: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+def _misses(scores: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Of each token, the mean over its numbers."""
     wanted = near(numbers, scores.shape[-1])
-    return -(wanted * scores.log_softmax(-1)).sum(-1).mean()
+    return -(wanted * scores.log_softmax(-1)).sum(-1).mean(-1)

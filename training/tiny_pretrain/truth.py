@@ -48,6 +48,8 @@ class Truth:
     """(views, tokens): the object's place in the list of the view's objects, -1 without one."""
     side: torch.Tensor
     """(views, tokens), float: the object's side in pixels that count, 0 without one."""
+    share: torch.Tensor
+    """(views, tokens), float: one over the tokens of its object, 1 without one: objects of any size count alike."""
 
     @property
     def owned(self) -> torch.Tensor:
@@ -107,6 +109,8 @@ def truth(things: NDArray[np.float32], rows: int, columns: int) -> Truth:
     colour = np.where(belongs, mine[:, :, 4], GROUND)
     levels = np.digitize(side, LEVELS).astype(np.float32)
     every = np.ones_like(belongs)
+    tokens = (owner[:, :, None] == np.arange(count)).sum(1)
+    share = np.where(belongs, 1 / np.take_along_axis(tokens, np.maximum(owner, 0), axis=1).clip(1), 1.0)
     return Truth(
         colour=classes(colour, asked["colour"] | ~belongs),
         shape=classes(mine[:, :, 5], asked["shape"] & whole),
@@ -119,4 +123,5 @@ def truth(things: NDArray[np.float32], rows: int, columns: int) -> Truth:
         ),
         owner=torch.from_numpy(owner),
         side=torch.from_numpy(side.astype(np.float32)),
+        share=torch.from_numpy(share.astype(np.float32)),
     )

@@ -75,6 +75,18 @@ def test_tokens_without_an_object_are_ground() -> None:
     assert true.owner.tolist() == [[-1] * 4 + [11] + [-1] * 4]
 
 
+def test_the_tokens_of_an_object_count_as_one() -> None:
+    views = make_views("crowd", (6, 6), range(8), Split.VALIDATION)
+    true = truth(views.things, 6, 6)
+    sizes = set()
+    for owner, share in zip(true.owner, true.share, strict=True):
+        for number in set(owner.tolist()) - {-1}:
+            sizes.add(int((owner == number).sum()))
+            assert float(share[owner == number].sum()) == pytest.approx(1)
+        assert (share[owner == -1] == 1).all()
+    assert min(sizes) == 1 < max(sizes)
+
+
 def test_characters_are_told_on_one_token_alone() -> None:
     things = np.zeros((1, 12, 8), dtype=np.float32)
     things[0, 11] = (5, 5, 80, 80, 2, 3, 4, 75)
