@@ -106,7 +106,7 @@ def test_a_batch_seen_again_and_again_is_learnt(seed: Path, tmp_path: Path) -> N
     )
     first, *_, last = lines(tmp_path / "run")
     for name in ("loss/colour", "loss/offsets", "loss/places", "loss/words", "loss/boxes"):
-        assert last[name] < 0.9 * first[name], name
+        assert last[name] < 0.95 * first[name], name
 
 
 @pytest.mark.parametrize(
