@@ -13,6 +13,8 @@ from cof_agent.scenes.wording import SIDES
 from training.tiny_pretrain.dialogue import PLACE, UNREADABLE
 
 _QUESTIONS = 600
+_OPTION = " That is option "
+"""As it was said when the tokenizer was made, which stays as it is."""
 
 
 def page() -> str:
@@ -29,5 +31,6 @@ def _said(asked: SceneQuestion) -> Iterator[str]:
     yield asked.text
     yield zooming((0, 0, 8, 8), asked.names, rng.choice(("small", "both", "one", "next", "told")), rng)
     for sure in (True, False):
-        yield answering(asked.kind, asked.names, asked.value, asked.answer, sure, rng.random() < 0.5, rng)
+        said = answering(asked.kind, asked.names, asked.value, asked.answer, sure, rng.random() < 0.5, rng)
+        yield said.replace(f" {asked.value} is option ", _OPTION)
     yield declining(asked.names, rng)

@@ -67,4 +67,4 @@ def test_it_goes_from_nothing_to_the_package_and_repeats_no_stage(checkout: Path
     load_policy(f"hf:{assets}", device="cpu")
     assert make(checkout, "--dry-run")[1] == ["ship"]
     (checkout / "runs" / "tiny" / ".language").unlink()
-    assert make(checkout, "--dry-run")[1] == ["language", "episodes", "ship"]
+    assert make(checkout, "--dry-run")[1] == ["language", "episodes", "adaptive", "ship"]
