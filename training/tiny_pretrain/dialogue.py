@@ -22,7 +22,7 @@ UNREADABLE = "too small"
 PLACE = ("Where is the {it}?", "Point at the {it}.", "Show where the {it} is.", "Find the {it}.")
 """How it is asked where something is."""
 _SHARES = {"place": 3.0, "character": 3.0, "relation": 4.0, "colour": 1.5, "unreadable": 0.5}
-"""How much likelier a kind of question is than others: boxes are the hardest to learn, “too small” the easiest."""
+"""How much likelier a kind of question is than others: most what is hard to learn, least “too small”."""
 _UNSURE = 0.75
 """Share of the legible side from which on it is not asked whether something can be read."""
 

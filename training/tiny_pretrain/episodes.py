@@ -213,10 +213,12 @@ class Episodes:
             number += 1
             if lines := _lines(question):
                 known = question.kind, question.names, question.value, question.answer
-                turn, first = answering(*known, True, True, chance), f"{question.value} is option {question.answer}."
-                said = [f"{line[4:]} is option {line[1]}." for line in lines]
-                said = [first, *shuffled([one for one in said if one != first], chance)]
-                messages = [HumanMessage(question.text), AIMessage(turn.replace(first, " ".join(said)))]
+                turn = answering(*known, True, True, chance)
+                own = f" {question.value} is option {question.answer}."
+                said = [f" {line[4:]} is option {line[1]}." for line in lines]
+                rest = shuffled([one for one in said if one != own], chance)
+                turn = turn.replace(own, "").replace("</think>", f"{own}{''.join(rest)}</think>")
+                messages = [HumanMessage(question.text), AIMessage(turn)]
                 told.append((self._text(messages), (Own((-1, -1), (), False, (), lines),)))
         return told
 

@@ -11,8 +11,8 @@ def guide_loss(looks: Sequence[torch.Tensor], about: torch.Tensor, owner: torch.
     """Minus the log of the share of attention that falls on the objects an answer is about, in nats; its mean.
 
     `looks` are logs of attention, (texts, heads, places, length), by layer; `about` is (texts, places, heads), the
-    objects of each place or -1, one for each head; `owner` is (texts, length), the object that each visual token shows
-    or -1. An object without a token of its own is not asked for.
+    objects of each place or -1, one for each head; `owner` is (texts, length), the object that each visual token shows,
+    the option whose line ends there, or -1. An object without a token of its own is not asked for.
     """
     text, place, head = torch.nonzero(about >= 0, as_tuple=True)
     its_own = owner[text] == about[text, place, head, None]

@@ -80,7 +80,7 @@ class Heads(nn.Module):
         for name, scores in self.read(tokens).items():
             target = getattr(true, name)
             where = target != NOTHING
-            weight = torch.ones_like(true.share) if name in ("row", "column") else true.share
+            weight = true.share if name in ("colour", "shape") else torch.ones_like(true.share)
             if name == "colour":
                 weight = torch.where(target == GROUND, _GROUND, weight)
             if where.any():

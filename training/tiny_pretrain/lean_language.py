@@ -60,7 +60,8 @@ def speak(
     dtype: torch.dtype,
     watched_from: int | None = None,
 ) -> Spoken:
-    """The hidden states of texts `ids` (texts, length), and what they attend to from place `watched_from` on.
+    """The hidden states of texts `ids` (texts, length), and what they attend to from place `watched_from` on,
+    1 at least.
 
     `ids` hold placeholders for the visual tokens `images` (tokens of all images in their order, width), and `grids` are
     columns and rows of each text's images. What follows the end of a text does not change what comes before.

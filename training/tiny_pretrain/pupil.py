@@ -123,7 +123,7 @@ class Pupil(nn.Module):
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the wording alone, of conversations without images; boxes are not asked for."""
         batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
-        return self._word_losses(batch, self._read(batch).last)
+        return {"words": self._word_losses(batch, self._read(batch).last)["words"]}
 
     def drill_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the letters of options, in texts that tell them all.
@@ -168,7 +168,7 @@ class Pupil(nn.Module):
 
     def _text_losses(self, batch: Batch, sights: Sights, things: torch.Tensor) -> dict[str, torch.Tensor]:
         """`things` are those of each text's first image."""
-        first = int((batch.about[:, :, 0] >= 0).any(0).int().argmax())
+        first = max(1, int((batch.about[:, :, 0] >= 0).any(0).int().argmax()))
         spoken = speak(self.model, batch.ids, sights.tokens, batch.grids, DTYPE, first)
         owners, visual = batch.owner.clone(), batch.ids == self.scribe.placeholder
         owners[visual] = sights.owner
@@ -183,7 +183,7 @@ class Pupil(nn.Module):
         return losses
 
     def _word_losses(self, batch: Batch, hidden: torch.Tensor) -> dict[str, torch.Tensor]:
-        """`hidden` are the last states."""
+        """In nats, but `values` are three times as many and `openings` half; `hidden` are the last states."""
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
         losses = {}
         for name, where, weight in (

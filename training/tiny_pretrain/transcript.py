@@ -29,6 +29,7 @@ NAMING = ("colour", "shape", "character")
 _UNNAMED = (0,) * len(NAMING)
 _THINK = "<think>"
 OPENING, VALUE = 1, 2
+"""What `Batch.turning` tells tokens by."""
 CHOSEN = 10_000
 """More than any object's number."""
 _OPTION = " option"

@@ -31,7 +31,7 @@ _WHOLE = 0.8
 class Truth:
     """Targets of a batch.
 
-    All but `numbers` and `owner` are classes of shape (views, tokens), `NOTHING` where none is asked for.
+    All but `numbers`, `owner`, `side` and `share` are classes of shape (views, tokens), `NOTHING` where none is asked.
     """
 
     colour: torch.Tensor
