@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, TypeAlias
 
@@ -119,10 +119,6 @@ def _lines(question: SceneQuestion) -> tuple[str, ...]:
     return tuple(f"({letter}) {option}" for letter, option in pairs)
 
 
-def _blind(own: Sequence[Own]) -> tuple[Own, ...]:
-    return tuple(replace(turn, about=(-1, -1), values=()) for turn in own)
-
-
 def _messages(text: str, turns: Sequence[str], profile: Profile, tools: bool) -> list[BaseMessage]:
     image = {"type": "image", "url": "shown"}
     said: list[AnyMessage] = [HumanMessage([image, {"type": "text", "text": text}])]
@@ -198,12 +194,9 @@ class Episodes:
         return [self.written(story) for story in self._stories(step, self.count)]
 
     def texts(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
-        """What is said in `count` other conversations, without system turn and images, and the policy's own turns.
-
-        There is nothing in them that could be seen.
-        """
+        """What is said in `count` other conversations, without system turn and images, and the policy's own turns."""
         stories = self._stories(step + _OTHERS, count)
-        return [(self._text(story.messages[1:]).replace(_SHOWN, ""), _blind(story.own)) for story in stories]
+        return [(self._text(story.messages[1:]).replace(_SHOWN, ""), story.own) for story in stories]
 
     def drills(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
         """`count` questions with options, each with a turn that tells the letters of all of them, in any order."""
@@ -212,14 +205,14 @@ class Episodes:
             question = scene_question(self.split, number, pick(chance, _ASKED))
             number += 1
             if lines := _lines(question):
-                known = question.kind, question.names, question.value, question.answer
-                turn = answering(*known, True, True, chance)
-                own = f" {question.value} is option {question.answer}."
-                said = [f" {line[4:]} is option {line[1]}." for line in lines]
-                rest = shuffled([one for one in said if one != own], chance)
-                turn = turn.replace(own, "").replace("</think>", f"{own}{''.join(rest)}</think>")
-                messages = [HumanMessage(question.text), AIMessage(turn)]
-                told.append((self._text(messages), (Own((-1, -1), (), False, (), lines),)))
+                value = question.value
+                turn = answering(question.kind, question.names, value, value, True, True, chance)
+                said = [f" {line[4:]} is option {line[1]}." for line in shuffled(lines, chance)]
+                messages = [
+                    HumanMessage(question.text),
+                    AIMessage(turn.replace("</think>", "".join(said) + "</think>")),
+                ]
+                told.append((self._text(messages), (Own((-1, -1), (), False, options=lines),)))
         return told
 
     def _stories(self, step: int, count: int) -> Iterator[Story]:
