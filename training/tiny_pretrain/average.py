@@ -46,7 +46,7 @@ def _mean(files: Sequence[Path]) -> dict[str, torch.Tensor]:
     try:
         found = [load_file(file) for file in files]
     except (OSError, SafetensorError) as error:
-        raise ConfigError(f"a checkpoint cannot be read: {error}") from error
+        raise ConfigError(f"{error}: name directories that stages have written, with readings") from error
     forms = [{name: weight.shape for name, weight in weights.items()} for weights in found]
     for file, form in zip(files, forms, strict=True):
         if form != forms[0]:

@@ -61,7 +61,7 @@ def test_what_has_no_mean_is_refused_by_name(
         average.average([models[0], other], tmp_path / "mean")
     broken = Path(shutil.copytree(models[0], tmp_path / "broken"))
     (broken / "model.safetensors").write_bytes(b"{")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="name directories that stages have written"):
         average.average([models[0], broken], tmp_path / "mean")
     assert average.main([str(models[0]), str(tmp_path / "nowhere"), "--into", str(tmp_path / "mean")]) == 1
     assert "nowhere/model.safetensors" in capsys.readouterr().err
