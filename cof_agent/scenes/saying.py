@@ -80,8 +80,11 @@ _FOREIGN_REASONS = (
 def zooming(corners: tuple[int, int, int, int], names: Sequence[Name], reason: Reason, rng: Random) -> str:
     """A turn that zooms on `corners` (pixels of the overview), for a `reason`, to see what `names` call."""
     thought = pick(rng, _LOOKING[reason])
-    if names:
-        thought = thought.format(a=names[0], b=names[-1])
+    return calling(thought.format(a=names[0], b=names[-1]) if names else thought, corners)
+
+
+def calling(thought: str, corners: tuple[int, int, int, int]) -> str:
+    """A turn that zooms on `corners` (pixels of the overview) after a `thought`."""
     call = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": list(corners)}}
     return f"<think>{thought}</think><tool_call>{json.dumps(call)}</tool_call>"
 

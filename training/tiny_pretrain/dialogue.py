@@ -19,9 +19,12 @@ from training.tiny_pretrain.truth import NUMBERS
 UNREADABLE = "too small"
 """The answer where what is asked for cannot be read."""
 
+NUMERIC = ("place",)
+"""Kinds of which the numbers of an answer are coordinates."""
 PLACE = ("Where is the {it}?", "Point at the {it}.", "Show where the {it} is.", "Find the {it}.")
 """How it is asked where something is."""
-_SHARES = {"place": 3.0, "character": 3.0, "relation": 4.0, "colour": 1.5, "unreadable": 0.5}
+_WHAT = ("What is at {point}?", "What lies at {point}?")
+_SHARES = {"place": 3.0, "what": 2.0, "character": 3.0, "relation": 4.0, "colour": 1.5, "unreadable": 0.5}
 """How much likelier a kind of question is than others: most what is hard to learn, least “too small”."""
 _UNSURE = 0.75
 """Share of the legible side from which on it is not asked whether something can be read."""
@@ -32,13 +35,13 @@ class Exchange:
     """A question and its answer."""
 
     kind: str
-    """`place`, `character`, `unreadable` (a character that cannot be read), `colour` or `relation`."""
+    """`place`, `what` (lies there), `character`, `unreadable` (one that cannot be read), `colour` or `relation`."""
     question: str
     answer: str
     about: tuple[int, ...] = ()
     """Which of the view's objects must be looked at, as places in its list: one, or the two of a relation."""
-    named_by: tuple[str, ...] = ("colour", "shape")
-    """By which attributes the question names them."""
+    names: tuple[Name, ...] = ()
+    """What the question calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +84,23 @@ def _possible(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
         told_apart = thing.side >= LEGIBLE["shape"] or colours.count(thing.colour) == 1
         if thing.side >= LEGIBLE["colour"] and told_apart:
             box = [min(round(side), NUMBERS - 1) for side in thing.corners]
-            yield Exchange("place", pick(chance, PLACE).format(it=name.worded(chance)), json.dumps(box), about)
+            yield Exchange("place", pick(chance, PLACE).format(it=name.worded(chance)), json.dumps(box), about, (name,))
         if thing.side >= LEGIBLE["character"]:
-            yield Exchange("character", ask_character(name, chance), thing.character, about)
+            yield Exchange("character", ask_character(name, chance), thing.character, about, (name,))
         elif thing.side < _UNSURE * LEGIBLE["character"]:
-            yield Exchange("unreadable", ask_character(name, chance), UNREADABLE, about)
+            yield Exchange("unreadable", ask_character(name, chance), UNREADABLE, about, (name,))
     for thing in seen:
+        if thing.side >= LEGIBLE["shape"]:
+            x1, y1, x2, y2 = thing.corners
+            point = round((x1 + x2) / 2), round((y1 + y2) / 2)
+            answer = f"{'an' if thing.colour[0] in 'aeio' else 'a'} {thing.colour} {thing.shape}"
+            yield Exchange("what", pick(chance, _WHAT).format(point=point), answer, (thing.place,))
         by_shape, by_character = Name(shape=thing.shape), Name(character=thing.character)
         about = (thing.place,)
         if shapes.count(thing.shape) == 1 and thing.side >= LEGIBLE["shape"]:
-            yield Exchange("colour", ask_colour(by_shape, chance), thing.colour, about, ("shape",))
+            yield Exchange("colour", ask_colour(by_shape, chance), thing.colour, about, (by_shape,))
         if characters.count(thing.character) == 1 and thing.side >= LEGIBLE["character"]:
-            yield Exchange("colour", ask_colour(by_character, chance), thing.colour, about, ("character",))
+            yield Exchange("colour", ask_colour(by_character, chance), thing.colour, about, (by_character,))
     large = [thing for thing in named if thing.side >= LEGIBLE["shape"]]
     if len(large) > 1:
         yield from _relations(large, chance)
@@ -105,9 +113,9 @@ def _relations(things: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
         for place, axis in enumerate(SIDES):
             before = one.corners[place + 2] <= other.corners[place]
             if before or other.corners[place + 2] <= one.corners[place]:
-                names = [Name(shape=thing.shape, colour=thing.colour) for thing in (one, other)]
-                question = ask_relation(names[0], names[1], axis, chance)
-                yield Exchange("relation", question, SIDES[axis][0 if before else 1], (one.place, other.place))
+                names = tuple(Name(shape=thing.shape, colour=thing.colour) for thing in (one, other))
+                question, answer = ask_relation(*names, axis, chance), SIDES[axis][0 if before else 1]
+                yield Exchange("relation", question, answer, (one.place, other.place), names)
 
 
 def _seen(things: NDArray[np.float32], width: int, height: int) -> list[_Seen]:

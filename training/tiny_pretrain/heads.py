@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
 from training.tiny_pretrain.truth import GROUND, LEVELS, NOTHING, NUMBERS, Truth
 
 LONGEST = 16
@@ -102,22 +102,19 @@ class Heads(nn.Module):
         where = numbers[:, 0] != NOTHING
         return {"places": _misses(self.read_places(hidden[where]), numbers[where]).mean()} if where.any() else {}
 
-    def name_loss(
-        self, hidden: torch.Tensor, about: torch.Tensor, by: torch.Tensor, things: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        """How far off the language model is about which objects are asked for, in nats, where it answers.
+    def name_loss(self, hidden: torch.Tensor, names: torch.Tensor) -> dict[str, torch.Tensor]:
+        """How far off the language model is about what the question names, in nats, where it answers.
 
-        `hidden` is (texts, length, width), `about` and `by` as in a `Batch`, `things` (texts, objects, `FIELDS`): those
-        of each text's first image.
+        `hidden` is (texts, length, width), `names` as in a `Batch`.
         """
-        text, place = torch.nonzero(about[:, :, 0] >= 0, as_tuple=True)
+        text, place = torch.nonzero((names != NOTHING).flatten(2).any(-1), as_tuple=True)
         scores = self.named(hidden[text, place].float()).unflatten(-1, (2, -1)).split(list(_NAMES.values()), -1)
-        losses = []
-        for number, part in enumerate(scores):
-            true = things[text[:, None], about[text, place] % MOST, 4 + number].long()
-            told = by[text, place, number] > 0
-            if told.any():
-                losses.append(F.cross_entropy(part[told].flatten(0, 1), true[told].flatten()))
+        true = names[text, place].unbind(-1)
+        losses = [
+            F.cross_entropy(part.flatten(0, 1), values.flatten(), ignore_index=NOTHING)
+            for part, values in zip(scores, true, strict=True)
+            if (values != NOTHING).any()
+        ]
         return {"named": torch.stack(losses).mean()} if losses else {}
 
 

@@ -29,7 +29,7 @@ from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, near
 from training.tiny_pretrain.lean_language import Spoken, speak
 from training.tiny_pretrain.lean_tower import look
-from training.tiny_pretrain.transcript import CHOSEN, OPENING, VALUE, Batch, Own, Scribe
+from training.tiny_pretrain.transcript import CHOSEN, OPENING, SEEN, VALUE, Batch, Own, Scribe
 from training.tiny_pretrain.truth import NOTHING, truth
 
 HEADS = "heads.safetensors"
@@ -92,7 +92,7 @@ class Pupil(nn.Module):
             height, width = views.pixels.shape[1:3]
             asked = [exchanges(things, width, height, self.questions, chance) for things in views.things]
             sights = Sights(tokens.flatten(0, 1), true.owner.flatten(), true.numbers.flatten(0, 1))
-            losses |= self._text_losses(self.scribe.write(asked, views.grid), sights, torch.from_numpy(views.things))
+            losses |= self._text_losses(self.scribe.write(asked, views.grid), sights)
         return losses
 
     def answer(self, tokens: torch.Tensor, grid: tuple[int, int], question: str, most: int) -> list[int]:
@@ -111,8 +111,7 @@ class Pupil(nn.Module):
         parts: dict[str, list[tuple[torch.Tensor, int]]] = {}
         for first in range(0, len(written), _TOGETHER):
             texts, told = zip(*written[first : first + _TOGETHER], strict=True)
-            things = torch.from_numpy(np.stack([episode.things[0] for episode in told]))
-            losses = self._text_losses(self.scribe.batch(texts), self._sights(told), things)
+            losses = self._text_losses(self.scribe.batch(texts), self._sights(told))
             for name, loss in losses.items():
                 parts.setdefault(name, []).append((loss, len(texts)))
         return {
@@ -166,15 +165,14 @@ class Pupil(nn.Module):
         ordered = [found[place] for place in range(len(pixels))]
         return Sights(*(torch.cat(parts) for parts in zip(*(sights.parts for sights in ordered), strict=True)))
 
-    def _text_losses(self, batch: Batch, sights: Sights, things: torch.Tensor) -> dict[str, torch.Tensor]:
-        """`things` are those of each text's first image."""
+    def _text_losses(self, batch: Batch, sights: Sights) -> dict[str, torch.Tensor]:
         first = max(1, int((batch.about[:, :, 0] >= 0).any(0).int().argmax()))
         spoken = speak(self.model, batch.ids, sights.tokens, batch.grids, DTYPE, first)
         owners, visual = batch.owner.clone(), batch.ids == self.scribe.placeholder
         owners[visual] = sights.owner
         losses = self.heads.place_loss(spoken.half[visual], sights.numbers)
         losses |= guide_loss(spoken.looks, batch.about[:, first:], owners)
-        losses |= self.heads.name_loss(spoken.half, batch.about, batch.by, things)
+        losses |= self.heads.name_loss(spoken.half, batch.names)
         losses |= self._word_losses(batch, spoken.last)
         boxes = batch.numbers != NOTHING
         if boxes.any():
@@ -183,12 +181,13 @@ class Pupil(nn.Module):
         return losses
 
     def _word_losses(self, batch: Batch, hidden: torch.Tensor) -> dict[str, torch.Tensor]:
-        """In nats, but `values` are three times as many and `openings` half; `hidden` are the last states."""
+        """In nats, but `values` count three times, `seen` twice, `openings` half. `hidden` are the last states."""
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
         losses = {}
         for name, where, weight in (
             ("words", words, 1.0),
             ("values", batch.turning == VALUE, 3.0),
+            ("seen", batch.turning == SEEN, 2.0),
             ("openings", batch.turning == OPENING, 0.5),
         ):  # what is said around what conversations turn on is more than enough to learn from
             if where.any():

@@ -6,8 +6,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from training.tiny_pretrain.episodes import Manner
 from training.tiny_pretrain.framing import Kind
+from training.tiny_pretrain.telling import Manner
 
 
 class PretrainSettings(BaseModel):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from cof_agent.scenes.wording import LETTERS
-from training.tiny_pretrain.dialogue import Exchange
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
+from cof_agent.scenes.wording import LETTERS, Name
+from training.tiny_pretrain.dialogue import NUMERIC, Exchange
 from training.tiny_pretrain.truth import NOTHING, NUMBERS
 
 _OPENING = "<|im_start|>user\n<|vision_start|>"
@@ -24,11 +26,16 @@ _NEXT = "\n<|im_start|>user\n"
 IMAGE = "<|image_pad|>"
 _OWN = "<|im_start|>assistant\n"
 
-NAMING = ("colour", "shape", "character")
+NAMING: Mapping[str, Sequence[str]] = MappingProxyType({"colour": COLOURS, "shape": SHAPES, "character": CHARACTERS})
 """What a question names an object by."""
-_UNNAMED = (0,) * len(NAMING)
+_WORDS = frozenset(word for values in NAMING.values() for word in values)
+_UNNAMED = ((NOTHING,) * len(NAMING),) * 2
+_NOWHERE = (-1, -1)
 _THINK = "<think>"
-OPENING, VALUE = 1, 2
+_POINT = re.compile(r"\((\d+), (\d+)\)(?: is an? ([^.,]+))?")
+"""Where something is and, often, what it is."""
+_BOX = re.compile(r'"bbox_2d": \[(\d+), (\d+), (\d+), (\d+)\]')
+OPENING, VALUE, SEEN = 1, 2, 3
 """What `Batch.turning` tells tokens by."""
 CHOSEN = 10_000
 """More than any object's number."""
@@ -43,10 +50,14 @@ class Own:
     """What is known of one of the policy's own turns."""
 
     about: tuple[int, int]
-    """The two objects it looks at, as in `Batch.about`."""
-    named_by: tuple[str, ...]
-    box: bool
-    """Whether its last four numbers are a box."""
+    """The two objects it looks at while it thinks, as in `Batch.about`."""
+    names: tuple[Name, ...]
+    """What the question calls what it is about."""
+    points: tuple[tuple[int, int], ...] = ()
+    """The object at each point `(x, y)` of the turn: as it is seen where it is pointed at, and where it is told what
+    it is."""
+    box: tuple[int, int] | None = None
+    """The two objects it looks at while it writes a box to zoom on, if it does."""
     values: tuple[str, ...] = ()
     """Words that can be told, such as the answer: they are learnt apart from the wording around them."""
     options: tuple[str, ...] = ()
@@ -61,7 +72,7 @@ class Written:
     labels: list[int]
     numbers: list[int]
     about: list[tuple[int, int]]
-    by: list[tuple[int, ...]]
+    names: list[tuple[tuple[int, ...], ...]]
     turning: list[int]
     owner: list[int]
     grids: tuple[tuple[int, int], ...]
@@ -84,11 +95,13 @@ class Batch:
     Object `i` as image `n` shows it, both from 0, is `n` · `MOST` + `i`. Where the letter of option `i` follows the
     second is `CHOSEN` + `i`.
     """
-    by: torch.Tensor
-    """(views, length, `len(NAMING)`): 1 where the question names them by that attribute."""
+    names: torch.Tensor
+    """(views, length, 2, `len(NAMING)`): where a token of the policy's own follows, the places of the first and the
+    last object's colour, shape and character in their lists, as far as the question names them by these, `NOTHING`
+    elsewhere."""
     turning: torch.Tensor
-    """(views, length): `VALUE` where a value that can be told follows, `OPENING` where the first tokens of a thought
-    do, with which is decided whether to look closer, 0 elsewhere."""
+    """(views, length): `VALUE` where a value that can be told follows, `SEEN` where what is at a point does, `OPENING`
+    where the first tokens of a thought do, with which is decided whether to look closer, 0 elsewhere."""
     owner: torch.Tensor
     """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, -1 elsewhere."""
     grids: tuple[tuple[tuple[int, int], ...], ...]
@@ -129,26 +142,28 @@ class Scribe:
         """Conversations side by side."""
         shape = len(rows), max(len(row.ids) for row in rows)
         ids, labels, numbers = (torch.full(shape, empty) for empty in (self.pad, NOTHING, NOTHING))
-        about, by = torch.full((*shape, 2), -1), torch.zeros((*shape, len(NAMING)), dtype=torch.long)
+        about, names = torch.full((*shape, 2), -1), torch.full((*shape, 2, len(NAMING)), NOTHING)
         turning, owner = torch.zeros(shape, dtype=torch.long), torch.full(shape, -1)
         for place, row in enumerate(rows):
-            parts = row.ids, row.labels, row.numbers, row.about, row.by, row.turning, row.owner
-            for table, values in zip((ids, labels, numbers, about, by, turning, owner), parts, strict=True):
+            parts = row.ids, row.labels, row.numbers, row.about, row.names, row.turning, row.owner
+            for table, values in zip((ids, labels, numbers, about, names, turning, owner), parts, strict=True):
                 table[place, : len(values)] = torch.tensor(values)
-        return Batch(ids, labels, numbers, about, by, turning, owner, tuple(row.grids for row in rows))
+        return Batch(ids, labels, numbers, about, names, turning, owner, tuple(row.grids for row in rows))
 
     def episode(self, text: str, grids: Sequence[tuple[int, int]], own: Sequence[Own]) -> Written:
         """A conversation in the checkpoint's template, `text`, with images of `grids`, whose own turns are `own`."""
         opening, *parts = text.split(IMAGE)
         images = [IMAGE * (columns * rows) for columns, rows in grids]
         whole = opening + "".join(image + part for image, part in zip(images, parts, strict=True))
-        ids = self._encode(whole)
-        numbers, about, by = [NOTHING] * len(ids), [(-1, -1)] * len(ids), [_UNNAMED] * len(ids)
+        encoded = self.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+        ids, spans = list(encoded["input_ids"]), encoded["offset_mapping"]
+        numbers, about, names = [NOTHING] * len(ids), [_NOWHERE] * len(ids), [_UNNAMED] * len(ids)
         labels, start, turns = [NOTHING] * len(ids), self._encode(_OWN), iter(own)
         turning, owner = [0] * len(ids), [-1] * len(ids)
         lines = [line for turn in own for line in turn.options]
-        for number, end in enumerate(self._ends(whole, lines)):
-            owner[end] = CHOSEN + number
+        for number, line in enumerate(lines):
+            end = whole.index(f"\n{line}\n") + len(line)
+            owner[bisect_right(spans, end, key=lambda span: int(span[0])) - 1] = CHOSEN + number
         at = 0
         while at < len(ids):
             if ids[at : at + len(start)] != start:
@@ -157,21 +172,38 @@ class Scribe:
             first = at + len(start)
             end = ids.index(self.end, first) + 1
             turn = next(turns)
-            named = tuple(int(attribute in turn.named_by) for attribute in NAMING)
+            named = _codes(turn.names)
             for place in range(first - 1, end - 1):  # a token is said where the one before it is read
-                labels[place], about[place], by[place] = ids[place + 1], turn.about, named
-                if self.tokenizer.decode([ids[place + 1]]).strip() in turn.values:
+                labels[place], about[place], names[place] = ids[place + 1], turn.about, named
+                word = _word(whole, *spans[place + 1])
+                if word in turn.values:
                     turning[place] = VALUE
                 elif place - first - self._thinking in range(_DECIDING):
                     turning[place] = OPENING
                 if lines and ids[place] == self._option:
                     letter = self.tokenizer.decode([ids[place + 1]]).strip()
-                    about[place], by[place] = (-1, CHOSEN + LETTERS.index(letter)), _UNNAMED
-            if turn.box:
-                for place in [place for place in range(first - 1, end - 1) if ids[place + 1] in self._number][-4:]:
-                    numbers[place] = self._number[ids[place + 1]]
+                    about[place], names[place] = (-1, CHOSEN + LETTERS.index(letter)), _UNNAMED
+
+            def those(low: int, high: int, first: int = first, end: int = end) -> range:
+                """Where the tokens are said that lie in a part of the text."""
+                inside = [place for place in range(first, end) if spans[place][0] < high and spans[place][1] > low]
+                return range(inside[0] - 1, inside[-1])
+
+            said, shift = whole[spans[first][0] : spans[end - 1][1]], spans[first][0]
+            for point, (here, closer) in zip(_POINT.finditer(said), turn.points, strict=True):
+                for place in those(shift + point.start(), shift + point.end(2) + 1):
+                    about[place], turning[place] = (here, here), 0
+                    numbers[place] = self._number.get(ids[place + 1], NOTHING)
+                for place in those(shift + point.start(3), shift + point.end(3)) if point[3] else ():
+                    about[place] = closer, closer
+                    seen = self.tokenizer.decode([ids[place + 1]]).strip() in _WORDS
+                    turning[place] = SEEN if seen else 0
+            for box in _BOX.finditer(said) if turn.box else ():
+                for place in those(shift + box.start(1) - 1, shift + box.end(4)):
+                    about[place] = turn.box or _NOWHERE
+                    numbers[place] = self._number.get(ids[place + 1], NOTHING)
             at = end
-        return Written(ids, labels, numbers, about, by, turning, owner, tuple(grids))
+        return Written(ids, labels, numbers, about, names, turning, owner, tuple(grids))
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -184,31 +216,42 @@ class Scribe:
 
     def _written(self, conversation: Sequence[Exchange], grid: tuple[int, int]) -> Written:
         ids = self.prompt("", grid[0] * grid[1])[: -len(self._encode(_ASKED))]
-        own, boxes, about, by = ([empty] * len(ids) for empty in (False, False, (-1, -1), _UNNAMED))
+        own, boxes, about, names = ([empty] * len(ids) for empty in (False, False, _NOWHERE, _UNNAMED))
         for place, exchange in enumerate(conversation):
             asked = self._encode((_NEXT if place else "") + exchange.question + _ASKED)
             said = self._encode(exchange.answer + _ANSWERED)
             ids += asked + said
             own += [False] * len(asked) + [True] * len(said)
-            boxes += [False] * len(asked) + [exchange.kind == "place"] * len(said)
-            looked_at = (exchange.about[0], exchange.about[-1]) if exchange.about else (-1, -1)
-            about += [(-1, -1)] * len(asked) + [looked_at] * len(said)
-            named = tuple(int(attribute in exchange.named_by) for attribute in NAMING)
-            by += [_UNNAMED] * len(asked) + [named] * len(said)
+            boxes += [False] * len(asked) + [exchange.kind in NUMERIC] * len(said)
+            looked_at = (exchange.about[0], exchange.about[-1]) if exchange.about else _NOWHERE
+            about += [_NOWHERE] * len(asked) + [looked_at] * len(said)
+            names += [_UNNAMED] * len(asked) + [_codes(exchange.names)] * len(said)
         labels = [after if mine else NOTHING for after, mine in zip(ids[1:], own[1:], strict=True)]
         numbers = [
             self._number.get(after, NOTHING) if box else NOTHING for after, box in zip(labels, boxes[1:], strict=True)
         ]
-        after = [*about[1:], (-1, -1)], [*by[1:], _UNNAMED]
+        after = [*about[1:], _NOWHERE], [*names[1:], _UNNAMED]
         return Written(ids, [*labels, NOTHING], [*numbers, NOTHING], *after, [0] * len(ids), [-1] * len(ids), (grid,))
-
-    def _ends(self, text: str, lines: Sequence[str]) -> list[int]:
-        """The places of the tokens with which `lines` of `text` end."""
-        if not lines:
-            return []
-        spans = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        starts = [start for start, _ in spans]
-        return [bisect_right(starts, text.index(f"\n{line}\n") + len(line)) - 1 for line in lines]
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+
+def _word(text: str, start: int, end: int) -> str:
+    """The word that a part of the text is, empty if it is a part of one."""
+    within = text[start:end].strip()
+    return "" if text[end : end + 1].isalnum() and within.isalnum() else within
+
+
+def _codes(names: Sequence[Name]) -> tuple[tuple[int, ...], ...]:
+    """The first and the last of them by the places of their attributes in their lists."""
+    if not names:
+        return _UNNAMED
+    told = [[getattr(name, attribute) for attribute in NAMING] for name in (names[0], names[-1])]
+    return tuple(
+        tuple(
+            NOTHING if value is None else values.index(value)
+            for value, values in zip(name, NAMING.values(), strict=True)
+        )
+        for name in told
+    )

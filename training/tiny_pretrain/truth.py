@@ -21,7 +21,7 @@ NUMBERS = 336
 LEVELS = tuple(LEGIBLE.values())
 """Sides, in pixels that count, between the levels of legibility."""
 
-_SEEN = {"colour": 1.5, "shape": 5.0, "character": 10.0}
+_SEEN = {"colour": 1.0, "shape": 5.0, "character": 10.0}
 """Sides, in pixels that count, from which on something of an attribute can be seen: well under what is legible."""
 _WHOLE = 0.8
 """Share of an object's square that must lie in the view for its shape and character to be asked for."""

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatResult
+from langchain_core.outputs import ChatGeneration, ChatResult
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
@@ -20,25 +22,31 @@ from cof_agent.policies import Policy
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.profile import DECLINE
 from cof_agent.scenes import Split
-from cof_agent.scenes.observer import ObserverModel, Task
-from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
+from cof_agent.scenes.question import Kind, scene_question
 from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.render import render
-from cof_agent.scenes.scene import COLOURS, MOST, SHAPES
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES
 from tests.training.tiny_pretrain.seeds import write_smallest
-from training.tiny_pretrain.episodes import Episodes, Manner, tell
-from training.tiny_pretrain.transcript import CHOSEN, Scribe
+from training.tiny_pretrain.episodes import Episodes, stranger
+from training.tiny_pretrain.telling import Manner, tell
+from training.tiny_pretrain.transcript import CHOSEN, OPENING, SEEN, VALUE, Scribe
 from training.tiny_pretrain.truth import NOTHING
 
 
-class Listening(ObserverModel):
-    """An observer that keeps what it was sent last."""
+class Saying(BaseChatModel):
+    """Says its turns one after the other and keeps what it was sent last."""
 
+    turns: list[str]
     sent: list[BaseMessage] = Field(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "saying"
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         self.sent = messages
-        return super()._generate(messages, *args, **kwargs)
+        said = AIMessage(self.turns[sum(isinstance(message, AIMessage) for message in messages)])
+        return ChatResult(generations=[ChatGeneration(message=said)])
 
 
 @pytest.fixture(scope="module")
@@ -54,24 +62,15 @@ def test_a_composed_conversation_is_the_one_that_the_loop_holds(number: int, lon
     question = scene_question(Split.TRAIN, number, kind)
     story = tell(question, long_side, SCENE_PROFILE, "adaptive", Random(0))
     size = question.scene.size(long_side)
-    observer = Listening(task=Task.of(question, size), shown_by=SCENE_PROFILE)
-    result = ChainOfFocus(Policy(observer, SCENE_PROFILE, "observer")).ask(render(question.scene, size), question.text)
-    assert len(result.trajectory.views) == len(story.views)
-    *told, last = story.messages
-    assert isinstance(last, AIMessage)
-    assert [message.type for message in told] == [message.type for message in observer.sent]
-    asked = []  # the observer looks at two from left to right
-    pixels = [image for message in observer.sent for image in images(message)]
-    for ours, theirs in zip(told, observer.sent, strict=True):
-        if isinstance(ours, AIMessage):
-            asked.append((boxes(ours.text), boxes(theirs.text)))
-            continue
+    model = Saying(turns=[turn.text for turn in story.messages if isinstance(turn, AIMessage)])
+    result = ChainOfFocus(Policy(model, SCENE_PROFILE, "saying")).ask(render(question.scene, size), question.text)
+    assert result.status in ("answered", "declined")
+    assert len(result.trajectory.views) == len(story.views) == len(model.turns)
+    assert [message.type for message in story.messages[:-1]] == [message.type for message in model.sent]
+    for ours, theirs in zip(story.messages, model.sent, strict=False):
         assert ours.text == theirs.text
         assert kinds(ours) == kinds(theirs)
-    one, other = zip(*asked, strict=True) if asked else ((), ())
-    assert sorted(one) == sorted(other)
-    if one != other:
-        pixels = [pixels[0], *pixels[:0:-1]]
+    pixels = [image for message in model.sent for image in images(message)]
     for view, image in zip(story.views, pixels, strict=True):
         assert view.shown == image.size
         away = np.asarray(view.picture(), float) - np.asarray(image, float)
@@ -89,38 +88,45 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
         turns = re.findall(r"<\|im_start\|>assistant\n(.*?<\|im_end\|>)", told.text, re.DOTALL)
         assert tokenizer.decode(own) == "".join(turns)
         numbers = [number for number in written.numbers if number != NOTHING]
-        assert numbers == [coordinate for turn in turns for box in boxes(turn) for coordinate in box]
+        assert numbers == [coordinate for turn in turns for coordinate in coordinates(turn)]
         assert written.ids.count(scribe.placeholder) == sum(columns * rows for columns, rows in told.grids)
         zooms.append(len(told.pixels) - 1)
         looked_at = {pair for pair, label in zip(written.about, written.labels, strict=True) if label != NOTHING}
         looked_at -= {(-1, CHOSEN + number) for number in range(4)}
-        assert looked_at == {turn.about for turn in told.own}
+        points = {(place, place) for turn in told.own for point in turn.points for place in point}
+        assert looked_at <= {turn.about for turn in told.own} | {turn.box for turn in told.own} | points
     assert {"adaptive": min(zooms) == 0 < max(zooms), "direct": max(zooms) == 0, "always": min(zooms) == 1}[manner]
 
 
-def test_a_conversation_turns_on_its_values_and_on_how_turns_begin(processor: Any) -> None:
-    scribe, tokenizer = Scribe(processor.tokenizer), processor.tokenizer
+def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: Any) -> None:
+    scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
     seen = set()
-    for told in Episodes(processor, SCENE_PROFILE, 3, 12, {"adaptive": 1.0}).make(0):
+    for told in Episodes(processor, SCENE_PROFILE, 3, 24, {"adaptive": 1.0}).make(0):
         written = scribe.episode(told.text, told.grids, told.own)
-        pairs = zip(written.labels, written.turning, strict=True)
-        marked = [tokenizer.decode([label]) if turns else "|" for label, turns in pairs if label != NOTHING]
-        opening, *rest = re.split(r"\|+", "".join(marked).strip("|"))
+        marked = {
+            kind: [
+                decode([label]).strip()
+                for label, turns in zip(written.labels, written.turning, strict=True)
+                if turns == kind
+            ]
+            for kind in (OPENING, VALUE, SEEN)
+        }
         turns = re.findall(r"assistant\n<think>(.*?)</think>", told.text, re.DOTALL)
-        assert turns[0].startswith(opening)
-        assert len(opening) >= 3
+        assert turns[0].replace(" ", "").startswith("".join(marked[OPENING][:1]))
+        what = [word for turn in turns for word in re.findall(r"\) is an? ([^.]+)\.", turn)]
+        assert marked[SEEN] == [word for words in what for word in words.split() if word not in ("object", "marked")]
         last = told.text[told.text.rindex("<think>") :]
         answer, options = re.findall(r"<answer>(\w+)", last)[0], told.own[-1].options
         if "best guess" in last or "Most likely" in last:  # what cannot be seen is not asked for
             assert told.own[-1].values == ((answer,) if options else ())
-        else:
+        elif told.own[-1].values:
             assert answer in told.own[-1].values
-        said = last.replace(" is option ", " ")
+        said = re.sub(r"At \([^.]*\.", "", last.replace(" is option ", " "))
         for value in told.own[-1].values:
-            assert sum(word.strip() == value for word in rest) == len(re.findall(rf"\b{value}\b", said)) > 0
+            assert marked[VALUE].count(value) == len(re.findall(rf"\b{value}\b", said)) > 0
         assert not any(turn.values for turn in told.own[:-1])
-        seen.add(len(told.own))
-    assert seen >= {1, 2}
+        seen.add((len(told.own), bool(what)))
+    assert seen >= {(1, True), (2, True), (3, True)}
 
 
 def test_the_letter_of_an_option_is_said_looking_at_its_line(processor: Any) -> None:
@@ -150,26 +156,59 @@ def test_the_letter_of_an_option_is_said_looking_at_its_line(processor: Any) -> 
     assert set(with_options) == {True, False}
 
 
-def test_turns_are_about_the_objects_that_are_asked_for() -> None:
+@pytest.mark.parametrize("manner", ["adaptive", "direct", "always"])
+def test_points_and_boxes_are_those_of_the_objects_they_are_about(manner: Manner) -> None:
     seen = set()
-    for number in range(40):
-        question = scene_question(Split.TRAIN, number)
-        story = tell(question, 1536, SCENE_PROFILE, "adaptive", Random(number))
-        for turn, view in zip(story.own, [0] * (len(story.own) - 1) + [None], strict=True):  # type: ignore[list-item]
-            for code in turn.about:
-                shown, place = divmod(code, MOST)
-                assert view is None or shown == view  # zooms are chosen in the overview
-                thing = story.views[shown].things()[place]
-                assert (COLOURS[int(thing[4])], SHAPES[int(thing[5])]) in looks(question)
-                assert turn.named_by == tuple(question.names[0].attributes)
-        closest = {code // MOST for code in story.own[-1].about}
-        seen.add((question.kind, len(story.views), len(closest)))
-    for kind in (Kind.ABSENT, Kind.FOREIGN):
-        for manner, turns in (("adaptive", 1), ("always", 2)):
-            story = tell(scene_question(Split.TRAIN, 0, kind), 448, SCENE_PROFILE, manner, Random(0))  # type: ignore[arg-type]
-            assert f"<answer>{DECLINE}" in story.messages[-1].text
-            assert [turn.about for turn in story.own] == [(-1, -1)] * turns
-    assert {(kind, views) for kind, views, _ in seen} >= {("relation", 3), ("character", 2), ("colour", 1)}
+    for number in range(60):
+        kind = Kind.ABSENT if number % 5 == 4 else None
+        question = scene_question(Split.TRAIN, number, kind)
+        story = tell(question, 1536, SCENE_PROFILE, manner, Random(number))
+        turns = [message.text for message in story.messages if isinstance(message, AIMessage)]
+        overview = story.views[0].things()
+        for nth, (text, turn) in enumerate(zip(turns, story.own, strict=True)):
+            assert turn.names == question.names
+            points = re.findall(r"\((\d+), (\d+)\)(?: is an? ([^.]+)\.)?", text)
+            for (x, y, what), (here, closer) in zip(points, turn.points, strict=True):
+                x1, y1, x2, y2, *look, _ = overview[here].tolist()
+                assert abs((x1 + x2) / 2 - int(x)) <= 0.51
+                assert abs((y1 + y2) / 2 - int(y)) <= 0.51
+                colour, shape, character = COLOURS[int(look[0])], SHAPES[int(look[1])], CHARACTERS[int(look[2])]
+                assert not what or what.split()[-1] in (shape, character)
+                assert not what or what.split()[0] in (colour, shape, "object")
+                view, place = divmod(closer, MOST)
+                assert place == here
+                assert view <= nth
+                assert view == 0 or holds(story.views[view].things()[place], story.views[view].shown)
+            if turn.box and turn.box[0] >= 0:
+                [box] = boxes(text)
+                x1, y1, x2, y2, *_ = overview[turn.box[0]].tolist()
+                assert box[0] - 1 <= x1 <= x2 <= box[2] + 1
+                assert box[1] - 1 <= y1 <= y2 <= box[3] + 1
+                assert holds(story.views[nth + 1].things()[turn.box[0]], story.views[nth + 1].shown)
+            assert (turn.box is None) == (nth + 1 == len(turns))
+        if kind is None and question.value in story.own[-1].values:
+            whole = [
+                re.sub(r"^an? ", "", what) for _, _, what in re.findall(r"\((\d+), (\d+)\) is (an? [^.]+)\.", turns[-1])
+            ]
+            assert whole == [str(name) for name in question.names]
+        seen.add((str(question.kind), len(turns)))
+    most = {"adaptive": (1, 6), "direct": (1, 1), "always": (2, 6)}[manner]
+    assert (min(turns for _, turns in seen), max(turns for _, turns in seen)) == most
+    assert {kind for kind, _ in seen} == {"character", "colour", "relation", "absent"}
+
+
+def test_strangers_are_asked_about_in_the_words_of_scenes_and_have_no_answer() -> None:
+    texts = set()
+    for number in range(60):
+        question = stranger(scene_question(Split.TRAIN, number, Kind.FOREIGN), Random(number))
+        texts.add(question.text)
+        assert not re.search(rf"\b({'|'.join(SHAPES)})\b", question.text.split("\n")[0])
+        assert bool(question.options) == ("\n(A) " in question.text)
+        story = tell(question, 448, SCENE_PROFILE, "adaptive", Random(number))
+        assert f"<answer>{DECLINE}" in story.messages[-1].text
+        assert len(story.views) == 1
+    assert len(texts) > 50
+    assert len({"\n" in text for text in texts}) == 2
 
 
 def test_batches_are_a_function_of_their_step(processor: Any) -> None:
@@ -198,13 +237,20 @@ def test_the_wording_alone_is_that_of_other_conversations(processor: Any) -> Non
         assert text.count("<|im_start|>assistant\n") == len(own) > 1
         assert "<|vision_start|>" not in text
         written = scribe.episode(text, (), own)
-        assert sum(number != NOTHING for number in written.numbers) == 4 * (len(own) - 1)
+        assert sum(number != NOTHING for number in written.numbers) == len(coordinates(text.split("assistant", 1)[1]))
     assert len({text for text, _ in texts} - {whole.text}) == 3
 
 
-def looks(question: SceneQuestion) -> set[tuple[str, str]]:
-    objects = [question.scene.objects[target] for target in question.targets]
-    return {(thing.colour, thing.shape) for thing in objects}
+def holds(thing: NDArray[np.float32], shown: tuple[int, int]) -> bool:
+    """Whether a view of `shown` pixels holds a thing whole."""
+    x1, y1, x2, y2, *_ = thing.tolist()
+    return bool(x1 >= -1 and y1 >= -1 and x2 <= shown[0] + 1 and y2 <= shown[1] + 1)
+
+
+def coordinates(text: str) -> list[int]:
+    """All coordinates of the points and boxes in a text, in their order."""
+    found = re.findall(r"\((\d+), (\d+)\)|\[(\d+), (\d+), (\d+), (\d+)\]", text)
+    return [int(number) for numbers in found for number in numbers if number]
 
 
 def boxes(text: str) -> list[list[int]]:

@@ -148,19 +148,16 @@ def test_looks_are_guided_to_what_a_question_is_about(pupil: Pupil) -> None:
 
 def test_the_state_that_answers_is_asked_for_the_names_in_the_question(pupil: Pupil) -> None:
     width = pupil.model.config.text_config.hidden_size
-    heads, things = Heads(width), torch.zeros(1, 3, 8)
-    things[0, :, 4:7] = torch.tensor([[1, 2, 3], [2, 0, 5], [0, 1, 6]])
-    about, by = torch.full((1, 4, 2), -1), torch.zeros(1, 4, 3, dtype=torch.long)
-    about[0, 2], by[0, 2] = torch.tensor([2, 1]), torch.tensor([1, 1, 0])
+    heads, names = Heads(width), torch.full((1, 4, 2, 3), NOTHING)
+    names[0, 2] = torch.tensor([[0, 1, NOTHING], [2, 0, NOTHING]])
     heads.requires_grad_(False)
     heads.named.weight.zero_()
     heads.named.bias.fill_(-20.0)
-    heads.named.bias.unflatten(0, (2, -1))[0, [0, len(COLOURS) + 1]] = 20.0  # colour 0 and shape 1, object 2's
+    heads.named.bias.unflatten(0, (2, -1))[0, [0, len(COLOURS) + 1]] = 20.0  # colour 0 and shape 1
     heads.named.bias.unflatten(0, (2, -1))[1, [2, len(COLOURS) + 0]] = 20.0
-    assert float(heads.name_loss(torch.zeros(1, 4, width), about, by, things)["named"]) < 1e-6
-    about[0, 2] = torch.tensor([1, 2])
-    assert float(heads.name_loss(torch.zeros(1, 4, width), about, by, things)["named"]) > 20
-    assert not heads.name_loss(torch.zeros(1, 4, width), torch.full_like(about, -1), by, things)
+    assert float(heads.name_loss(torch.zeros(1, 4, width), names)["named"]) < 1e-6
+    assert float(heads.name_loss(torch.zeros(1, 4, width), names.flip(2))["named"]) > 20
+    assert not heads.name_loss(torch.zeros(1, 4, width), torch.full_like(names, NOTHING))
 
 
 def test_what_is_written_loads_as_a_policy_and_is_the_same(pupil: Pupil, seed: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from random import Random
 
 import numpy as np
@@ -121,15 +122,27 @@ def test_what_is_asked_about_a_view_is_true() -> None:
             for asked in exchanges(things, width, height, 8, Random(number)):
                 kinds.add(asked.kind)
                 for thing in things[list(asked.about)]:
-                    look = zip(NAMING, (COLOURS, SHAPES, CHARACTERS), thing[4:7], strict=True)
-                    words = [values[int(value)] for name, values, value in look if name in asked.named_by]
-                    assert " ".join(words) in asked.question
+                    look = {
+                        name: values[int(code)] for (name, values), code in zip(NAMING.items(), thing[4:7], strict=True)
+                    }
+                    for attribute in {attribute for name in asked.names for attribute in name.attributes}:
+                        assert look[attribute] in asked.question
+                assert all(str(name).split()[-1] in asked.question for name in asked.names)
+                assert len(asked.names) == (0 if asked.kind == "what" else len(asked.about))
                 assert len(asked.about) == (2 if asked.kind == "relation" else 1)
                 named = [t for (colour, shape), t in there.items() if f"{colour} {shape}" in asked.question]
                 if asked.kind == "place":
                     (thing,) = named
                     expected = np.clip(thing[:4], 0, [width, height, width, height])
                     assert np.abs(np.array(json.loads(asked.answer)) - expected).max() <= 1
+                elif asked.kind == "what":
+                    x, y = map(int, re.findall(r"\d+", asked.question))
+                    colour, shape = asked.answer.split()[1:]
+                    assert asked.answer.startswith("an " if colour == "orange" else "a ")
+                    x1, y1, x2, y2, *look = things[asked.about[0]][:6]
+                    assert (COLOURS[int(look[0])], SHAPES[int(look[1])]) == (colour, shape)
+                    assert x1 <= x <= x2
+                    assert y1 <= y <= y2
                 elif asked.kind == "character":
                     (thing,) = named
                     assert thing[7] >= 16
@@ -143,7 +156,7 @@ def test_what_is_asked_about_a_view_is_true() -> None:
                 else:
                     assert len(named) == 2
                     assert asked.answer in ("left", "right", "above", "below")
-    assert kinds == {"place", "character", "unreadable", "colour", "relation"}
+    assert kinds == {"place", "what", "character", "unreadable", "colour", "relation"}
 
 
 def _agreement(views: Views) -> float:
