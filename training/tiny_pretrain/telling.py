@@ -18,6 +18,7 @@ from cof_agent.scenes.render import WHOLE
 from cof_agent.scenes.saying import answering, calling, refusing
 from cof_agent.scenes.scene import MOST, SceneObject
 from cof_agent.scenes.wording import LETTERS, Name
+from training.tiny_pretrain.dialogue import either
 from training.tiny_pretrain.framing import Framing
 from training.tiny_pretrain.search import Search, Seeker, Step
 from training.tiny_pretrain.transcript import Own
@@ -87,11 +88,10 @@ class _Teller:
             points.append(point)
         if step.listed:
             name = self.question.names[step.name]
-            *where, last = [str(self.seeker.point(place)) for place in step.listed]
-            if step.alone:
-                sentences.append(f"The {name} is at {last}, too small to tell.")
-            else:
-                sentences.append(f"The {name} may be at {', '.join(where)}{' or ' * bool(where)}{last}.")
+            where = either([str(self.seeker.point(place)) for place in step.listed])
+            sentences.append(
+                f"The {name} is at {where}, too small to tell." if step.alone else f"The {name} may be at {where}."
+            )
             points += [(self._in(place, 0),) * 2 for place in step.listed]
         elif number:
             sentences.append(f"Next {self.seeker.point(step.looked_at)}.")

@@ -13,7 +13,7 @@ import torch
 
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
 from cof_agent.scenes.wording import LETTERS, Name
-from training.tiny_pretrain.dialogue import NUMERIC, Exchange
+from training.tiny_pretrain.dialogue import Exchange
 from training.tiny_pretrain.truth import NOTHING, NUMBERS
 
 _OPENING = "<|im_start|>user\n<|vision_start|>"
@@ -34,7 +34,7 @@ _NOWHERE = (-1, -1)
 _THINK = "<think>"
 _POINT = re.compile(r"\((\d+), (\d+)\)(?: is an? ([^.,]+))?")
 """Where something is and, often, what it is."""
-_BOX = re.compile(r'"bbox_2d": \[(\d+), (\d+), (\d+), (\d+)\]')
+_BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 OPENING, VALUE, SEEN = 1, 2, 3
 """What `Batch.turning` tells tokens by."""
 CHOSEN = 10_000
@@ -172,13 +172,13 @@ class Scribe:
             first = at + len(start)
             end = ids.index(self.end, first) + 1
             turn = next(turns)
-            named = _codes(turn.names)
+            named, thinks = _codes(turn.names), whole.startswith(_THINK, spans[first][0])
             for place in range(first - 1, end - 1):  # a token is said where the one before it is read
                 labels[place], about[place], names[place] = ids[place + 1], turn.about, named
                 word = _word(whole, *spans[place + 1])
                 if word in turn.values:
                     turning[place] = VALUE
-                elif place - first - self._thinking in range(_DECIDING):
+                elif thinks and place - first - self._thinking in range(_DECIDING):
                     turning[place] = OPENING
                 if lines and ids[place] == self._option:
                     letter = self.tokenizer.decode([ids[place + 1]]).strip()
@@ -190,7 +190,8 @@ class Scribe:
                 return range(inside[0] - 1, inside[-1])
 
             said, shift = whole[spans[first][0] : spans[end - 1][1]], spans[first][0]
-            for point, (here, closer) in zip(_POINT.finditer(said), turn.points, strict=True):
+            points = _POINT.finditer(said) if turn.points else ()
+            for point, (here, closer) in zip(points, turn.points, strict=True):
                 for place in those(shift + point.start(), shift + point.end(2) + 1):
                     about[place], turning[place] = (here, here), 0
                     numbers[place] = self._number.get(ids[place + 1], NOTHING)
@@ -215,23 +216,13 @@ class Scribe:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def _written(self, conversation: Sequence[Exchange], grid: tuple[int, int]) -> Written:
-        ids = self.prompt("", grid[0] * grid[1])[: -len(self._encode(_ASKED))]
-        own, boxes, about, names = ([empty] * len(ids) for empty in (False, False, _NOWHERE, _UNNAMED))
+        text, own = f"{_OPENING}{IMAGE}{_IMAGE_END}", []
         for place, exchange in enumerate(conversation):
-            asked = self._encode((_NEXT if place else "") + exchange.question + _ASKED)
-            said = self._encode(exchange.answer + _ANSWERED)
-            ids += asked + said
-            own += [False] * len(asked) + [True] * len(said)
-            boxes += [False] * len(asked) + [exchange.kind in NUMERIC] * len(said)
-            looked_at = (exchange.about[0], exchange.about[-1]) if exchange.about else _NOWHERE
-            about += [_NOWHERE] * len(asked) + [looked_at] * len(said)
-            names += [_UNNAMED] * len(asked) + [_codes(exchange.names)] * len(said)
-        labels = [after if mine else NOTHING for after, mine in zip(ids[1:], own[1:], strict=True)]
-        numbers = [
-            self._number.get(after, NOTHING) if box else NOTHING for after, box in zip(labels, boxes[1:], strict=True)
-        ]
-        after = [*about[1:], _NOWHERE], [*names[1:], _UNNAMED]
-        return Written(ids, [*labels, NOTHING], [*numbers, NOTHING], *after, [0] * len(ids), [-1] * len(ids), (grid,))
+            text += f"{_NEXT if place else ''}{exchange.question}{_ASKED}{exchange.answer}{_ANSWERED}"
+            about = (exchange.about[0], exchange.about[-1]) if exchange.about else _NOWHERE
+            points = tuple((point, point) for point in exchange.points)
+            own.append(Own(about, exchange.names, points, about if exchange.kind == "place" else None))
+        return self.episode(text, (grid,), own)
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
