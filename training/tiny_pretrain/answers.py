@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from random import Random
 
 import torch
@@ -18,19 +17,16 @@ from training.tiny_pretrain.pupil import Pupil
 PLACES: tuple[tuple[Kind, tuple[int, int]], ...] = (("overview", (8, 7)), ("zoom", (4, 4)))
 """Kinds of views that are asked about, with their columns and rows of tokens."""
 
-_LONGEST = 56
+_LONGEST = 16
 """Tokens of an answer."""
-_BESIDE = 4.0
-"""A point may lie so many pixels beside the true one."""
 
 
 @torch.no_grad()
 def measure_answers(pupil: Pupil, views: int) -> dict[str, float]:
     """Shares of right answers, 0 to 1, by kind of view and question, each word chosen after the model's own.
 
-    A list of points is right when each is near the true one, a box when its middle lies in the true one or the other
-    way round. `away` is the median distance of the middles in pixels of the view, over answers that are boxes;
-    `refused` the share of those that are none.
+    A box is right when its middle lies in the true one or the other way round. `away` is the median distance of the
+    middles in pixels of the view, over answers that are boxes; `refused` the share of those that are none.
     """
     found: dict[str, float] = {}
     for kind, grid in PLACES:
@@ -41,7 +37,7 @@ def measure_answers(pupil: Pupil, views: int) -> dict[str, float]:
             chance = Random(f"asked {number}")
             for asked in exchanges(things, grid[0] * TOKEN, grid[1] * TOKEN, 2, chance):
                 said = pupil.answer(tokens[number : number + 1], grid, asked.question, _LONGEST)
-                for name, value in judged(pupil, asked, said):
+                for name, value in _judged(pupil, asked, said):
                     kept.setdefault(name, []).append(value)
         for name, values in kept.items():
             mean = sorted(values)[len(values) // 2] if name == "away" else sum(values) / len(values)
@@ -49,12 +45,7 @@ def measure_answers(pupil: Pupil, views: int) -> dict[str, float]:
     return found
 
 
-def judged(pupil: Pupil, asked: Exchange, said: list[int]) -> list[tuple[str, float]]:
-    """What an answer, given as tokens, is worth, by measure."""
-    if asked.kind == "may":
-        points, wanted = _points(pupil.scribe.text(said)), _points(asked.answer)
-        near = [math.dist(point, other) <= _BESIDE for point, other in zip(points, wanted, strict=False)]
-        return [("may", float(len(points) == len(wanted) and all(near)))]
+def _judged(pupil: Pupil, asked: Exchange, said: list[int]) -> list[tuple[str, float]]:
     if asked.kind != "place":
         return [(asked.kind, float(pupil.scribe.text(said) == asked.answer))]
     box, true = pupil.scribe.box(said), json.loads(asked.answer)
@@ -63,10 +54,6 @@ def judged(pupil: Pupil, asked: Exchange, said: list[int]) -> list[tuple[str, fl
     (x, y), (true_x, true_y) = _middle(box), _middle(true)
     right = _holds(box, true_x, true_y) or _holds(true, x, y)
     return [("place", float(right)), ("refused", 0.0), ("away", math.hypot(x - true_x, y - true_y))]
-
-
-def _points(text: str) -> list[tuple[int, int]]:
-    return [(int(x), int(y)) for x, y in re.findall(r"\((\d+), (\d+)\)", text)]
 
 
 def _middle(box: list[int]) -> tuple[float, float]:

@@ -14,19 +14,14 @@ from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.palette import pick
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
 from cof_agent.scenes.wording import SIDES, Name, ask_character, ask_colour, ask_relation
-from training.tiny_pretrain.search import MOST_LISTED, TOLD
 from training.tiny_pretrain.truth import NUMBERS
 
 UNREADABLE = "too small"
 """The answer where what is asked for cannot be read."""
 
-NOWHERE = "nowhere"
-"""The answer where nothing can be what is looked for."""
 PLACE = ("Where is the {it}?", "Point at the {it}.", "Show where the {it} is.", "Find the {it}.")
 """How it is asked where something is."""
-_MAY = ("Where may the {it} be?", "Which places may hold the {it}?")
-_WHAT = ("What is at {point}?", "What lies at {point}?")
-_SHARES = {"place": 3.0, "what": 3.0, "may": 4.0, "character": 3.0, "relation": 4.0, "colour": 1.5, "unreadable": 0.5}
+_SHARES = {"place": 3.0, "character": 3.0, "relation": 4.0, "colour": 1.5, "unreadable": 0.5}
 """How much likelier a kind of question is than others: most what is hard to learn, least “too small”."""
 _UNSURE = 0.75
 """Share of the legible side from which on it is not asked whether something can be read."""
@@ -37,15 +32,13 @@ class Exchange:
     """A question and its answer."""
 
     kind: str
-    """`place`, `what` (lies there), `may` (be there), `character`, `unreadable` (one), `colour` or `relation`."""
+    """`place`, `character`, `unreadable` (one that cannot be read), `colour` or `relation`."""
     question: str
     answer: str
     about: tuple[int, ...] = ()
     """Which of the view's objects must be looked at, as places in its list: one, or the two of a relation."""
     names: tuple[Name, ...] = ()
     """What the question calls them."""
-    points: tuple[int, ...] = ()
-    """The objects at the points of the answer, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +54,6 @@ class _Seen:
     """In pixels that count."""
     corners: tuple[float, float, float, float]
     """In pixels of the view, within it."""
-
-    @property
-    def point(self) -> tuple[int, int]:
-        """Its middle in whole pixels."""
-        x1, y1, x2, y2 = self.corners
-        return round((x1 + x2) / 2), round((y1 + y2) / 2)
 
 
 def exchanges(things: NDArray[np.float32], width: int, height: int, count: int, chance: Random) -> list[Exchange]:
@@ -100,53 +87,15 @@ def _possible(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
         elif thing.side < _UNSURE * LEGIBLE["character"]:
             yield Exchange("unreadable", ask_character(name, chance), UNREADABLE, about, (name,))
     for thing in seen:
-        if thing.side >= LEGIBLE["shape"]:
-            answer = f"{'an' if thing.colour[0] in 'aeio' else 'a'} {thing.colour} {thing.shape}"
-            yield Exchange("what", pick(chance, _WHAT).format(point=thing.point), answer, (thing.place,))
         by_shape, by_character = Name(shape=thing.shape), Name(character=thing.character)
         about = (thing.place,)
         if shapes.count(thing.shape) == 1 and thing.side >= LEGIBLE["shape"]:
             yield Exchange("colour", ask_colour(by_shape, chance), thing.colour, about, (by_shape,))
         if characters.count(thing.character) == 1 and thing.side >= LEGIBLE["character"]:
             yield Exchange("colour", ask_colour(by_character, chance), thing.colour, about, (by_character,))
-    yield from _candidates(seen, chance)
     large = [thing for thing in named if thing.side >= LEGIBLE["shape"]]
     if len(large) > 1:
         yield from _relations(large, chance)
-
-
-def _candidates(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
-    """What may be what is named, as far as it can be told; sometimes nothing."""
-    for _ in range(min(len(seen), 3)):
-        one, other = pick(chance, seen), pick(chance, seen)
-        name = pick(
-            chance,
-            (
-                Name(shape=one.shape, colour=one.colour),
-                Name(shape=one.shape, colour=other.colour),
-                Name(shape=one.shape),
-                Name(character=one.character),
-            ),
-        )
-        listed = [
-            thing
-            for thing in seen
-            if all(
-                thing.side < TOLD[attribute] or getattr(thing, attribute) == getattr(name, attribute)
-                for attribute in name.attributes
-            )
-        ]
-        if len(listed) <= MOST_LISTED:
-            listed.sort(key=lambda thing: thing.corners[0] + thing.corners[2])
-            points, places = [str(thing.point) for thing in listed], tuple(thing.place for thing in listed)
-            answer = either(points) if points else NOWHERE
-            yield Exchange("may", pick(chance, _MAY).format(it=name.worded(chance)), answer, (), (name,), places)
-
-
-def either(points: Sequence[str]) -> str:
-    """`points`, one at least, as they are told when it may be any of them."""
-    *before, last = points
-    return f"{', '.join(before)} or {last}" if before else last
 
 
 def _relations(things: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:

@@ -12,10 +12,11 @@ def guide_loss(looks: Sequence[torch.Tensor], about: torch.Tensor, owner: torch.
 
     `looks` are logs of attention, (texts, heads, places, length), by layer; `about` is (texts, places, heads), the
     objects of each place or -1, one for each head; `owner` is (texts, length), the object that each visual token shows,
-    the option whose line ends there, or -1. An object without a token of its own is not asked for.
+    the option whose line ends there, or -1. An object without a token of its own before the place is not asked for.
     """
     text, place, head = torch.nonzero(about >= 0, as_tuple=True)
-    its_own = owner[text] == about[text, place, head, None]
+    before = torch.arange(owner.shape[1]) <= place[:, None] + owner.shape[1] - about.shape[1]
+    its_own = (owner[text] == about[text, place, head, None]) & before
     there = its_own.any(-1)
     text, place, head, its_own = text[there], place[there], head[there], its_own[there]
     if not looks or not len(text):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from random import Random
 from types import MappingProxyType
 
 from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import LEGIBLE
+from cof_agent.scenes.palette import shuffled
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.reach import WORTHWHILE, Outlook, Region
 from cof_agent.scenes.wording import Name
@@ -19,8 +21,6 @@ another one than the question names is no candidate."""
 ENOUGH: Mapping[str, float] = MappingProxyType({"colour": 1.5, "shape": 5.0, "character": 10.0})
 """Those from which on a zoom tells something of it. Below, looking on is in vain."""
 MOST_ZOOMS = 5
-MOST_LISTED = 8
-"""Candidates that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,10 @@ class Step:
     region: Region
     told: bool = True
     """Whether it is large enough there to be told."""
-    listed: tuple[int, ...] = ()
-    """The candidates, from left to right, where a name begins to be looked for: this one is the first."""
-    alone: bool = False
-    """Whether there is no other candidate than this."""
     name: int = 0
     """Which of the question's names is looked for."""
+    needed: bool = True
+    """Whether it is not looked at only because it was told to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +51,15 @@ class Search:
 class Seeker:
     """Looks for what `question` names in a source as `profile` shows it.
 
-    In the overview each object is told apart as far as `TOLD`. What may be what is named is looked at from left to
-    right until it is found; of two that a relation is asked of, the last candidate that is left needs no look.
+    In the overview each object is told apart as far as `TOLD`. What may be what is named is looked at until it is
+    found, in any order, but what has its colour for sure comes first. Of what a relation is asked of, the last
+    candidate that is left needs no look.
     """
 
     question: SceneQuestion
     long_side: int
     profile: Profile
+    chance: Random
     _steps: list[Step] = field(default_factory=list)
     _told: set[int] = field(default_factory=set)
 
@@ -78,15 +78,10 @@ class Seeker:
         return Search(tuple(self._steps), all(found))
 
     def candidates(self, name: Name) -> list[int]:
-        """The objects that may be what `name` calls, from left to right."""
-        objects = self.question.scene.objects
-        found = [place for place in range(len(objects)) if self._may_be(place, name)]
-        return sorted(found, key=lambda place: objects[place].x)
-
-    def point(self, place: int) -> tuple[int, int]:
-        """The middle of an object in whole pixels of the overview."""
-        (x1, y1, x2, y2), (width, height) = self._boxes[place], self.outlook.overview
-        return round((x1 + x2) / 2 * width), round((y1 + y2) / 2 * height)
+        """The objects that may be what `name` calls."""
+        places = range(len(self.question.scene.objects))
+        found = shuffled([place for place in places if self._may_be(place, name)], self.chance)
+        return sorted(found, key=lambda place: name.colour is not None and self.side(place) < TOLD["colour"])
 
     def region(self, place: int) -> Region:
         """The zoom on an object."""
@@ -134,9 +129,7 @@ class Seeker:
         if not zooms:
             return False
         need = max(ENOUGH[attribute] for attribute in name.attributes)
-        listed = [place for place in left if not self._steps or self._closer(place) >= need][:MOST_LISTED]
-        begun = False
-        for place in listed:
+        for place in list(left):
             if kind is Kind.RELATION and len(left) == 1:
                 return True  # what else
             side = self._closer(place)
@@ -144,9 +137,7 @@ class Seeker:
                 return False
             if side < need and self._steps:
                 continue  # the first look has told how much can be seen
-            first = () if begun else tuple(listed)
-            self._steps.append(Step(place, self.region(place), side >= need, first, len(left) == 1, number))
-            begun = True
+            self._steps.append(Step(place, self.region(place), side >= need, number))
             if side >= need:
                 self._told.add(place)
                 if self.is_it(place, name):

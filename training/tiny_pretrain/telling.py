@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -17,11 +18,10 @@ from cof_agent.scenes.reach import Outlook, Region
 from cof_agent.scenes.render import WHOLE
 from cof_agent.scenes.saying import answering, calling, refusing
 from cof_agent.scenes.scene import MOST, SceneObject
-from cof_agent.scenes.wording import LETTERS, Name
-from training.tiny_pretrain.dialogue import either
+from cof_agent.scenes.wording import LETTERS, SIDES, Name
 from training.tiny_pretrain.framing import Framing
 from training.tiny_pretrain.search import Search, Seeker, Step
-from training.tiny_pretrain.transcript import Own
+from training.tiny_pretrain.transcript import Own, Told, written
 
 Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 """When it zooms: where it must, never, or once at least."""
@@ -41,7 +41,7 @@ class Story:
 
 def tell(question: SceneQuestion, long_side: int, profile: Profile, manner: Manner, chance: Random) -> Story:
     """The conversation about `question` whose source has a longer side of `long_side` pixels."""
-    return _Teller(question, Seeker(question, long_side, profile), manner, chance).story()
+    return _Teller(question, Seeker(question, long_side, profile, chance), manner, chance).story()
 
 
 def option_lines(question: SceneQuestion) -> tuple[str, ...]:
@@ -75,45 +75,36 @@ class _Teller:
     def _anything(self) -> Step:
         """What is looked at although nothing must be."""
         if not self.question.names:
-            return Step(-1, self.seeker.outlook.zoom((WHOLE,)))
+            return Step(-1, self.seeker.outlook.zoom((WHOLE,)), needed=False)
         place = self.seeker.resembling(self.question.names[0])
-        return Step(place, self.seeker.region(place))
+        return Step(place, self.seeker.region(place), needed=False)
 
     def _looking(self, number: int) -> tuple[str, Own]:
         """Zoom `number`."""
-        step, sentences, points = self._steps[number], [], []
+        step, names = self._steps[number], self.question.names
+        here, seen, told = self._in(step.looked_at, 0), "", ()
+        about = here
         if number:
-            sentence, point = self._seen(number - 1)
-            sentences.append(sentence)
-            points.append(point)
-        if step.listed:
-            name = self.question.names[step.name]
-            where = either([str(self.seeker.point(place)) for place in step.listed])
-            sentences.append(
-                f"The {name} is at {where}, too small to tell." if step.alone else f"The {name} may be at {where}."
-            )
-            points += [(self._in(place, 0),) * 2 for place in step.listed]
-        elif number:
-            sentences.append(f"Next {self.seeker.point(step.looked_at)}.")
-            points.append((self._in(step.looked_at, 0),) * 2)
+            seen, told = self._seen(number - 1)
+            about = self._in(self._steps[number - 1].looked_at, number)
+        if not step.needed or not names:
+            thought = "I look closer to be sure."
+        elif number and step.name == self._steps[number - 1].name:
+            thought = "I look on."
         else:
-            sentences.append("I look closer to be sure.")
-        about = self._in(self._steps[number - 1].looked_at, number) if number else self._in(step.looked_at, 0)
-        box = self._in(step.looked_at, 0)
-        own = Own((about, about), self.question.names, tuple(points), (box, box))
-        return calling(" ".join(sentences), step.region.corners), own
+            thought = f"I look for the {names[step.name]}."
+        own = Own((about, about), names, told, (here, here))
+        return calling(seen + thought, step.region.corners), own
 
     def _concluding(self, found: Search) -> tuple[str, Own]:
         """The last turn: what has been seen, and the answer."""
         question, names, close = self.question, self.question.names, bool(self._steps)
         answerable, values = question.kind.answerable, (DECLINE.split()[0],)
-        told = list(question.targets)
-        if question.kind is Kind.ABSENT:
-            told = [self._steps[-1].looked_at] if close else [self.seeker.resembling(names[0])]
-        if found.sure:
-            seen = [(f"{self._at(place)}.", (self._in(place, 0), self._closest(place))) for place in told]
-        else:
-            seen = [self._seen(len(self._steps) - 1)] if found.steps else []
+        seen, told = self._seen(len(self._steps) - 1) if close and names else ("", ())
+        if found.sure and (not close or question.kind is Kind.RELATION):
+            for place in self._named():
+                sentence, objects = self._here(place)
+                seen, told = seen + sentence, told + objects
         if answerable:
             said = question.kind, names, question.value, question.answer
             turn = answering(*said, found.sure, close, self.chance)
@@ -121,26 +112,56 @@ class _Teller:
             values = (question.value, *letter) if found.sure else letter
         else:
             turn = refusing(names, close, self.chance)
-        turn = turn.replace("<think>", "".join(["<think>", *(f"{sentence} " for sentence, _ in seen)]), 1)
+        turn = turn.replace("<think>", f"<think>{seen}", 1)
         about = _NOWHERE
         if question.kind is Kind.RELATION:  # where they lie is told from the overview
             about = (self._in(question.targets[0], 0), self._in(question.targets[1], 0))
         elif answerable:
             about = (self._closest(question.targets[0]),) * 2
-        points = tuple(point for _, point in seen)
-        return turn, Own(about, names, points, None, values, option_lines(question))
+        return turn, Own(about, names, told, None, values, option_lines(question))
 
-    def _seen(self, number: int) -> tuple[str, tuple[int, int]]:
-        """What zoom `number` has shown, and the object there as in `Own.points`."""
+    def _named(self) -> list[int]:
+        """What is told to be here: what the question names in its order, up to what is missing, for which stands what
+        resembles it."""
+        question = self.question
+        if question.kind is not Kind.ABSENT:
+            return list(question.targets)
+        [missing] = question.names
+        before = question.text.index(str(missing))
+        there = [
+            place
+            for place, thing in enumerate(question.scene.objects)
+            if -1 < question.text.find(f"{thing.colour} {thing.shape}") < before
+        ]
+        return list(dict.fromkeys([*there, self.seeker.resembling(missing)]))
+
+    def _seen(self, number: int) -> tuple[str, tuple[Told, ...]]:
+        """What zoom `number` has shown."""
         step = self._steps[number]
         place = step.looked_at
-        sentence = f"{self._at(place)}." if step.told else f"At {self.seeker.point(place)} all is too small."
-        return sentence, (self._in(place, 0), self._in(place, number + 1))
+        if not step.told:
+            return "All is too small here. ", ()
+        what = described(self.question.scene.objects[place], self.question.names[0])
+        return f"This is {what}. ", (Told(*(self._in(place, number + 1),) * 2),)
 
-    def _at(self, place: int) -> str:
-        return (
-            f"At {self.seeker.point(place)} is {described(self.question.scene.objects[place], self.question.names[0])}"
-        )
+    def _here(self, place: int) -> tuple[str, tuple[Told, ...]]:
+        """What the overview shows and, if that is asked, where it begins."""
+        what, where = described(self.question.scene.objects[place], self.question.names[0]), ""
+        here = self._in(place, 0)
+        again, axis = here, self._axis
+        if axis is not None:
+            where = f" at {self.seeker.region(place).corners[axis]}"
+            if place in [step.looked_at for step in self._steps]:
+                again = written(here, axis)
+        return f"Here is {what}{where}. ", (Told(here, again),)
+
+    @property
+    def _axis(self) -> int | None:
+        """Along which it is asked where something lies: 0 from left to right, 1 from above to below."""
+        for axis, sides in enumerate(SIDES.values()):
+            if all(re.search(rf"\b{side}\b", self.question.text) for side in sides):
+                return axis
+        return None
 
     def _in(self, place: int, view: int) -> int:
         """An object as a view shows it, as in `Batch.about`; -1 without one."""

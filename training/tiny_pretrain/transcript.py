@@ -32,17 +32,29 @@ _WORDS = frozenset(word for values in NAMING.values() for word in values)
 _UNNAMED = ((NOTHING,) * len(NAMING),) * 2
 _NOWHERE = (-1, -1)
 _THINK = "<think>"
-_POINT = re.compile(r"\((\d+), (\d+)\)(?: is an? ([^.,]+))?")
-"""Where something is and, often, what it is."""
+_TOLD = re.compile(r"(?:This|Here) is an? ([^.]+?)(?: at (\d+))?\.")
+"""What something is and, sometimes, where it begins."""
 _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
+"""Left, top, right, bottom in pixels of the overview."""
 OPENING, VALUE, SEEN = 1, 2, 3
 """What `Batch.turning` tells tokens by."""
 CHOSEN = 10_000
 """More than any object's number."""
+_WRITTEN = 5_000
 _OPTION = " option"
 """What is said before the letter of one."""
 _DECIDING = 3
 """Tokens of a thought that tell whether it looks closer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a sentence such as “Here is a red star at 12.” is about."""
+
+    here: int
+    """The object, as in `Batch.about`, of the first head."""
+    again: int
+    """That of the second one: the same, or what was `written` about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +65,8 @@ class Own:
     """The two objects it looks at while it thinks, as in `Batch.about`."""
     names: tuple[Name, ...]
     """What the question calls what it is about."""
-    points: tuple[tuple[int, int], ...] = ()
-    """The object at each point `(x, y)` of the turn: as it is seen where it is pointed at, and where it is told what
-    it is."""
+    told: tuple[Told, ...] = ()
+    """What it says of what is there, in order."""
     box: tuple[int, int] | None = None
     """The two objects it looks at while it writes a box to zoom on, if it does."""
     values: tuple[str, ...] = ()
@@ -93,17 +104,18 @@ class Batch:
     """(views, length, 2): the objects that the answer is about where a token of it follows, -1 elsewhere.
 
     Object `i` as image `n` shows it, both from 0, is `n` · `MOST` + `i`. Where the letter of option `i` follows the
-    second is `CHOSEN` + `i`.
+    second is `CHOSEN` + `i`; it may be what was `written` of the object.
     """
     names: torch.Tensor
     """(views, length, 2, `len(NAMING)`): where a token of the policy's own follows, the places of the first and the
     last object's colour, shape and character in their lists, as far as the question names them by these, `NOTHING`
     elsewhere."""
     turning: torch.Tensor
-    """(views, length): `VALUE` where a value that can be told follows, `SEEN` where what is at a point does, `OPENING`
+    """(views, length): `VALUE` where a value that can be told follows, `SEEN` where it says what is there, `OPENING`
     where the first tokens of a thought do, with which is decided whether to look closer, 0 elsewhere."""
     owner: torch.Tensor
-    """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, -1 elsewhere."""
+    """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, `written` of an object at its coordinates
+    in a box, -1 elsewhere."""
     grids: tuple[tuple[tuple[int, int], ...], ...]
     """Columns and rows of the images of each."""
 
@@ -190,19 +202,21 @@ class Scribe:
                 return range(inside[0] - 1, inside[-1])
 
             said, shift = whole[spans[first][0] : spans[end - 1][1]], spans[first][0]
-            points = _POINT.finditer(said) if turn.points else ()
-            for point, (here, closer) in zip(points, turn.points, strict=True):
-                for place in those(shift + point.start(), shift + point.end(2) + 1):
-                    about[place], turning[place] = (here, here), 0
-                    numbers[place] = self._number.get(ids[place + 1], NOTHING)
-                for place in those(shift + point.start(3), shift + point.end(3)) if point[3] else ():
-                    about[place] = closer, closer
-                    seen = self.tokenizer.decode([ids[place + 1]]).strip() in _WORDS
-                    turning[place] = SEEN if seen else 0
+            found = _TOLD.finditer(said) if turn.told else ()
+            for sentence, told in zip(found, turn.told, strict=True):
+                for place in those(shift + sentence.start(), shift + sentence.end()):
+                    about[place] = told.here, told.again
+                for place in those(shift + sentence.start(1), shift + sentence.end(1)):
+                    turning[place] = SEEN if _word(whole, *spans[place + 1]) in _WORDS else 0
+                for place in those(shift + sentence.start(2), shift + sentence.end(2)) if sentence[2] else ():
+                    numbers[place], turning[place] = self._number.get(ids[place + 1], NOTHING), 0
             for box in _BOX.finditer(said) if turn.box else ():
                 for place in those(shift + box.start(1) - 1, shift + box.end(4)):
                     about[place] = turn.box or _NOWHERE
                     numbers[place] = self._number.get(ids[place + 1], NOTHING)
+                for axis in range(2) if turn.box and turn.box[0] >= 0 and thinks else ():
+                    [place] = those(shift + box.start(axis + 1), shift + box.end(axis + 1))
+                    owner[place + 1] = written(turn.box[0], axis)
             at = end
         return Written(ids, labels, numbers, about, names, turning, owner, tuple(grids))
 
@@ -220,12 +234,16 @@ class Scribe:
         for place, exchange in enumerate(conversation):
             text += f"{_NEXT if place else ''}{exchange.question}{_ASKED}{exchange.answer}{_ANSWERED}"
             about = (exchange.about[0], exchange.about[-1]) if exchange.about else _NOWHERE
-            points = tuple((point, point) for point in exchange.points)
-            own.append(Own(about, exchange.names, points, about if exchange.kind == "place" else None))
+            own.append(Own(about, exchange.names, box=about if exchange.kind == "place" else None))
         return self.episode(text, (grid,), own)
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+
+def written(thing: int, axis: int) -> int:
+    """As in `Batch.about`: the left (`axis` 0) or top (1) that was written of an object to zoom on it."""
+    return _WRITTEN + 2 * thing + axis
 
 
 def _word(text: str, start: int, end: int) -> str:

@@ -29,7 +29,7 @@ from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES
 from tests.training.tiny_pretrain.seeds import write_smallest
 from training.tiny_pretrain.episodes import Episodes, stranger
 from training.tiny_pretrain.telling import Manner, tell
-from training.tiny_pretrain.transcript import CHOSEN, OPENING, SEEN, VALUE, Scribe
+from training.tiny_pretrain.transcript import CHOSEN, OPENING, SEEN, VALUE, Scribe, written
 from training.tiny_pretrain.truth import NOTHING
 
 
@@ -93,8 +93,8 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
         zooms.append(len(told.pixels) - 1)
         looked_at = {pair for pair, label in zip(written.about, written.labels, strict=True) if label != NOTHING}
         looked_at -= {(-1, CHOSEN + number) for number in range(4)}
-        points = {(place, place) for turn in told.own for point in turn.points for place in point}
-        assert looked_at <= {turn.about for turn in told.own} | {turn.box for turn in told.own} | points
+        what = {(said.here, said.again) for turn in told.own for said in turn.told}
+        assert looked_at == {turn.about for turn in told.own} | {turn.box for turn in told.own if turn.box} | what
     assert {"adaptive": min(zooms) == 0 < max(zooms), "direct": max(zooms) == 0, "always": min(zooms) == 1}[manner]
 
 
@@ -113,7 +113,7 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
         }
         turns = re.findall(r"assistant\n<think>(.*?)</think>", told.text, re.DOTALL)
         assert turns[0].replace(" ", "").startswith("".join(marked[OPENING][:1]))
-        what = [word for turn in turns for word in re.findall(r"\) is an? ([^.]+)\.", turn)]
+        what = [word for turn in turns for word in re.findall(r"(?:This|Here) is an? ([^.]+?)(?: at \d+)?\.", turn)]
         assert marked[SEEN] == [word for words in what for word in words.split() if word not in ("object", "marked")]
         last = told.text[told.text.rindex("<think>") :]
         answer, options = re.findall(r"<answer>(\w+)", last)[0], told.own[-1].options
@@ -121,7 +121,7 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
             assert told.own[-1].values == ((answer,) if options else ())
         elif told.own[-1].values:
             assert answer in told.own[-1].values
-        said = re.sub(r"At \([^.]*\.", "", last.replace(" is option ", " "))
+        said = re.sub(r"(This|Here) is an? [^.]*\.", "", last.replace(" is option ", " "))
         for value in told.own[-1].values:
             assert marked[VALUE].count(value) == len(re.findall(rf"\b{value}\b", said)) > 0
         assert not any(turn.values for turn in told.own[:-1])
@@ -137,16 +137,16 @@ def test_the_letter_of_an_option_is_said_looking_at_its_line(processor: Any) -> 
     assert any(line[1] == line[4:] for _, _, own in drills for line in own[0].options)  # its own letter
     with_options = []
     for text, grids, own in [*told, *drills]:
-        written, lines = scribe.episode(text, grids, own), own[-1].options
-        ends = {owner - CHOSEN: place for place, owner in enumerate(written.owner) if owner != -1}
+        row, lines = scribe.episode(text, grids, own), own[-1].options
+        ends = {owner - CHOSEN: place for place, owner in enumerate(row.owner) if owner >= CHOSEN}
         assert sorted(ends) == list(range(len(lines)))
         for number, line in enumerate(lines):
-            assert decode(written.ids[: ends[number] + 1]).endswith(f"\n{line}")
-        asked = [(place, code - CHOSEN) for place, (_, code) in enumerate(written.about) if code >= CHOSEN]
+            assert decode(row.ids[: ends[number] + 1]).endswith(f"\n{line}")
+        asked = [(place, code - CHOSEN) for place, (_, code) in enumerate(row.about) if code >= CHOSEN]
         for place, number in asked:
             value = lines[number][4:]
-            assert decode(written.ids[: place + 2]).endswith(f" {value} is option {lines[number][1]}")
-            assert decode([written.labels[place]]).strip() == lines[number][1]
+            assert decode(row.ids[: place + 2]).endswith(f" {value} is option {lines[number][1]}")
+            assert decode([row.labels[place]]).strip() == lines[number][1]
         if grids:
             with_options.append(bool(lines))
             assert [lines[number][1] for _, number in asked] == re.findall(r"is option (\w)", text)
@@ -157,7 +157,7 @@ def test_the_letter_of_an_option_is_said_looking_at_its_line(processor: Any) -> 
 
 
 @pytest.mark.parametrize("manner", ["adaptive", "direct", "always"])
-def test_points_and_boxes_are_those_of_the_objects_they_are_about(manner: Manner) -> None:
+def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked_at(manner: Manner) -> None:
     seen = set()
     for number in range(60):
         kind = Kind.ABSENT if number % 5 == 4 else None
@@ -165,36 +165,55 @@ def test_points_and_boxes_are_those_of_the_objects_they_are_about(manner: Manner
         story = tell(question, 1536, SCENE_PROFILE, manner, Random(number))
         turns = [message.text for message in story.messages if isinstance(message, AIMessage)]
         overview = story.views[0].things()
+        zoomed: list[int] = []
         for nth, (text, turn) in enumerate(zip(turns, story.own, strict=True)):
             assert turn.names == question.names
-            points = re.findall(r"\((\d+), (\d+)\)(?: is an? ([^.]+)\.)?", text)
-            for (x, y, what), (here, closer) in zip(points, turn.points, strict=True):
-                x1, y1, x2, y2, *look, _ = overview[here].tolist()
-                assert abs((x1 + x2) / 2 - int(x)) <= 0.51
-                assert abs((y1 + y2) / 2 - int(y)) <= 0.51
-                colour, shape, character = COLOURS[int(look[0])], SHAPES[int(look[1])], CHARACTERS[int(look[2])]
-                assert not what or what.split()[-1] in (shape, character)
-                assert not what or what.split()[0] in (colour, shape, "object")
-                view, place = divmod(closer, MOST)
-                assert place == here
-                assert view <= nth
-                assert view == 0 or holds(story.views[view].things()[place], story.views[view].shown)
+            said = re.findall(r"(This|Here) is an? ([^.]+?)(?: at (\d+))?\.", text)
+            for (where, what, side), told in zip(said, turn.told, strict=True):
+                view, place = divmod(told.here, MOST)
+                assert view == (nth if where == "This" else 0)
+                assert holds(story.views[view].things()[place], story.views[view].shown)
+                colour, shape, character = looks(overview[place])
+                assert set(what.split()) <= {colour, shape, character, "object", "marked"}
+                axis = 0 if "left" in question.text else 1
+                assert bool(side) == (where == "Here" and question.text.count(("left", "above")[axis]) > 0)
+                assert not side or abs(int(side) - overview[place][axis]) <= 4.5
+                again = written(told.here, axis) if side and place in zoomed else told.here
+                assert told.again == again
             if turn.box and turn.box[0] >= 0:
                 [box] = boxes(text)
                 x1, y1, x2, y2, *_ = overview[turn.box[0]].tolist()
                 assert box[0] - 1 <= x1 <= x2 <= box[2] + 1
                 assert box[1] - 1 <= y1 <= y2 <= box[3] + 1
                 assert holds(story.views[nth + 1].things()[turn.box[0]], story.views[nth + 1].shown)
+                zoomed.append(turn.box[0])
             assert (turn.box is None) == (nth + 1 == len(turns))
+        assert len(set(zoomed)) == len(zoomed)
         if kind is None and question.value in story.own[-1].values:
-            whole = [
-                re.sub(r"^an? ", "", what) for _, _, what in re.findall(r"\((\d+), (\d+)\) is (an? [^.]+)\.", turns[-1])
-            ]
-            assert whole == [str(name) for name in question.names]
+            last = [what for _, what, _ in said]
+            assert last[-len(question.names) :] == [str(name) for name in question.names]
         seen.add((str(question.kind), len(turns)))
     most = {"adaptive": (1, 6), "direct": (1, 1), "always": (2, 6)}[manner]
     assert (min(turns for _, turns in seen), max(turns for _, turns in seen)) == most
     assert {kind for kind, _ in seen} == {"character", "colour", "relation", "absent"}
+
+
+def test_of_what_was_zoomed_on_its_coordinates_are_what_is_looked_at_again(processor: Any) -> None:
+    scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
+    found = 0
+    for told in Episodes(processor, SCENE_PROFILE, 3, 40, {"adaptive": 1.0}).make(0):
+        row = scribe.episode(told.text, told.grids, told.own)
+        again = {code for turn in told.own for said in turn.told for code in [said.again] if said.again != said.here}
+        for code in again:
+            [there] = [place for place, owner in enumerate(row.owner) if owner == code]
+            [asked] = [
+                place for place, (_, second) in enumerate(row.about) if second == code and row.numbers[place] != NOTHING
+            ]
+            assert there < asked
+            assert row.labels[asked] == row.ids[there]
+            assert decode([row.ids[there]]).isdigit()
+            found += 1
+    assert found > 3
 
 
 def test_strangers_are_asked_about_in_the_words_of_scenes_and_have_no_answer() -> None:
@@ -247,9 +266,14 @@ def holds(thing: NDArray[np.float32], shown: tuple[int, int]) -> bool:
     return bool(x1 >= -1 and y1 >= -1 and x2 <= shown[0] + 1 and y2 <= shown[1] + 1)
 
 
+def looks(thing: NDArray[np.float32]) -> tuple[str, str, str]:
+    colour, shape, character = thing[4:7].astype(int).tolist()
+    return COLOURS[colour], SHAPES[shape], CHARACTERS[character]
+
+
 def coordinates(text: str) -> list[int]:
-    """All coordinates of the points and boxes in a text, in their order."""
-    found = re.findall(r"\((\d+), (\d+)\)|\[(\d+), (\d+), (\d+), (\d+)\]", text)
+    """All coordinates in a text, in their order."""
+    found = re.findall(r" at (\d+)\.|\[(\d+), (\d+), (\d+), (\d+)\]", text)
     return [int(number) for numbers in found for number in numbers if number]
 
 

@@ -20,9 +20,8 @@ from cof_agent.scenes import Split
 from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.scene import COLOURS
 from tests.training.tiny_pretrain.seeds import SMALLEST, write_smallest
-from training.tiny_pretrain.answers import judged
 from training.tiny_pretrain.chunks import Views, make_views
-from training.tiny_pretrain.dialogue import Exchange, exchanges
+from training.tiny_pretrain.dialogue import exchanges
 from training.tiny_pretrain.episodes import Episodes
 from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, number_waves
@@ -159,28 +158,6 @@ def test_the_state_that_answers_is_asked_for_the_names_in_the_question(pupil: Pu
     assert float(heads.name_loss(torch.zeros(1, 4, width), names)["named"]) < 1e-6
     assert float(heads.name_loss(torch.zeros(1, 4, width), names.flip(2))["named"]) > 20
     assert not heads.name_loss(torch.zeros(1, 4, width), torch.full_like(names, NOTHING))
-
-
-@pytest.mark.parametrize(
-    ("kind", "answer", "said", "worth"),
-    [
-        ("may", "(12, 30) or (50, 80)", "(13, 28) or (50, 81)", {"may": 1.0}),
-        ("may", "(12, 30) or (50, 80)", "(12, 30)", {"may": 0.0}),
-        ("may", "(12, 30) or (50, 80)", "(12, 30) or (50, 86)", {"may": 0.0}),
-        ("may", "nowhere", "nowhere", {"may": 1.0}),
-        ("may", "nowhere", "(12, 30)", {"may": 0.0}),
-        ("what", "a red star", "a red star", {"what": 1.0}),
-        ("what", "a red star", "a red heart", {"what": 0.0}),
-        ("place", "[10, 10, 20, 20]", "[10, 10, 20, 26]", {"place": 1.0, "refused": 0.0, "away": 3.0}),
-        ("place", "[10, 10, 20, 20]", "[30, 10, 40, 20]", {"place": 0.0, "refused": 0.0, "away": 20.0}),
-        ("place", "[10, 10, 20, 20]", "red", {"place": 0.0, "refused": 1.0}),
-    ],
-)
-def test_answers_are_worth_what_they_tell(
-    pupil: Pupil, kind: str, answer: str, said: str, worth: dict[str, float]
-) -> None:
-    tokens = pupil.scribe.tokenizer.encode(said, add_special_tokens=False)
-    assert dict(judged(pupil, Exchange(kind, "?", answer), tokens)) == worth
 
 
 def test_what_is_written_loads_as_a_policy_and_is_the_same(pupil: Pupil, seed: Path, tmp_path: Path) -> None:
