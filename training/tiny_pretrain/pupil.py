@@ -120,9 +120,10 @@ class Pupil(nn.Module):
         }
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
-        """The same about the wording alone, of conversations without images; boxes are not asked for."""
+        """The same about the wording alone, of conversations without images: what they show is not asked for."""
         batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
-        return {"words": self._word_losses(batch, self._read(batch).last)["words"]}
+        losses = self._word_losses(batch, self._read(batch).last)
+        return {name: loss for name, loss in losses.items() if name in ("words", "openings")}
 
     def drill_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the letters of options, in texts that tell them all.

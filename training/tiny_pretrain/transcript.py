@@ -45,6 +45,8 @@ _OPTION = " option"
 """What is said before the letter of one."""
 _DECIDING = 3
 """Tokens of a thought that tell whether it looks closer."""
+_CONCLUDING = 2
+"""Tokens after what is said to be there that tell what comes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class Batch:
     elsewhere."""
     turning: torch.Tensor
     """(views, length): `VALUE` where a value that can be told follows, `SEEN` where it says what is there, `OPENING`
-    where the first tokens of a thought do, with which is decided whether to look closer, 0 elsewhere."""
+    where the first tokens of a thought do, or those after what is there: these decide whether to look closer; 0
+    elsewhere."""
     owner: torch.Tensor
     """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, `written` of an object at its coordinates
     in a box, -1 elsewhere."""
@@ -210,6 +213,9 @@ class Scribe:
                     turning[place] = SEEN if _word(whole, *spans[place + 1]) in _WORDS else 0
                 for place in those(shift + sentence.start(2), shift + sentence.end(2)) if sentence[2] else ():
                     numbers[place], turning[place] = self._number.get(ids[place + 1], NOTHING), 0
+                [*_, last] = those(shift + sentence.start(), shift + sentence.end())
+                for place in range(last + 1, last + 1 + _CONCLUDING):
+                    turning[place] = turning[place] or OPENING
             for box in _BOX.finditer(said) if turn.box else ():
                 for place in those(shift + box.start(1) - 1, shift + box.end(4)):
                     about[place] = turn.box or _NOWHERE

@@ -113,6 +113,8 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
         }
         turns = re.findall(r"assistant\n<think>(.*?)</think>", told.text, re.DOTALL)
         assert turns[0].replace(" ", "").startswith("".join(marked[OPENING][:1]))
+        after = [re.findall(r"(?:^|is an? [^.]+\. )I look", turn) for turn in turns]
+        assert marked[OPENING].count("look") == sum(map(len, after))  # what comes of what has been seen
         what = [word for turn in turns for word in re.findall(r"(?:This|Here) is an? ([^.]+?)(?: at \d+)?\.", turn)]
         assert marked[SEEN] == [word for words in what for word in words.split() if word not in ("object", "marked")]
         last = told.text[told.text.rindex("<think>") :]
