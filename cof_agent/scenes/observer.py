@@ -106,7 +106,7 @@ class ObserverModel(BaseChatModel):
         if looks.may_zoom:
             if asked < len(plan.zooms):
                 zoom = plan.zooms[asked]
-                return zooming(zoom.corners, task.names, reason_to_look(task.places, zoom, asked, outlook), rng)
+                return zooming(zoom.corners, task.names, _reason_to_look(task.places, zoom, asked, outlook), rng)
             if looks.told_to_look:
                 place = task.places[asked % len(task.places)] if task.places else pick(rng, _SOMEWHERE)
                 return zooming(outlook.zoom([place]).corners, task.names, "told", rng)
@@ -146,7 +146,7 @@ class ObserverModel(BaseChatModel):
         return None
 
 
-def reason_to_look(places: Sequence[Corners], zoom: Region, asked: int, outlook: Outlook) -> Reason:
+def _reason_to_look(places: Sequence[Corners], zoom: Region, asked: int, outlook: Outlook) -> Reason:
     """Why `zoom` comes after `asked` others when the objects are at `places` (fractions of the sides)."""
     if len(places) == 1:
         return "small"

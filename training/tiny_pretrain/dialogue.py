@@ -32,7 +32,7 @@ class Exchange:
     """A question and its answer."""
 
     kind: str
-    """`place`, `character`, `unreadable` (one that cannot be read), `colour` or `relation`."""
+    """`place`, `character`, `unreadable` (a character that cannot be read), `colour` or `relation`."""
     question: str
     answer: str
     about: tuple[int, ...] = ()

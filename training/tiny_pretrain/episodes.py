@@ -133,7 +133,7 @@ class Episodes:
         if drawn < self.unanswerable:
             kind = pick(chance, (Kind.ABSENT, Kind.ABSENT, Kind.FOREIGN))
             question = scene_question(self.split, number, kind)
-            return stranger(question, chance) if kind is Kind.FOREIGN and chance.random() < 0.5 else question
+            return ask_stranger(question, chance) if kind is Kind.FOREIGN and chance.random() < 0.5 else question
         if drawn >= 2 * self.unanswerable:
             return scene_question(self.split, number, pick(chance, _ASKED))
         scene = legible(Scene.from_seed(self.split.seed(number)))
@@ -160,13 +160,13 @@ class Episodes:
         self._made.clear()
 
 
-def stranger(question: SceneQuestion, chance: Random) -> SceneQuestion:
+def ask_stranger(question: SceneQuestion, chance: Random) -> SceneQuestion:
     """A question without an answer in the words of those that have one, about what is not of the world of scenes."""
     one, other = (Name(shape=noun, colour=_colour(chance)) for noun in shuffled(_STRANGERS, chance)[:2])
     form = pick(chance, ("character", "colour", "relation"))
     if form == "relation":
         axis = pick(chance, tuple(SIDES))
-        text, options = ask_relation(one, other, axis, chance), SIDES[axis]
+        text, options = ask_relation(one, other, axis, chance), tuple(shuffled(SIDES[axis], chance))
     elif form == "colour":
         text, options = ask_colour(replace(one, colour=None), chance), tuple(shuffled(COLOURS, chance)[:4])
     else:

@@ -1,4 +1,4 @@
-"""Where the language model is to look while it answers: at the objects that the question names."""
+"""Where the language model is to look while it answers: at objects, at options, at coordinates it has written."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import torch
 
 
 def guide_loss(looks: Sequence[torch.Tensor], about: torch.Tensor, owner: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Minus the log of the share of attention that falls on the objects an answer is about, in nats; its mean.
+    """Minus the log of the share of attention that falls on what an answer is about, in nats; its mean.
 
     `looks` are logs of attention, (texts, heads, places, length), by layer; `about` is (texts, places, heads), the
     objects of each place or -1, one for each head; `owner` is (texts, length), the object that each visual token shows,
-    the option whose line ends there, or -1. An object without a token of its own before the place is not asked for.
+    the option whose line ends there, the coordinate that stands there, or -1. What has no token of its own before the
+    place is not asked for.
     """
     text, place, head = torch.nonzero(about >= 0, as_tuple=True)
     before = torch.arange(owner.shape[1]) <= place[:, None] + owner.shape[1] - about.shape[1]

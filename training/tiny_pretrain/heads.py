@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
+from training.tiny_pretrain.transcript import NAMING
 from training.tiny_pretrain.truth import GROUND, LEVELS, NOTHING, NUMBERS, Truth
 
 LONGEST = 16
@@ -22,7 +23,7 @@ CLASSES: Mapping[str, int] = {
     "row": LONGEST,
     "column": LONGEST,
 }
-_NAMES = {"colour": len(COLOURS), "shape": len(SHAPES), "character": len(CHARACTERS)}
+_NAMES = {name: len(values) for name, values in NAMING.items()}
 WAVES = 16
 """A number is told by the cosine and sine of so many wavelengths."""
 

@@ -120,8 +120,9 @@ class Pupil(nn.Module):
         }
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
-        """The same about the wording alone, of conversations without images: what they show is not asked for."""
+        """The same about the wording alone, of conversations without images, but for boxes and what is there."""
         batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
+        batch.labels[batch.turning == SEEN] = NOTHING
         losses = self._word_losses(batch, self._read(batch).last)
         return {name: loss for name, loss in losses.items() if name in ("words", "openings")}
 
@@ -188,7 +189,7 @@ class Pupil(nn.Module):
         for name, where, weight in (
             ("words", words, 1.0),
             ("values", batch.turning == VALUE, 3.0),
-            ("seen", batch.turning == SEEN, 2.0),
+            ("seen", words & (batch.turning == SEEN), 2.0),
             ("openings", batch.turning == OPENING, 0.5),
         ):  # what is said around what conversations turn on is more than enough to learn from
             if where.any():

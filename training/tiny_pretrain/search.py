@@ -1,4 +1,4 @@
-"""How one finds what a question names who sees the overview but is not told where to look: the candidates and zooms."""
+"""A search for what a question names, by one who sees the overview and is not told where to look."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.palette import shuffled
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.reach import WORTHWHILE, Outlook, Region
+from cof_agent.scenes.render import WHOLE
 from cof_agent.scenes.wording import Name
+from training.tiny_pretrain.truth import READ_FROM
 
-TOLD: Mapping[str, float] = MappingProxyType({"colour": 2.0, "shape": 10.0, "character": 16.0})
-"""Sides of an object, in pixels that count, from which on the tower tells an attribute so well that an object with
-another one than the question names is no candidate."""
-ENOUGH: Mapping[str, float] = MappingProxyType({"colour": 1.5, "shape": 5.0, "character": 10.0})
-"""Those from which on a zoom tells something of it. Below, looking on is in vain."""
+CLEAR: Mapping[str, float] = MappingProxyType({"colour": 2.0, "shape": 10.0, "character": 16.0})
+"""Sides of an object, in pixels that count, from which on the overview tells an attribute: an object with another one
+than is named is passed over. From there on the tower is right in most cases (`training/RESULTS.md`)."""
 MOST_ZOOMS = 5
+"""After so many it guesses: one less than the loop allows, so that it is never told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,14 @@ class Step:
     """One zoom."""
 
     looked_at: int
-    """The object, as a place in the scene's list."""
+    """The object, as a place in the scene's list; -1: the whole picture."""
     region: Region
-    told: bool = True
+    clear: bool = True
     """Whether it is large enough there to be told."""
-    name: int = 0
+    number: int = 0
     """Which of the question's names is looked for."""
     needed: bool = True
-    """Whether it is not looked at only because it was told to look."""
+    """False: looked at only because it was told to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +52,17 @@ class Search:
 class Seeker:
     """Looks for what `question` names in a source as `profile` shows it.
 
-    In the overview each object is told apart as far as `TOLD`. What may be what is named is looked at until it is
-    found, in any order, but what has its colour for sure comes first. Of what a relation is asked of, the last
-    candidate that is left needs no look.
+    In the overview each object is told apart as far as `CLEAR`. What may be what is named is looked at until it is
+    found, in any order, but what has its colour for sure comes first. What is clearly it needs no look, nor does, in a
+    relation, the last candidate that is left.
     """
 
     question: SceneQuestion
     long_side: int
     profile: Profile
     chance: Random
-    _steps: list[Step] = field(default_factory=list)
-    _told: set[int] = field(default_factory=set)
+    _steps: list[Step] = field(init=False)
+    _seen: set[int] = field(init=False)
 
     @cached_property
     def outlook(self) -> Outlook:
@@ -73,28 +74,21 @@ class Seeker:
 
     def search(self, zooms: bool = True) -> Search:
         """What is looked at; nothing where nothing is gained by it, or without `zooms`."""
-        self._steps, self._told = [], set()
+        self._steps, self._seen = [], set()
         found = [self._find(number, name, zooms) for number, name in enumerate(self.question.names)]
         return Search(tuple(self._steps), all(found))
-
-    def candidates(self, name: Name) -> list[int]:
-        """The objects that may be what `name` calls."""
-        places = range(len(self.question.scene.objects))
-        found = shuffled([place for place in places if self._may_be(place, name)], self.chance)
-        return sorted(found, key=lambda place: name.colour is not None and self.side(place) < TOLD["colour"])
 
     def region(self, place: int) -> Region:
         """The zoom on an object."""
         return self.outlook.zoom([self._boxes[place]])
 
-    def is_it(self, place: int, name: Name) -> bool:
-        """Whether an object is what `name` calls."""
-        thing = self.question.scene.objects[place]
-        return all(getattr(thing, attribute) == getattr(name, attribute) for attribute in name.attributes)
-
-    def side(self, place: int) -> float:
-        """Side of an object in the overview, in pixels that count."""
-        return self.outlook.seen(self._boxes[place])
+    def anything(self) -> Step:
+        """What is looked at by who is told to, although nothing is gained or nothing is asked for that is there."""
+        if not self.question.names:
+            return Step(-1, self.outlook.zoom((WHOLE,)), needed=False)
+        name = self.question.names[0]
+        place = (self._candidates(name) or [self.resembling(name)])[0]
+        return Step(place, self.region(place), self._closer(place) >= _enough(name), needed=False)
 
     def resembling(self, name: Name) -> int:
         """The object that is most like what `name` calls: it, or something of its colour, or of its shape, or any."""
@@ -108,43 +102,68 @@ class Seeker:
 
         return min(range(len(objects)), key=unlike)
 
+    def _candidates(self, name: Name) -> list[int]:
+        """The objects that may be what `name` calls: that alone which clearly is, if there is one."""
+        places = range(len(self.question.scene.objects))
+        found = [place for place in places if self._may_be(place, name)]
+        found = [place for place in found if self._is_clear(place, name)] or shuffled(found, self.chance)
+        return sorted(found, key=lambda place: name.colour is not None and self._side(place) < CLEAR["colour"])
+
+    def _is_it(self, place: int, name: Name) -> bool:
+        """Whether an object is what `name` calls."""
+        thing = self.question.scene.objects[place]
+        return all(getattr(thing, attribute) == getattr(name, attribute) for attribute in name.attributes)
+
+    def _side(self, place: int) -> float:
+        """Side of an object in the overview, in pixels that count."""
+        return self.outlook.seen(self._boxes[place])
+
     def _may_be(self, place: int, name: Name) -> bool:
-        thing, side = self.question.scene.objects[place], self.side(place)
+        thing, side = self.question.scene.objects[place], self._side(place)
         return all(
-            side < TOLD[attribute] or getattr(thing, attribute) == getattr(name, attribute)
+            side < CLEAR[attribute] or getattr(thing, attribute) == getattr(name, attribute)
             for attribute in name.attributes
         )
 
+    def _is_clear(self, place: int, name: Name) -> bool:
+        """Whether the overview shows all that `name` tells of an object."""
+        return self._side(place) >= max(CLEAR[attribute] for attribute in name.attributes)
+
     def _find(self, number: int, name: Name, zooms: bool) -> bool:
         """Look for what is named, and say whether that is told for sure."""
-        if any(self.is_it(place, name) for place in self._told):
+        if any(self._is_it(place, name) for place in self._seen):
             return True  # by the way
         kind = self.question.kind
-        left = [place for place in self.candidates(name) if place not in self._told]
+        left = [place for place in self._candidates(name) if place not in self._seen]
         asked = kind.value if kind in (Kind.CHARACTER, Kind.COLOUR) else None
         if not left:
             return True  # it is missing
-        if len(left) == 1 and kind is not Kind.ABSENT and (asked is None or self.side(left[0]) >= LEGIBLE[asked]):
+        if len(left) == 1 and kind is not Kind.ABSENT and (asked is None or self._side(left[0]) >= LEGIBLE[asked]):
             return True
         if not zooms:
             return False
-        need = max(ENOUGH[attribute] for attribute in name.attributes)
+        need = _enough(name)
         for place in list(left):
             if kind is Kind.RELATION and len(left) == 1:
                 return True  # what else
             side = self._closer(place)
-            if len(self._steps) == MOST_ZOOMS or side < WORTHWHILE * self.side(place):
+            if len(self._steps) == MOST_ZOOMS or side < WORTHWHILE * self._side(place):
                 return False
             if side < need and self._steps:
                 continue  # the first look has told how much can be seen
             self._steps.append(Step(place, self.region(place), side >= need, number))
             if side >= need:
-                self._told.add(place)
-                if self.is_it(place, name):
-                    return asked is None or side >= ENOUGH[asked]
+                self._seen.add(place)
+                if self._is_it(place, name):
+                    return asked is None or side >= READ_FROM[asked]
                 left.remove(place)
-        return kind is Kind.ABSENT or (kind is Kind.RELATION and len(left) == 1)
+        return not left or (kind is Kind.RELATION and len(left) == 1)
 
     def _closer(self, place: int) -> float:
         """As `side`, in a zoom on it."""
         return self.outlook.seen_in(self._boxes[place], self.region(place))
+
+
+def _enough(name: Name) -> float:
+    """Side in pixels that count from which on a zoom tells what is named."""
+    return max(READ_FROM[attribute] for attribute in name.attributes)

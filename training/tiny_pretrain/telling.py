@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -21,7 +21,7 @@ from cof_agent.scenes.scene import MOST, SceneObject
 from cof_agent.scenes.wording import LETTERS, SIDES, Name
 from training.tiny_pretrain.framing import Framing
 from training.tiny_pretrain.search import Search, Seeker, Step
-from training.tiny_pretrain.transcript import Own, Told, written
+from training.tiny_pretrain.transcript import Own, Told, coordinate
 
 Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 """When it zooms: where it must, never, or once at least."""
@@ -58,26 +58,20 @@ class _Teller:
     seeker: Seeker
     manner: Manner
     chance: Random
+    _steps: tuple[Step, ...] = field(init=False)
 
     def story(self) -> Story:
         found = self.seeker.search(zooms=self.manner != "direct")
         steps = found.steps
         if self.manner == "always" and not steps:
-            steps = (self._anything(),)
+            steps = (self.seeker.anything(),)
         outlook = self.seeker.outlook
-        self._views = (self._whole(outlook), *(self._closer(step.region, outlook.source) for step in steps))
+        views = (self._whole(outlook), *(self._zoomed(step.region, outlook.source) for step in steps))
         self._steps = steps
         told = [self._looking(number) for number in range(len(steps))]
         turns, own = zip(*told, self._concluding(found), strict=True)
         messages = _messages(self.question.text, turns, self.seeker.profile, tools=self.manner != "direct")
-        return Story(messages, own, self._views)
-
-    def _anything(self) -> Step:
-        """What is looked at although nothing must be."""
-        if not self.question.names:
-            return Step(-1, self.seeker.outlook.zoom((WHOLE,)), needed=False)
-        place = self.seeker.resembling(self.question.names[0])
-        return Step(place, self.seeker.region(place), needed=False)
+        return Story(messages, own, views)
 
     def _looking(self, number: int) -> tuple[str, Own]:
         """Zoom `number`."""
@@ -87,19 +81,19 @@ class _Teller:
         if number:
             seen, told = self._seen(number - 1)
             about = self._in(self._steps[number - 1].looked_at, number)
-        if not step.needed or not names:
+        if not step.needed:
             thought = "I look closer to be sure."
-        elif number and step.name == self._steps[number - 1].name:
+        elif number and step.number == self._steps[number - 1].number:
             thought = "I look on."
         else:
-            thought = f"I look for the {names[step.name]}."
+            thought = f"I look for the {names[step.number]}."
         own = Own((about, about), names, told, (here, here))
         return calling(seen + thought, step.region.corners), own
 
     def _concluding(self, found: Search) -> tuple[str, Own]:
         """The last turn: what has been seen, and the answer."""
         question, names, close = self.question, self.question.names, bool(self._steps)
-        answerable, values = question.kind.answerable, (DECLINE.split()[0],)
+        answerable = question.kind.answerable
         seen, told = self._seen(len(self._steps) - 1) if close and names else ("", ())
         if found.sure and (not close or question.kind is Kind.RELATION):
             for place in self._named():
@@ -111,7 +105,7 @@ class _Teller:
             letter = (question.answer,) if question.options else ()
             values = (question.value, *letter) if found.sure else letter
         else:
-            turn = refusing(names, close, self.chance)
+            values, turn = (DECLINE.split()[0],), refusing(names, close, self.chance)
         turn = turn.replace("<think>", f"<think>{seen}", 1)
         about = _NOWHERE
         if question.kind is Kind.RELATION:  # where they lie is told from the overview
@@ -139,7 +133,7 @@ class _Teller:
         """What zoom `number` has shown."""
         step = self._steps[number]
         place = step.looked_at
-        if not step.told:
+        if not step.clear:
             return "All is too small here. ", ()
         what = described(self.question.scene.objects[place], self.question.names[0])
         return f"This is {what}. ", (Told(*(self._in(place, number + 1),) * 2),)
@@ -152,7 +146,7 @@ class _Teller:
         if axis is not None:
             where = f" at {self.seeker.region(place).corners[axis]}"
             if place in [step.looked_at for step in self._steps]:
-                again = written(here, axis)
+                again = coordinate(here, axis)
         return f"Here is {what}{where}. ", (Told(here, again),)
 
     @property
@@ -182,7 +176,7 @@ class _Teller:
         shown = outlook.overview
         return Framing(self.question.scene, WHOLE, shown, min(1.0, outlook.source[0] / shown[0]))
 
-    def _closer(self, zoom: Region, source: Size) -> Framing:
+    def _zoomed(self, zoom: Region, source: Size) -> Framing:
         box, (width, height) = zoom.box, source
         frame = (box.x1 / width, box.y1 / height, box.x2 / width, box.y2 / height)
         return Framing(self.question.scene, frame, zoom.shown, min(1.0, box.width / zoom.shown[0]))

@@ -32,7 +32,7 @@ _WORDS = frozenset(word for values in NAMING.values() for word in values)
 _UNNAMED = ((NOTHING,) * len(NAMING),) * 2
 _NOWHERE = (-1, -1)
 _THINK = "<think>"
-_TOLD = re.compile(r"(?:This|Here) is an? ([^.]+?)(?: at (\d+))?\.")
+_SENTENCE = re.compile(r"(?:This|Here) is an? ([^.]+?)(?: at (\d+))?\.")
 """What something is and, sometimes, where it begins."""
 _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 """Left, top, right, bottom in pixels of the overview."""
@@ -40,7 +40,8 @@ OPENING, VALUE, SEEN = 1, 2, 3
 """What `Batch.turning` tells tokens by."""
 CHOSEN = 10_000
 """More than any object's number."""
-_WRITTEN = 5_000
+_COORDINATES = 5_000
+"""More than any object's number, and with twice that less than `CHOSEN`."""
 _OPTION = " option"
 """What is said before the letter of one."""
 _DECIDING = 3
@@ -56,7 +57,7 @@ class Told:
     here: int
     """The object, as in `Batch.about`, of the first head."""
     again: int
-    """That of the second one: the same, or what was `written` about it."""
+    """That of the second one: the same, or a `coordinate` of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Own:
     """What is known of one of the policy's own turns."""
 
     about: tuple[int, int]
-    """The two objects it looks at while it thinks, as in `Batch.about`."""
+    """The two objects it looks at, as in `Batch.about`, where `told`, `box` and letters say nothing else."""
     names: tuple[Name, ...]
     """What the question calls what it is about."""
     told: tuple[Told, ...] = ()
@@ -91,6 +92,13 @@ class Written:
     grids: tuple[tuple[int, int], ...]
     """Columns and rows of its images, in their order."""
 
+    @classmethod
+    def blank(cls, ids: list[int], grids: tuple[tuple[int, int], ...]) -> Written:
+        """One of which nothing is learnt."""
+        count = len(ids)
+        nothing = ([NOTHING] * count, [NOTHING] * count)
+        return cls(ids, *nothing, [_NOWHERE] * count, [_UNNAMED] * count, [0] * count, [-1] * count, grids)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -106,7 +114,7 @@ class Batch:
     """(views, length, 2): the objects that the answer is about where a token of it follows, -1 elsewhere.
 
     Object `i` as image `n` shows it, both from 0, is `n` · `MOST` + `i`. Where the letter of option `i` follows the
-    second is `CHOSEN` + `i`; it may be what was `written` of the object.
+    second is `CHOSEN` + `i`; it may also be the `coordinate` of an object.
     """
     names: torch.Tensor
     """(views, length, 2, `len(NAMING)`): where a token of the policy's own follows, the places of the first and the
@@ -117,8 +125,8 @@ class Batch:
     where the first tokens of a thought do, or those after what is there: these decide whether to look closer; 0
     elsewhere."""
     owner: torch.Tensor
-    """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, `written` of an object at its coordinates
-    in a box, -1 elsewhere."""
+    """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, the `coordinate` of an object where it
+    stands in a box, -1 elsewhere."""
     grids: tuple[tuple[tuple[int, int], ...], ...]
     """Columns and rows of the images of each."""
 
@@ -171,60 +179,51 @@ class Scribe:
         images = [IMAGE * (columns * rows) for columns, rows in grids]
         whole = opening + "".join(image + part for image, part in zip(images, parts, strict=True))
         encoded = self.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
-        ids, spans = list(encoded["input_ids"]), encoded["offset_mapping"]
-        numbers, about, names = [NOTHING] * len(ids), [_NOWHERE] * len(ids), [_UNNAMED] * len(ids)
-        labels, start, turns = [NOTHING] * len(ids), self._encode(_OWN), iter(own)
-        turning, owner = [0] * len(ids), [-1] * len(ids)
-        lines = [line for turn in own for line in turn.options]
-        for number, line in enumerate(lines):
-            end = whole.index(f"\n{line}\n") + len(line)
-            owner[bisect_right(spans, end, key=lambda span: int(span[0])) - 1] = CHOSEN + number
-        at = 0
-        while at < len(ids):
-            if ids[at : at + len(start)] != start:
+        row = Written.blank(list(encoded["input_ids"]), tuple(grids))
+        page = _Page(whole, encoded["offset_mapping"])
+        for number, line in enumerate(line for turn in own for line in turn.options):
+            row.owner[page.last(whole.index(f"\n{line}\n") + len(line))] = CHOSEN + number
+        start, turns, at = self._encode(_OWN), iter(own), 0
+        while at < len(row.ids):
+            if row.ids[at : at + len(start)] != start:
                 at += 1
                 continue
-            first = at + len(start)
-            end = ids.index(self.end, first) + 1
-            turn = next(turns)
-            named, thinks = _codes(turn.names), whole.startswith(_THINK, spans[first][0])
-            for place in range(first - 1, end - 1):  # a token is said where the one before it is read
-                labels[place], about[place], names[place] = ids[place + 1], turn.about, named
-                word = _word(whole, *spans[place + 1])
-                if word in turn.values:
-                    turning[place] = VALUE
-                elif thinks and place - first - self._thinking in range(_DECIDING):
-                    turning[place] = OPENING
-                if lines and ids[place] == self._option:
-                    letter = self.tokenizer.decode([ids[place + 1]]).strip()
-                    about[place], names[place] = (-1, CHOSEN + LETTERS.index(letter)), _UNNAMED
+            first, at = at + len(start), row.ids.index(self.end, at) + 1
+            self._mark_turn(row, page, range(first, at), next(turns))
+        return row
 
-            def those(low: int, high: int, first: int = first, end: int = end) -> range:
-                """Where the tokens are said that lie in a part of the text."""
-                inside = [place for place in range(first, end) if spans[place][0] < high and spans[place][1] > low]
-                return range(inside[0] - 1, inside[-1])
-
-            said, shift = whole[spans[first][0] : spans[end - 1][1]], spans[first][0]
-            found = _TOLD.finditer(said) if turn.told else ()
-            for sentence, told in zip(found, turn.told, strict=True):
-                for place in those(shift + sentence.start(), shift + sentence.end()):
-                    about[place] = told.here, told.again
-                for place in those(shift + sentence.start(1), shift + sentence.end(1)):
-                    turning[place] = SEEN if _word(whole, *spans[place + 1]) in _WORDS else 0
-                for place in those(shift + sentence.start(2), shift + sentence.end(2)) if sentence[2] else ():
-                    numbers[place], turning[place] = self._number.get(ids[place + 1], NOTHING), 0
-                [*_, last] = those(shift + sentence.start(), shift + sentence.end())
-                for place in range(last + 1, last + 1 + _CONCLUDING):
-                    turning[place] = turning[place] or OPENING
-            for box in _BOX.finditer(said) if turn.box else ():
-                for place in those(shift + box.start(1) - 1, shift + box.end(4)):
-                    about[place] = turn.box or _NOWHERE
-                    numbers[place] = self._number.get(ids[place + 1], NOTHING)
-                for axis in range(2) if turn.box and turn.box[0] >= 0 and thinks else ():
-                    [place] = those(shift + box.start(axis + 1), shift + box.end(axis + 1))
-                    owner[place + 1] = written(turn.box[0], axis)
-            at = end
-        return Written(ids, labels, numbers, about, names, turning, owner, tuple(grids))
+    def _mark_turn(self, row: Written, page: _Page, tokens: range, turn: Own) -> None:
+        """Mark `tokens`, an own turn: a token is said where the one before it is read."""
+        first, end = page.spans[tokens[0]][0], page.spans[tokens[-1]][1]
+        named, thinks = _codes(turn.names), page.text.startswith(_THINK, first)
+        for number, token in enumerate(tokens):
+            place = token - 1
+            row.labels[place], row.about[place], row.names[place] = row.ids[token], turn.about, named
+            if page.word(token) in turn.values:
+                row.turning[place] = VALUE
+            elif thinks and number - 1 - self._thinking in range(_DECIDING):
+                row.turning[place] = OPENING
+            if turn.options and row.ids[place] == self._option:
+                letter = LETTERS.index(page.word(token))
+                row.about[place], row.names[place] = (-1, CHOSEN + letter), _UNNAMED
+        for sentence, told in zip(_SENTENCE.finditer(page.text, first, end), turn.told, strict=thinks):
+            for token in page.tokens(*sentence.span()):
+                row.about[token - 1] = told.here, told.again
+            for token in page.tokens(*sentence.span(1)):
+                row.turning[token - 1] = SEEN if page.word(token) in _WORDS else 0
+            for token in page.tokens(*sentence.span(2)) if sentence[2] else ():
+                row.numbers[token - 1], row.turning[token - 1] = self._number.get(row.ids[token], NOTHING), 0
+            after = page.tokens(*sentence.span())[-1] + 1
+            for place in range(after - 1, after - 1 + _CONCLUDING):
+                row.turning[place] = row.turning[place] or OPENING
+        if turn.box:
+            for box in _BOX.finditer(page.text, first, end):
+                for token in page.tokens(box.start(1) - 1, box.end(4)):
+                    row.about[token - 1] = turn.box
+                    row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
+                for axis in range(2) if thinks and turn.box[0] >= 0 else ():
+                    [token] = page.tokens(*box.span(axis + 1))
+                    row.owner[token] = coordinate(turn.box[0], axis)
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -247,15 +246,33 @@ class Scribe:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
 
-def written(thing: int, axis: int) -> int:
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A text and where its tokens lie in it."""
+
+    text: str
+    spans: Sequence[tuple[int, int]]
+
+    def last(self, at: int) -> int:
+        """The token that the character at `at` belongs to."""
+        return bisect_right(self.spans, at, key=lambda span: span[0]) - 1
+
+    def tokens(self, low: int, high: int) -> range:
+        """The tokens that lie in a part of the text, or partly."""
+        first = self.last(low)
+        return range(first + (self.spans[first][1] <= low), self.last(high - 1) + 1)
+
+    def word(self, token: int) -> str:
+        """The word that a token is, empty if it is a part of one."""
+        start, end = self.spans[token]
+        within = self.text[start:end]
+        parts = (self.text[start - 1 : start] + within[:1], within[-1:] + self.text[end : end + 1])
+        return "" if any(len(part) == 2 and part.isalnum() for part in parts) else within.strip()
+
+
+def coordinate(thing: int, axis: int) -> int:
     """As in `Batch.about`: the left (`axis` 0) or top (1) that was written of an object to zoom on it."""
-    return _WRITTEN + 2 * thing + axis
-
-
-def _word(text: str, start: int, end: int) -> str:
-    """The word that a part of the text is, empty if it is a part of one."""
-    within = text[start:end].strip()
-    return "" if text[end : end + 1].isalnum() and within.isalnum() else within
+    return _COORDINATES + 2 * thing + axis
 
 
 def _codes(names: Sequence[Name]) -> tuple[tuple[int, ...], ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ NUMBERS = 336
 LEVELS = tuple(LEGIBLE.values())
 """Sides, in pixels that count, between the levels of legibility."""
 
-_SEEN = {"colour": 1.0, "shape": 5.0, "character": 10.0}
+READ_FROM: Mapping[str, float] = MappingProxyType({"colour": 1.0, "shape": 5.0, "character": 10.0})
 """Sides, in pixels that count, from which on something of an attribute can be seen: well under what is legible."""
 _WHOLE = 0.8
 """Share of an object's square that must lie in the view for its shape and character to be asked for."""
@@ -101,7 +103,7 @@ def truth(things: NDArray[np.float32], rows: int, columns: int) -> Truth:
     visible = (clipped[:, :, 2] - clipped[:, :, 0]) * (clipped[:, :, 3] - clipped[:, :, 1])
     whole = visible >= _WHOLE * np.maximum(area, 1e-6)
     side = np.where(belongs, mine[:, :, 7], 0.0)
-    asked = {name: belongs & (side >= least) for name, least in _SEEN.items()}
+    asked = {name: belongs & (side >= least) for name, least in READ_FROM.items()}
 
     def classes(values: NDArray[np.float32], where: NDArray[np.bool_]) -> torch.Tensor:
         return torch.from_numpy(np.where(where, values, NOTHING).astype(np.int64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -27,9 +28,9 @@ from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.render import render
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES
 from tests.training.tiny_pretrain.seeds import write_smallest
-from training.tiny_pretrain.episodes import Episodes, stranger
+from training.tiny_pretrain.episodes import Episodes, ask_stranger
 from training.tiny_pretrain.telling import Manner, tell
-from training.tiny_pretrain.transcript import CHOSEN, OPENING, SEEN, VALUE, Scribe, written
+from training.tiny_pretrain.transcript import CHOSEN, OPENING, SEEN, VALUE, Scribe, coordinate
 from training.tiny_pretrain.truth import NOTHING
 
 
@@ -112,7 +113,8 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
             for kind in (OPENING, VALUE, SEEN)
         }
         turns = re.findall(r"assistant\n<think>(.*?)</think>", told.text, re.DOTALL)
-        assert turns[0].replace(" ", "").startswith("".join(marked[OPENING][:1]))
+        assert marked[OPENING]
+        assert turns[0].startswith(marked[OPENING][0])
         after = [re.findall(r"(?:^|is an? [^.]+\. )I look", turn) for turn in turns]
         assert marked[OPENING].count("look") == sum(map(len, after))  # what comes of what has been seen
         what = [word for turn in turns for word in re.findall(r"(?:This|Here) is an? ([^.]+?)(?: at \d+)?\.", turn)]
@@ -167,9 +169,22 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
         story = tell(question, 1536, SCENE_PROFILE, manner, Random(number))
         turns = [message.text for message in story.messages if isinstance(message, AIMessage)]
         overview = story.views[0].things()
+        by_size = sorted(question.scene.objects, key=lambda thing: thing.size)
+        targets = [by_size.index(question.scene.objects[target]) for target in question.targets]
         zoomed: list[int] = []
         for nth, (text, turn) in enumerate(zip(turns, story.own, strict=True)):
             assert turn.names == question.names
+            closest = (
+                [nth * MOST + zoomed[-1] if zoomed else turn.box[0]]
+                if turn.box
+                else [
+                    (1 + zoomed.index(number)) * MOST + number
+                    if number in zoomed and len(question.targets) == 1
+                    else number
+                    for number in targets
+                ]
+            )
+            assert question.kind is Kind.ABSENT or turn.about == (closest[0], closest[-1])
             said = re.findall(r"(This|Here) is an? ([^.]+?)(?: at (\d+))?\.", text)
             for (where, what, side), told in zip(said, turn.told, strict=True):
                 view, place = divmod(told.here, MOST)
@@ -180,7 +195,7 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
                 axis = 0 if "left" in question.text else 1
                 assert bool(side) == (where == "Here" and question.text.count(("left", "above")[axis]) > 0)
                 assert not side or abs(int(side) - overview[place][axis]) <= 4.5
-                again = written(told.here, axis) if side and place in zoomed else told.here
+                again = coordinate(told.here, axis) if side and place in zoomed else told.here
                 assert told.again == again
             if turn.box and turn.box[0] >= 0:
                 [box] = boxes(text)
@@ -218,10 +233,10 @@ def test_of_what_was_zoomed_on_its_coordinates_are_what_is_looked_at_again(proce
     assert found > 3
 
 
-def test_strangers_are_asked_about_in_the_words_of_scenes_and_have_no_answer() -> None:
+def test_strangers_are_asked_about_in_the_words_of_scenes_and_have_no_answer(tmp_path: Path) -> None:
     texts = set()
     for number in range(60):
-        question = stranger(scene_question(Split.TRAIN, number, Kind.FOREIGN), Random(number))
+        question = ask_stranger(scene_question(Split.TRAIN, number, Kind.FOREIGN), Random(number))
         texts.add(question.text)
         assert not re.search(rf"\b({'|'.join(SHAPES)})\b", question.text.split("\n")[0])
         assert bool(question.options) == ("\n(A) " in question.text)
@@ -229,6 +244,14 @@ def test_strangers_are_asked_about_in_the_words_of_scenes_and_have_no_answer() -
         assert f"<answer>{DECLINE}" in story.messages[-1].text
         assert len(story.views) == 1
     assert len(texts) > 50
+    unanswered = Episodes(
+        load_processor(write_smallest(tmp_path / "smallest")), SCENE_PROFILE, 1, 30, {"always": 1.0}, 0.5
+    )
+    told = [whole for whole in unanswered.make(0) if f"<answer>{DECLINE}" in whole.text]
+    assert {len(whole.pixels) for whole in told} >= {2}
+    assert {bool(whole.own[0].names) for whole in told} == {True, False}
+    nouns = [re.search(r"\b(door|car|dog|cat|tree|house|man|bus|hat|bird)\b", whole.text) for whole in told]
+    assert any(nouns)
     assert len({"\n" in text for text in texts}) == 2
 
 

@@ -18,10 +18,11 @@ from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.scenes import Split
 from cof_agent.scenes.reach import SCENE_PROFILE
-from cof_agent.scenes.scene import COLOURS
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
+from cof_agent.scenes.wording import Name
 from tests.training.tiny_pretrain.seeds import SMALLEST, write_smallest
 from training.tiny_pretrain.chunks import Views, make_views
-from training.tiny_pretrain.dialogue import exchanges
+from training.tiny_pretrain.dialogue import Exchange, exchanges
 from training.tiny_pretrain.episodes import Episodes
 from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, number_waves
@@ -125,7 +126,7 @@ def test_conversations_weigh_the_same_however_they_are_grouped(pupil: Pupil) -> 
     told = max(episodes, key=lambda episode: len(episode.text))
     with torch.no_grad():
         one, many = pupil.episode_losses([told]), pupil.episode_losses([told] * (2 * _TOGETHER + 1))
-    assert set(one) == set(many) >= {"words", "values", "boxes", "looks", "named", "places"}
+    assert set(one) == set(many) >= {"words", "values", "seen", "boxes", "looks", "named", "places"}
     for name, loss in one.items():
         torch.testing.assert_close(many[name], loss, rtol=1e-2, atol=1e-2)
 
@@ -144,6 +145,16 @@ def test_looks_are_guided_to_what_a_question_is_about(pupil: Pupil) -> None:
     looks[:, :, ~answering] = torch.tensor(1e-9).log()
     assert float(guide_loss([looks], batch.about, owner)["looks"]) == pytest.approx(-math.log(0.35))
     assert not guide_loss([looks], batch.about, torch.full_like(owner, -1))
+    owner.fill_(-1)[0, -1] = talk[0].about[0]
+    assert not guide_loss([looks], batch.about, owner)  # what comes later cannot be looked at
+
+
+def test_the_names_in_a_question_are_known_where_it_is_answered(pupil: Pupil) -> None:
+    names = Name(shape=SHAPES[3], colour=COLOURS[2]), Name(character=CHARACTERS[5])
+    batch = pupil.scribe.write([[Exchange("relation", "?", "left", (1, 0), names)]], (4, 4))
+    own = batch.labels[0] != NOTHING
+    assert batch.names[0, own].unique(dim=0).tolist() == [[[2, 3, NOTHING], [NOTHING, NOTHING, 5]]]
+    assert (batch.names[0, ~own] == NOTHING).all()
 
 
 def test_the_state_that_answers_is_asked_for_the_names_in_the_question(pupil: Pupil) -> None:

@@ -120,13 +120,12 @@ def test_what_is_asked_about_a_view_is_true() -> None:
             there = {(COLOURS[int(t[4])], SHAPES[int(t[5])]): t for t in things if t[7] > 0}
             for asked in exchanges(things, width, height, 8, Random(number)):
                 kinds.add(asked.kind)
-                for thing in things[list(asked.about)]:
-                    look = {
-                        name: values[int(code)] for (name, values), code in zip(NAMING.items(), thing[4:7], strict=True)
+                for thing, name in zip(things[list(asked.about)], asked.names, strict=True):
+                    values = {
+                        key: known[int(code)] for (key, known), code in zip(NAMING.items(), thing[4:7], strict=True)
                     }
-                    for attribute in {attribute for name in asked.names for attribute in name.attributes}:
-                        assert look[attribute] in asked.question
-                assert all(str(name).split()[-1] in asked.question for name in asked.names)
+                    assert all(getattr(name, attribute) == values[attribute] for attribute in name.attributes)
+                    assert all(values[attribute] in asked.question for attribute in name.attributes)
                 assert len(asked.names) == len(asked.about) == (2 if asked.kind == "relation" else 1)
                 named = [t for (colour, shape), t in there.items() if f"{colour} {shape}" in asked.question]
                 if asked.kind == "place":
