@@ -29,7 +29,7 @@ from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, near
 from training.tiny_pretrain.lean_language import Spoken, speak
 from training.tiny_pretrain.lean_tower import look
-from training.tiny_pretrain.transcript import CHOSEN, OPENING, SEEN, VALUE, Batch, Own, Scribe
+from training.tiny_pretrain.transcript import CHOSEN, CONCLUSION, OPENING, SEEN, VALUE, Batch, Own, Scribe
 from training.tiny_pretrain.truth import NOTHING, truth
 
 HEADS = "heads.safetensors"
@@ -124,7 +124,7 @@ class Pupil(nn.Module):
         batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
         batch.labels[batch.turning == SEEN] = NOTHING
         losses = self._word_losses(batch, self._read(batch).last)
-        return {name: loss for name, loss in losses.items() if name in ("words", "openings")}
+        return {name: loss for name, loss in losses.items() if name in ("words", "conclusions")}
 
     def drill_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the letters of options, in texts that tell them all.
@@ -191,6 +191,7 @@ class Pupil(nn.Module):
             ("values", batch.turning == VALUE, 3.0),
             ("seen", words & (batch.turning == SEEN), 2.0),
             ("openings", batch.turning == OPENING, 0.5),
+            ("conclusions", batch.turning == CONCLUSION, 1.0),
         ):  # what is said around what conversations turn on is more than enough to learn from
             if where.any():
                 losses[name] = weight * F.cross_entropy(self._scores(hidden[where]), batch.labels[where])

@@ -36,7 +36,7 @@ _SENTENCE = re.compile(r"(?:This|Here) is an? ([^.]+?)(?: at (\d+))?\.")
 """What something is and, sometimes, where it begins."""
 _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 """Left, top, right, bottom in pixels of the overview."""
-OPENING, VALUE, SEEN = 1, 2, 3
+OPENING, VALUE, SEEN, CONCLUSION = 1, 2, 3, 4
 """What `Batch.turning` tells tokens by."""
 CHOSEN = 10_000
 """More than any object's number."""
@@ -122,8 +122,8 @@ class Batch:
     elsewhere."""
     turning: torch.Tensor
     """(views, length): `VALUE` where a value that can be told follows, `SEEN` where it says what is there, `OPENING`
-    where the first tokens of a thought do, or those after what is there: these decide whether to look closer; 0
-    elsewhere."""
+    where the first tokens of a thought do, `CONCLUSION` where those after what is there do: these two decide whether
+    to look closer; 0 elsewhere."""
     owner: torch.Tensor
     """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, the `coordinate` of an object where it
     stands in a box, -1 elsewhere."""
@@ -215,7 +215,7 @@ class Scribe:
                 row.numbers[token - 1], row.turning[token - 1] = self._number.get(row.ids[token], NOTHING), 0
             after = page.tokens(*sentence.span())[-1] + 1
             for place in range(after - 1, after - 1 + _CONCLUDING):
-                row.turning[place] = row.turning[place] or OPENING
+                row.turning[place] = row.turning[place] or CONCLUSION
         if turn.box:
             for box in _BOX.finditer(page.text, first, end):
                 for token in page.tokens(box.start(1) - 1, box.end(4)):

@@ -30,7 +30,7 @@ from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES
 from tests.training.tiny_pretrain.seeds import write_smallest
 from training.tiny_pretrain.episodes import Episodes, ask_stranger
 from training.tiny_pretrain.telling import Manner, tell
-from training.tiny_pretrain.transcript import CHOSEN, OPENING, SEEN, VALUE, Scribe, coordinate
+from training.tiny_pretrain.transcript import CHOSEN, CONCLUSION, OPENING, SEEN, VALUE, Scribe, coordinate
 from training.tiny_pretrain.truth import NOTHING
 
 
@@ -110,13 +110,14 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
                 for label, turns in zip(written.labels, written.turning, strict=True)
                 if turns == kind
             ]
-            for kind in (OPENING, VALUE, SEEN)
+            for kind in (OPENING, VALUE, SEEN, CONCLUSION)
         }
         turns = re.findall(r"assistant\n<think>(.*?)</think>", told.text, re.DOTALL)
         assert marked[OPENING]
         assert turns[0].startswith(marked[OPENING][0])
-        after = [re.findall(r"(?:^|is an? [^.]+\. )I look", turn) for turn in turns]
-        assert marked[OPENING].count("look") == sum(map(len, after))  # what comes of what has been seen
+        assert marked[OPENING].count("look") == sum(turn.startswith("I look") for turn in turns)
+        after = [re.findall(r"is an? [^.]+\. I look", turn) for turn in turns]
+        assert marked[CONCLUSION].count("look") == sum(map(len, after))  # what comes of what has been seen
         what = [word for turn in turns for word in re.findall(r"(?:This|Here) is an? ([^.]+?)(?: at \d+)?\.", turn)]
         assert marked[SEEN] == [word for words in what for word in words.split() if word not in ("object", "marked")]
         last = told.text[told.text.rindex("<think>") :]
