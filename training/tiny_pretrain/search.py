@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -93,37 +94,32 @@ class Seeker:
     def resembling(self, name: Name) -> int:
         """The object that is most like what `name` calls: it, or something of its colour, or of its shape, or any."""
         objects = self.question.scene.objects
-        named = [attribute for attribute in ("colour", "shape", "character") if getattr(name, attribute) is not None]
+        attributes = sorted(name.attributes)  # the colour before the shape
 
         def unlike(place: int) -> tuple[bool | float, ...]:
             thing = objects[place]
-            differs = [getattr(thing, attribute) != getattr(name, attribute) for attribute in named]
-            return (any(differs), *differs, thing.x)
+            return (*(getattr(thing, attribute) != getattr(name, attribute) for attribute in attributes), thing.x)
 
         return min(range(len(objects)), key=unlike)
 
     def _candidates(self, name: Name) -> list[int]:
         """The objects that may be what `name` calls: that alone which clearly is, if there is one."""
         places = range(len(self.question.scene.objects))
-        found = [place for place in places if self._may_be(place, name)]
+        found = [place for place in places if self._is_it(place, name, self._side(place))]
         found = [place for place in found if self._is_clear(place, name)] or shuffled(found, self.chance)
         return sorted(found, key=lambda place: name.colour is not None and self._side(place) < CLEAR["colour"])
 
-    def _is_it(self, place: int, name: Name) -> bool:
-        """Whether an object is what `name` calls."""
+    def _is_it(self, place: int, name: Name, side: float = math.inf) -> bool:
+        """Whether an object is what `name` calls, as far as can be told when it has a side of `side` pixels."""
         thing = self.question.scene.objects[place]
-        return all(getattr(thing, attribute) == getattr(name, attribute) for attribute in name.attributes)
-
-    def _side(self, place: int) -> float:
-        """Side of an object in the overview, in pixels that count."""
-        return self.outlook.seen(self._boxes[place])
-
-    def _may_be(self, place: int, name: Name) -> bool:
-        thing, side = self.question.scene.objects[place], self._side(place)
         return all(
             side < CLEAR[attribute] or getattr(thing, attribute) == getattr(name, attribute)
             for attribute in name.attributes
         )
+
+    def _side(self, place: int) -> float:
+        """Side of an object in the overview, in pixels that count."""
+        return self.outlook.seen(self._boxes[place])
 
     def _is_clear(self, place: int, name: Name) -> bool:
         """Whether the overview shows all that `name` tells of an object."""
@@ -160,7 +156,7 @@ class Seeker:
         return not left or (kind is Kind.RELATION and len(left) == 1)
 
     def _closer(self, place: int) -> float:
-        """As `side`, in a zoom on it."""
+        """As `_side`, in a zoom on it."""
         return self.outlook.seen_in(self._boxes[place], self.region(place))
 
 

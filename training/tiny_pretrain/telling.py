@@ -11,11 +11,9 @@ from typing import Literal, TypeAlias
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
 from cof_agent.dialects.cof import DIALECT
-from cof_agent.geometry import Size
+from cof_agent.geometry import Box, Size
 from cof_agent.profile import DECLINE, Profile
 from cof_agent.scenes.question import Kind, SceneQuestion
-from cof_agent.scenes.reach import Outlook, Region
-from cof_agent.scenes.render import WHOLE
 from cof_agent.scenes.saying import answering, calling, refusing
 from cof_agent.scenes.scene import MOST, SceneObject
 from cof_agent.scenes.wording import LETTERS, SIDES, Name
@@ -66,7 +64,8 @@ class _Teller:
         if self.manner == "always" and not steps:
             steps = (self.seeker.anything(),)
         outlook = self.seeker.outlook
-        views = (self._whole(outlook), *(self._zoomed(step.region, outlook.source) for step in steps))
+        overview = self._view(Box.whole(outlook.source), outlook.overview)
+        views = (overview, *(self._view(step.region.box, step.region.shown) for step in steps))
         self._steps = steps
         told = [self._looking(number) for number in range(len(steps))]
         turns, own = zip(*told, self._concluding(found), strict=True)
@@ -87,7 +86,7 @@ class _Teller:
             thought = "I look on."
         else:
             thought = f"I look for the {names[step.number]}."
-        own = Own((about, about), names, told, (here, here))
+        own = Own((about, about), names, told, here)
         return calling(seen + thought, step.region.corners), own
 
     def _concluding(self, found: Search) -> tuple[str, Own]:
@@ -172,14 +171,11 @@ class _Teller:
         objects = self.question.scene.objects
         return sorted(range(len(objects)), key=lambda index: objects[index].size)
 
-    def _whole(self, outlook: Outlook) -> Framing:
-        shown = outlook.overview
-        return Framing(self.question.scene, WHOLE, shown, min(1.0, outlook.source[0] / shown[0]))
-
-    def _zoomed(self, zoom: Region, source: Size) -> Framing:
-        box, (width, height) = zoom.box, source
+    def _view(self, box: Box, shown: Size) -> Framing:
+        """The view that shows `box` (pixels of the source) in `shown` pixels."""
+        width, height = self.seeker.outlook.source
         frame = (box.x1 / width, box.y1 / height, box.x2 / width, box.y2 / height)
-        return Framing(self.question.scene, frame, zoom.shown, min(1.0, box.width / zoom.shown[0]))
+        return Framing(self.question.scene, frame, shown, min(1.0, box.width / shown[0]))
 
 
 def described(thing: SceneObject, like: Name) -> str:

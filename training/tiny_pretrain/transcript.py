@@ -70,8 +70,8 @@ class Own:
     """What the question calls what it is about."""
     told: tuple[Told, ...] = ()
     """What it says of what is there, in order."""
-    box: tuple[int, int] | None = None
-    """The two objects it looks at while it writes a box to zoom on, if it does."""
+    box: int | None = None
+    """The object it looks at while it writes a box, if it does; -1: none."""
     values: tuple[str, ...] = ()
     """Words that can be told, such as the answer: they are learnt apart from the wording around them."""
     options: tuple[str, ...] = ()
@@ -216,14 +216,14 @@ class Scribe:
             after = page.tokens(*sentence.span())[-1] + 1
             for place in range(after - 1, after - 1 + _CONCLUDING):
                 row.turning[place] = row.turning[place] or CONCLUSION
-        if turn.box:
+        if turn.box is not None:
             for box in _BOX.finditer(page.text, first, end):
                 for token in page.tokens(box.start(1) - 1, box.end(4)):
-                    row.about[token - 1] = turn.box
+                    row.about[token - 1] = turn.box, turn.box
                     row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
-                for axis in range(2) if thinks and turn.box[0] >= 0 else ():
+                for axis in range(2) if thinks and turn.box >= 0 else ():
                     [token] = page.tokens(*box.span(axis + 1))
-                    row.owner[token] = coordinate(turn.box[0], axis)
+                    row.owner[token] = coordinate(turn.box, axis)
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -239,7 +239,7 @@ class Scribe:
         for place, exchange in enumerate(conversation):
             text += f"{_NEXT if place else ''}{exchange.question}{_ASKED}{exchange.answer}{_ANSWERED}"
             about = (exchange.about[0], exchange.about[-1]) if exchange.about else _NOWHERE
-            own.append(Own(about, exchange.names, box=about if exchange.kind == "place" else None))
+            own.append(Own(about, exchange.names, box=about[0] if exchange.kind == "place" else None))
         return self.episode(text, (grid,), own)
 
     def _encode(self, text: str) -> list[int]:

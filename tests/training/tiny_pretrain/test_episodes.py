@@ -95,7 +95,12 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
         looked_at = {pair for pair, label in zip(written.about, written.labels, strict=True) if label != NOTHING}
         looked_at -= {(-1, CHOSEN + number) for number in range(4)}
         what = {(said.here, said.again) for turn in told.own for said in turn.told}
-        assert looked_at == {turn.about for turn in told.own} | {turn.box for turn in told.own if turn.box} | what
+        assert (
+            looked_at
+            == {turn.about for turn in told.own}
+            | {(turn.box, turn.box) for turn in told.own if turn.box is not None}
+            | what
+        )
     assert {"adaptive": min(zooms) == 0 < max(zooms), "direct": max(zooms) == 0, "always": min(zooms) == 1}[manner]
 
 
@@ -176,8 +181,8 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
         for nth, (text, turn) in enumerate(zip(turns, story.own, strict=True)):
             assert turn.names == question.names
             closest = (
-                [nth * MOST + zoomed[-1] if zoomed else turn.box[0]]
-                if turn.box
+                [nth * MOST + zoomed[-1] if zoomed else turn.box]
+                if turn.box is not None
                 else [
                     (1 + zoomed.index(number)) * MOST + number
                     if number in zoomed and len(question.targets) == 1
@@ -198,13 +203,13 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
                 assert not side or abs(int(side) - overview[place][axis]) <= 4.5
                 again = coordinate(told.here, axis) if side and place in zoomed else told.here
                 assert told.again == again
-            if turn.box and turn.box[0] >= 0:
+            if turn.box is not None and turn.box >= 0:
                 [box] = boxes(text)
-                x1, y1, x2, y2, *_ = overview[turn.box[0]].tolist()
+                x1, y1, x2, y2, *_ = overview[turn.box].tolist()
                 assert box[0] - 1 <= x1 <= x2 <= box[2] + 1
                 assert box[1] - 1 <= y1 <= y2 <= box[3] + 1
-                assert holds(story.views[nth + 1].things()[turn.box[0]], story.views[nth + 1].shown)
-                zoomed.append(turn.box[0])
+                assert holds(story.views[nth + 1].things()[turn.box], story.views[nth + 1].shown)
+                zoomed.append(turn.box)
             assert (turn.box is None) == (nth + 1 == len(turns))
         assert len(set(zoomed)) == len(zoomed)
         if kind is None and question.value in story.own[-1].values:
