@@ -46,14 +46,14 @@ def measure_answers(pupil: Pupil, views: int) -> dict[str, float]:
 
 
 def _judged(pupil: Pupil, asked: Exchange, said: list[int]) -> list[tuple[str, float]]:
-    if asked.kind != "place":
+    if asked.kind not in ("place", "one"):
         return [(asked.kind, float(pupil.scribe.text(said) == asked.answer))]
     box, true = pupil.scribe.box(said), json.loads(asked.answer)
     if box is None:
-        return [("place", 0.0), ("refused", 1.0)]
+        return [(asked.kind, 0.0), ("refused", 1.0)]
     (x, y), (true_x, true_y) = _middle(box), _middle(true)
     right = _holds(box, true_x, true_y) or _holds(true, x, y)
-    return [("place", float(right)), ("refused", 0.0), ("away", math.hypot(x - true_x, y - true_y))]
+    return [(asked.kind, float(right)), ("refused", 0.0), ("away", math.hypot(x - true_x, y - true_y))]
 
 
 def _middle(box: list[int]) -> tuple[float, float]:

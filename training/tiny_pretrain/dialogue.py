@@ -14,14 +14,16 @@ from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.palette import pick
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
 from cof_agent.scenes.wording import SIDES, Name, ask_character, ask_colour, ask_relation
-from training.tiny_pretrain.truth import NUMBERS
+from training.tiny_pretrain.truth import NUMBERS, READ_FROM
 
 UNREADABLE = "too small"
 """The answer where what is asked for cannot be read."""
 
 PLACE = ("Where is the {it}?", "Point at the {it}.", "Show where the {it} is.", "Find the {it}.")
 """How it is asked where something is."""
-_SHARES = {"place": 3.0, "character": 3.0, "relation": 4.0, "colour": 1.5, "unreadable": 0.5}
+APART = 6
+"""Pixels of a view between the left sides of two of a colour from which on one is told by its left side."""
+_SHARES = {"place": 3.0, "one": 4.0, "character": 3.0, "relation": 4.0, "colour": 1.5, "unreadable": 0.5}
 """How much likelier a kind of question is than others: most what is hard to learn, least “too small”."""
 _UNSURE = 0.75
 """Share of the legible side from which on it is not asked whether something can be read."""
@@ -32,7 +34,8 @@ class Exchange:
     """A question and its answer."""
 
     kind: str
-    """`place`, `character`, `unreadable` (a character that cannot be read), `colour` or `relation`."""
+    """`place`, `one` (where what has a colour and begins at a left side is), `character`, `unreadable` (a character
+    that cannot be read), `colour` or `relation`."""
     question: str
     answer: str
     about: tuple[int, ...] = ()
@@ -72,6 +75,7 @@ def exchanges(things: NDArray[np.float32], width: int, height: int, count: int, 
 
 
 def _possible(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
+    yield from _ones(seen, chance)
     looks = [(thing.colour, thing.shape) for thing in seen]
     colours, shapes = [thing.colour for thing in seen], [thing.shape for thing in seen]
     characters = [thing.character for thing in seen]
@@ -80,8 +84,9 @@ def _possible(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
         name, about = Name(shape=thing.shape, colour=thing.colour), (thing.place,)
         told_apart = thing.side >= LEGIBLE["shape"] or colours.count(thing.colour) == 1
         if thing.side >= LEGIBLE["colour"] and told_apart:
-            box = [min(round(side), NUMBERS - 1) for side in thing.corners]
-            yield Exchange("place", pick(chance, PLACE).format(it=name.worded(chance)), json.dumps(box), about, (name,))
+            yield Exchange(
+                "place", pick(chance, PLACE).format(it=name.worded(chance)), json.dumps(_box(thing)), about, (name,)
+            )
         if thing.side >= LEGIBLE["character"]:
             yield Exchange("character", ask_character(name, chance), thing.character, about, (name,))
         elif thing.side < _UNSURE * LEGIBLE["character"]:
@@ -96,6 +101,20 @@ def _possible(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
     large = [thing for thing in named if thing.side >= LEGIBLE["shape"]]
     if len(large) > 1:
         yield from _relations(large, chance)
+
+
+def _ones(seen: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:
+    """Where what is told by its colour and its left side is."""
+    for thing in seen:
+        left, *_ = box = _box(thing)
+        alike = [_box(other)[0] for other in seen if other.colour == thing.colour and other is not thing]
+        if thing.side >= READ_FROM["colour"] and all(abs(left - other) >= APART for other in alike):
+            question = pick(chance, PLACE).format(it=f"{thing.colour} one at {left}")
+            yield Exchange("one", question, json.dumps(box), (thing.place,), (Name(colour=thing.colour),))
+
+
+def _box(thing: _Seen) -> list[int]:
+    return [min(round(side), NUMBERS - 1) for side in thing.corners]
 
 
 def _relations(things: Sequence[_Seen], chance: Random) -> Iterator[Exchange]:

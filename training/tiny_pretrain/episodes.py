@@ -18,12 +18,14 @@ from cof_agent.scenes.absent import legible
 from cof_agent.scenes.palette import pick, shuffled
 from cof_agent.scenes.question import Kind, SceneQuestion, ask, scene_question
 from cof_agent.scenes.saying import answering
-from cof_agent.scenes.scene import CHARACTERS, COLOURS, Scene
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES, Scene
 from cof_agent.scenes.split import Split
 from cof_agent.scenes.wording import SIDES, Name, ask_character, ask_colour, ask_relation, with_options
-from training.tiny_pretrain.framing import TOKEN
+from training.tiny_pretrain.framing import TOKEN, Framing
+from training.tiny_pretrain.search import CLEAR
 from training.tiny_pretrain.telling import Manner, Story, option_lines, tell
 from training.tiny_pretrain.transcript import IMAGE, Own
+from training.tiny_pretrain.truth import READ_FROM
 
 LONG_SIDES = (224, 336, 448, 672, 1024, 1536, 2240, 3840)
 """Longer sides of the sources, in pixels: those of the evaluation."""
@@ -95,9 +97,15 @@ class Episodes:
         return [self.written(story) for story in self._stories(step, self.count)]
 
     def texts(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
-        """What is said in `count` other conversations, without system turn and images, and the policy's own turns."""
-        stories = self._stories(step + _OTHERS, count)
-        return [(self._text(story.messages[1:]).replace(_SHOWN, ""), story.own) for story in stories]
+        """What is said in `count` other conversations, without system turn and with words for images, and the policy's
+        own turns."""
+        told = []
+        for number, story in enumerate(self._stories(step + _OTHERS, count)):
+            chance = Random(f"sights {self.seed} {step} {number}")
+            opening, *parts = self._text(story.messages[1:]).split(_SHOWN)
+            sights = [in_words(view, () if nth else story.lefts, chance) for nth, view in enumerate(story.views)]
+            told.append((opening + "".join(a + b for a, b in zip(sights, parts, strict=True)), story.own))
+        return told
 
     def drills(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
         """`count` questions with options, each with a turn that tells the letters of all of them, in any order."""
@@ -158,6 +166,19 @@ class Episodes:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
         self._made.clear()
+
+
+def in_words(view: Framing, lefts: Sequence[int], chance: Random) -> str:
+    """What a view shows, in any order: of each object its colour, what else can be told of it and, in an overview,
+    where it begins: `lefts`, in the order of the view's things, are empty for a zoom."""
+    (width, height), limits, told = view.shown, CLEAR if lefts else READ_FROM, []
+    for number, (x1, y1, x2, y2, colour, shape, character, side) in enumerate(view.things().tolist()):
+        if side > 0 and 0 <= (x1 + x2) / 2 < width and 0 <= (y1 + y2) / 2 < height:
+            noun = SHAPES[int(shape)] if side >= limits["shape"] else "one"
+            mark = f" marked {CHARACTERS[int(character)]}" if side >= limits["character"] else ""
+            where = f" at {lefts[number]}" if lefts else ""
+            told.append(f"{COLOURS[int(colour)]} {noun}{mark}{where}")
+    return ", ".join(shuffled(told, chance)) + ". "
 
 
 def ask_stranger(question: SceneQuestion, chance: Random) -> SceneQuestion:

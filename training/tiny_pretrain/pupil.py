@@ -29,7 +29,18 @@ from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, near
 from training.tiny_pretrain.lean_language import Spoken, speak
 from training.tiny_pretrain.lean_tower import look
-from training.tiny_pretrain.transcript import CHOSEN, CONCLUSION, OPENING, SEEN, VALUE, Batch, Own, Scribe
+from training.tiny_pretrain.transcript import (
+    CHOICE,
+    CHOSEN,
+    CONCLUSION,
+    CONTRARY,
+    OPENING,
+    SEEN,
+    VALUE,
+    Batch,
+    Own,
+    Scribe,
+)
 from training.tiny_pretrain.truth import NOTHING, truth
 
 HEADS = "heads.safetensors"
@@ -120,11 +131,13 @@ class Pupil(nn.Module):
         }
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
-        """The same about the wording alone, of conversations without images, but for boxes and what is there."""
+        """The same about the wording alone, of conversations with words for images, but for boxes."""
         batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
-        batch.labels[batch.turning == SEEN] = NOTHING
-        losses = self._word_losses(batch, self._read(batch).last)
-        return {name: loss for name, loss in losses.items() if name in ("words", "conclusions")}
+        hidden, chosen = self._read(batch).last, (batch.turning == CHOICE) & (batch.numbers != NOTHING)
+        losses = self._word_losses(batch, hidden)
+        if chosen.any():
+            losses["lefts"] = 2.0 * F.cross_entropy(self._scores(hidden[chosen]), batch.labels[chosen])
+        return losses
 
     def drill_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the letters of options, in texts that tell them all.
@@ -183,15 +196,17 @@ class Pupil(nn.Module):
         return losses
 
     def _word_losses(self, batch: Batch, hidden: torch.Tensor) -> dict[str, torch.Tensor]:
-        """In nats, but `values` count three times, `seen` twice, `openings` half. `hidden` are the last states."""
+        """In nats, but `values` count three times, what is seen more, `openings` half. `hidden` are the last states."""
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
         losses = {}
         for name, where, weight in (
             ("words", words, 1.0),
             ("values", batch.turning == VALUE, 3.0),
-            ("seen", words & (batch.turning == SEEN), 2.0),
+            ("seen", words & (batch.turning == SEEN), 1.5),
+            ("contrary", words & (batch.turning == CONTRARY), 1.5),
             ("openings", batch.turning == OPENING, 0.5),
             ("conclusions", batch.turning == CONCLUSION, 1.0),
+            ("choices", words & (batch.turning == CHOICE), 2.0),
         ):  # what is said around what conversations turn on is more than enough to learn from
             if where.any():
                 losses[name] = weight * F.cross_entropy(self._scores(hidden[where]), batch.labels[where])

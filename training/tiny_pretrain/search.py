@@ -11,16 +11,20 @@ from types import MappingProxyType
 
 from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import LEGIBLE
-from cof_agent.scenes.palette import shuffled
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.reach import WORTHWHILE, Outlook, Region
 from cof_agent.scenes.render import WHOLE
+from cof_agent.scenes.scene import COLOURS
 from cof_agent.scenes.wording import Name
+from training.tiny_pretrain.dialogue import APART
 from training.tiny_pretrain.truth import READ_FROM
 
 CLEAR: Mapping[str, float] = MappingProxyType({"colour": 2.0, "shape": 10.0, "character": 16.0})
 """Sides of an object, in pixels that count, from which on the overview tells an attribute: an object with another one
 than is named is passed over. From there on the tower is right in most cases (`training/RESULTS.md`)."""
+EARLY = 0.4
+"""What is named tends to be looked at before what may only be it: its turn comes after so many times the wait. Under
+`CLEAR` the overview tells something still, so one who learns from this tries first what looks most like it."""
 MOST_ZOOMS = 5
 """After so many it guesses: one less than the loop allows, so that it is never told to stop."""
 
@@ -54,8 +58,9 @@ class Seeker:
     """Looks for what `question` names in a source as `profile` shows it.
 
     In the overview each object is told apart as far as `CLEAR`. What may be what is named is looked at until it is
-    found, in any order, but what has its colour for sure comes first. What is clearly it needs no look, nor does, in a
-    relation, the last candidate that is left.
+    found; what has its colour for sure comes first, and where no colour is named, one of each colour. No two looks are
+    at what is hardly told apart by its `pointer`. What is clearly it needs no look, nor does, in a relation, the last
+    candidate that is left.
     """
 
     question: SceneQuestion
@@ -78,6 +83,12 @@ class Seeker:
         self._steps, self._seen = [], set()
         found = [self._find(number, name, zooms) for number, name in enumerate(self.question.names)]
         return Search(tuple(self._steps), all(found))
+
+    def pointer(self, place: int, name: Name) -> tuple[str | None, int]:
+        """How a candidate is told from others: its colour, if none is named, and the left side of the zoom on it, in
+        pixels of the overview."""
+        colour = None if name.colour else self.question.scene.objects[place].colour
+        return colour, self.region(place).corners[0]
 
     def region(self, place: int) -> Region:
         """The zoom on an object."""
@@ -103,11 +114,23 @@ class Seeker:
         return min(range(len(objects)), key=unlike)
 
     def _candidates(self, name: Name) -> list[int]:
-        """The objects that may be what `name` calls: that alone which clearly is, if there is one."""
-        places = range(len(self.question.scene.objects))
-        found = [place for place in places if self._is_it(place, name, self._side(place))]
-        found = [place for place in found if self._is_clear(place, name)] or shuffled(found, self.chance)
-        return sorted(found, key=lambda place: name.colour is not None and self._side(place) < CLEAR["colour"])
+        """The objects that may be what `name` calls: that alone which clearly is, if there is one. If its colour is
+        asked for with options, it has one of these."""
+        question = self.question
+        offered = [option for option in question.options if option in COLOURS]
+        found = [
+            place
+            for place, thing in enumerate(question.scene.objects)
+            if self._is_it(place, name, self._side(place)) and (not offered or thing.colour in offered)
+        ]
+        if clear := [place for place in found if self._is_clear(place, name)]:
+            return clear
+        waits = {place: self.chance.random() * (EARLY if self._is_it(place, name) else 1.0) for place in found}
+        found.sort(key=waits.__getitem__)
+        if name.colour:
+            return sorted(found, key=lambda place: self._side(place) < CLEAR["colour"])
+        colours = [question.scene.objects[place].colour for place in found]
+        return [found[at] for at in sorted(range(len(found)), key=lambda at: colours[:at].count(colours[at]))]
 
     def _is_it(self, place: int, name: Name, side: float = math.inf) -> bool:
         """Whether an object is what `name` calls, as far as can be told when it has a side of `side` pixels."""
@@ -138,15 +161,18 @@ class Seeker:
             return True
         if not zooms:
             return False
-        need = _enough(name)
+        need, told = _enough(name), list[tuple[str | None, int]]()
         for place in list(left):
             if kind is Kind.RELATION and len(left) == 1:
                 return True  # what else
             side = self._closer(place)
             if len(self._steps) == MOST_ZOOMS or side < WORTHWHILE * self._side(place):
                 return False
-            if side < need and self._steps:
+            colour, begins = self.pointer(place, name)
+            alike = any(colour == other and abs(begins - at) < APART for other, at in told)
+            if alike or (side < need and self._steps):
                 continue  # the first look has told how much can be seen
+            told.append((colour, begins))
             self._steps.append(Step(place, self.region(place), side >= need, number))
             if side >= need:
                 self._seen.add(place)

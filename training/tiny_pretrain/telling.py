@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -35,6 +35,8 @@ class Story:
     """As the policy is sent them, and its own."""
     own: tuple[Own, ...]
     views: tuple[Framing, ...]
+    lefts: tuple[int, ...]
+    """The left side of a zoom on each object, in pixels of the overview and in the order of a view's things."""
 
 
 def tell(question: SceneQuestion, long_side: int, profile: Profile, manner: Manner, chance: Random) -> Story:
@@ -70,7 +72,8 @@ class _Teller:
         told = [self._looking(number) for number in range(len(steps))]
         turns, own = zip(*told, self._concluding(found), strict=True)
         messages = _messages(self.question.text, turns, self.seeker.profile, tools=self.manner != "direct")
-        return Story(messages, own, views)
+        lefts = tuple(self.seeker.region(place).corners[0] for place in self._order)
+        return Story(messages, own, views, lefts)
 
     def _looking(self, number: int) -> tuple[str, Own]:
         """Zoom `number`."""
@@ -80,13 +83,17 @@ class _Teller:
         if number:
             seen, told = self._seen(number - 1)
             about = self._in(self._steps[number - 1].looked_at, number)
+        candidate = None
         if not step.needed:
             thought = "I look closer to be sure."
-        elif number and step.number == self._steps[number - 1].number:
-            thought = "I look on."
         else:
-            thought = f"I look for the {names[step.number]}."
-        own = Own((about, about), names, told, here)
+            name = names[step.number]
+            again = number > 0 and step.number == self._steps[number - 1].number
+            colour, left = self.seeker.pointer(step.looked_at, name)
+            which = f"{colour} one" if colour else "one"
+            thought = f"I look {'on' if again else f'for the {name}'}: the {which} at {left}."
+            candidate = replace(name, colour=name.colour or colour)
+        own = Own((about, about), names, told, here, candidate)
         return calling(seen + thought, step.region.corners), own
 
     def _concluding(self, found: Search) -> tuple[str, Own]:
@@ -111,7 +118,7 @@ class _Teller:
             about = (self._in(question.targets[0], 0), self._in(question.targets[1], 0))
         elif answerable:
             about = (self._closest(question.targets[0]),) * 2
-        return turn, Own(about, names, told, None, values, option_lines(question))
+        return turn, Own(about, names, told, values=values, options=option_lines(question))
 
     def _named(self) -> list[int]:
         """What is told to be here: what the question names in its order, up to what is missing, for which stands what

@@ -36,7 +36,9 @@ _SENTENCE = re.compile(r"(?:This|Here) is an? ([^.]+?)(?: at (\d+))?\.")
 """What something is and, sometimes, where it begins."""
 _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 """Left, top, right, bottom in pixels of the overview."""
-OPENING, VALUE, SEEN, CONCLUSION = 1, 2, 3, 4
+_CHOICE = re.compile(r": the (?:(\w+) )?one at (\d+)\.")
+"""Which candidate is looked at."""
+OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE = 1, 2, 3, 4, 5, 6
 """What `Batch.turning` tells tokens by."""
 CHOSEN = 10_000
 """More than any object's number."""
@@ -71,7 +73,9 @@ class Own:
     told: tuple[Told, ...] = ()
     """What it says of what is there, in order."""
     box: int | None = None
-    """The object it looks at while it writes a box, if it does; -1: none."""
+    """The object it looks at while it chooses what to look at and writes a box, if it does; -1: none."""
+    candidate: Name | None = None
+    """What is known of that object once it is chosen."""
     values: tuple[str, ...] = ()
     """Words that can be told, such as the answer: they are learnt apart from the wording around them."""
     options: tuple[str, ...] = ()
@@ -121,9 +125,10 @@ class Batch:
     last object's colour, shape and character in their lists, as far as the question names them by these, `NOTHING`
     elsewhere."""
     turning: torch.Tensor
-    """(views, length): `VALUE` where a value that can be told follows, `SEEN` where it says what is there, `OPENING`
-    where the first tokens of a thought do, `CONCLUSION` where those after what is there do: these two decide whether
-    to look closer; 0 elsewhere."""
+    """(views, length): `VALUE` where a value that can be told follows, `SEEN` where it says what is there, `CONTRARY`
+    where that is not what the question names, `OPENING` where the first tokens of a thought do, `CONCLUSION` where
+    those after what is there do: these two decide whether to look closer; `CHOICE` where it tells a candidate from
+    others; 0 elsewhere."""
     owner: torch.Tensor
     """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, the `coordinate` of an object where it
     stands in a box, -1 elsewhere."""
@@ -195,6 +200,7 @@ class Scribe:
     def _mark_turn(self, row: Written, page: _Page, tokens: range, turn: Own) -> None:
         """Mark `tokens`, an own turn: a token is said where the one before it is read."""
         first, end = page.spans[tokens[0]][0], page.spans[tokens[-1]][1]
+        asked = {getattr(name, attribute) for name in turn.names for attribute in NAMING}
         named, thinks = _codes(turn.names), page.text.startswith(_THINK, first)
         for number, token in enumerate(tokens):
             place = token - 1
@@ -210,12 +216,17 @@ class Scribe:
             for token in page.tokens(*sentence.span()):
                 row.about[token - 1] = told.here, told.again
             for token in page.tokens(*sentence.span(1)):
-                row.turning[token - 1] = SEEN if page.word(token) in _WORDS else 0
+                if (word := page.word(token)) in _WORDS:
+                    row.turning[token - 1] = SEEN if word in asked else CONTRARY
+                else:
+                    row.turning[token - 1] = 0
             for token in page.tokens(*sentence.span(2)) if sentence[2] else ():
                 row.numbers[token - 1], row.turning[token - 1] = self._number.get(row.ids[token], NOTHING), 0
             after = page.tokens(*sentence.span())[-1] + 1
             for place in range(after - 1, after - 1 + _CONCLUDING):
                 row.turning[place] = row.turning[place] or CONCLUSION
+        if turn.box is not None and turn.candidate:
+            self._mark_choice(row, page, tokens, turn.box, turn.candidate)
         if turn.box is not None:
             for box in _BOX.finditer(page.text, first, end):
                 for token in page.tokens(box.start(1) - 1, box.end(4)):
@@ -224,6 +235,20 @@ class Scribe:
                 for axis in range(2) if thinks and turn.box >= 0 else ():
                     [token] = page.tokens(*box.span(axis + 1))
                     row.owner[token] = coordinate(turn.box, axis)
+
+    def _mark_choice(self, row: Written, page: _Page, tokens: range, place: int, candidate: Name) -> None:
+        """Mark which `candidate` a turn chooses, the object at `place`: from then on it is about that alone."""
+        [choice] = _CHOICE.finditer(page.text, page.spans[tokens[0]][0], page.spans[tokens[-1]][1])
+        said = page.tokens(*choice.span())
+        for token in said:
+            row.about[token - 1] = place, place
+        for group in (1, 2):
+            for token in page.tokens(*choice.span(group)) if choice[group] else ():
+                row.turning[token - 1] = CHOICE
+                row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
+        known = page.tokens(*choice.span(1))[-1] + 1 if choice[1] else said[0]
+        for token in range(known, tokens[-1] + 1):
+            row.names[token - 1] = _codes((candidate,))
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -239,7 +264,8 @@ class Scribe:
         for place, exchange in enumerate(conversation):
             text += f"{_NEXT if place else ''}{exchange.question}{_ASKED}{exchange.answer}{_ANSWERED}"
             about = (exchange.about[0], exchange.about[-1]) if exchange.about else _NOWHERE
-            own.append(Own(about, exchange.names, box=about[0] if exchange.kind == "place" else None))
+            box = about[0] if exchange.kind in ("place", "one") else None
+            own.append(Own(about, exchange.names, box=box))
         return self.episode(text, (grid,), own)
 
     def _encode(self, text: str) -> list[int]:

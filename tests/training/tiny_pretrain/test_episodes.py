@@ -23,14 +23,27 @@ from cof_agent.policies import Policy
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.profile import DECLINE
 from cof_agent.scenes import Split
+from cof_agent.scenes.background import Background
 from cof_agent.scenes.question import Kind, scene_question
 from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.render import render
-from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES, Scene, SceneObject
 from tests.training.tiny_pretrain.seeds import write_smallest
-from training.tiny_pretrain.episodes import Episodes, ask_stranger
+from training.tiny_pretrain.episodes import Episodes, ask_stranger, in_words
+from training.tiny_pretrain.framing import Framing
 from training.tiny_pretrain.telling import Manner, tell
-from training.tiny_pretrain.transcript import CHOSEN, CONCLUSION, OPENING, SEEN, VALUE, Scribe, coordinate
+from training.tiny_pretrain.transcript import (
+    CHOICE,
+    CHOSEN,
+    CONCLUSION,
+    CONTRARY,
+    NAMING,
+    OPENING,
+    SEEN,
+    VALUE,
+    Scribe,
+    coordinate,
+)
 from training.tiny_pretrain.truth import NOTHING
 
 
@@ -106,7 +119,7 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
 
 def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: Any) -> None:
     scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
-    seen = set()
+    seen, contrary = set(), False
     for told in Episodes(processor, SCENE_PROFILE, 3, 24, {"adaptive": 1.0}).make(0):
         written = scribe.episode(told.text, told.grids, told.own)
         marked = {
@@ -115,7 +128,7 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
                 for label, turns in zip(written.labels, written.turning, strict=True)
                 if turns == kind
             ]
-            for kind in (OPENING, VALUE, SEEN, CONCLUSION)
+            for kind in (OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE)
         }
         turns = re.findall(r"assistant\n<think>(.*?)</think>", told.text, re.DOTALL)
         assert marked[OPENING]
@@ -123,8 +136,14 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
         assert marked[OPENING].count("look") == sum(turn.startswith("I look") for turn in turns)
         after = [re.findall(r"is an? [^.]+\. I look", turn) for turn in turns]
         assert marked[CONCLUSION].count("look") == sum(map(len, after))  # what comes of what has been seen
+        chosen = [pair for turn in turns for pair in re.findall(r": the (?:(\w+) )?one at (\d+)", turn)]
+        assert marked[CHOICE] == [word for pair in chosen for word in pair if word]
         what = [word for turn in turns for word in re.findall(r"(?:This|Here) is an? ([^.]+?)(?: at \d+)?\.", turn)]
-        assert marked[SEEN] == [word for words in what for word in words.split() if word not in ("object", "marked")]
+        words = [word for words in what for word in words.split() if word not in ("object", "marked")]
+        asked = {getattr(name, attribute) for name in told.own[0].names for attribute in NAMING}
+        assert marked[SEEN] == [word for word in words if word in asked]
+        assert marked[CONTRARY] == [word for word in words if word not in asked]
+        contrary |= bool(marked[CONTRARY])
         last = told.text[told.text.rindex("<think>") :]
         answer, options = re.findall(r"<answer>(\w+)", last)[0], told.own[-1].options
         if "best guess" in last or "Most likely" in last:  # what cannot be seen is not asked for
@@ -136,7 +155,26 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
             assert marked[VALUE].count(value) == len(re.findall(rf"\b{value}\b", said)) > 0
         assert not any(turn.values for turn in told.own[:-1])
         seen.add((len(told.own), bool(what)))
+    assert contrary
     assert seen >= {(1, True), (2, True), (3, True)}
+
+
+def test_a_box_is_that_of_the_candidate_that_was_chosen(processor: Any) -> None:
+    scribe, attributes = Scribe(processor.tokenizer), list(NAMING)
+    coloured = set()
+    for told in Episodes(processor, SCENE_PROFILE, 3, 24, {"adaptive": 1.0}).make(0):
+        row = scribe.episode(told.text, told.grids, told.own)
+        names = [name for name, number in zip(row.names, row.numbers, strict=True) if number != NOTHING]
+        for number, turn in enumerate(turn for turn in told.own if turn.box is not None):
+            assert turn.candidate
+            codes = tuple(
+                NOTHING if (value := getattr(turn.candidate, attribute)) is None else NAMING[attribute].index(value)
+                for attribute in attributes
+            )
+            assert names[5 * number : 5 * number + 5] == [(codes, codes)] * 5  # its left side and the box
+            coloured.add(turn.names[0].colour is None)
+            assert turn.candidate.colour
+    assert coloured == {True, False}
 
 
 def test_the_letter_of_an_option_is_said_looking_at_its_line(processor: Any) -> None:
@@ -216,7 +254,7 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
             last = [what for _, what, _ in said]
             assert last[-len(question.names) :] == [str(name) for name in question.names]
         seen.add((str(question.kind), len(turns)))
-    most = {"adaptive": (1, 6), "direct": (1, 1), "always": (2, 6)}[manner]
+    most = {"adaptive": (1, 5), "direct": (1, 1), "always": (2, 5)}[manner]
     assert (min(turns for _, turns in seen), max(turns for _, turns in seen)) == most
     assert {kind for kind, _ in seen} == {"character", "colour", "relation", "absent"}
 
@@ -288,7 +326,31 @@ def test_the_wording_alone_is_that_of_other_conversations(processor: Any) -> Non
         assert "<|vision_start|>" not in text
         written = scribe.episode(text, (), own)
         assert sum(number != NOTHING for number in written.numbers) == len(coordinates(text.split("assistant", 1)[1]))
+        assert re.match(r"<\|im_start\|>user\n\w+ \w+ (marked \w )?at \d+(, |\. )", text)
     assert len({text for text, _ in texts} - {whole.text}) == 3
+
+
+def test_words_for_a_view_tell_what_it_shows() -> None:
+    scene = Scene(
+        1,
+        1.0,
+        1.0,
+        Background.plain((90, 90, 90)),
+        (
+            SceneObject("star", "red", "A", 0.1, 0.1, 0.2),
+            SceneObject("heart", "blue", "E", 0.5, 0.5, 12 / 224),
+            SceneObject("cross", "green", "C", 0.9, 0.2, 6 / 224),
+        ),
+    )
+    whole, near = Framing(scene, (0, 0, 1, 1), (224, 224)), Framing(scene, (0.8, 0.1, 1, 0.3), (224, 224), 6 / 30)
+    told = in_words(whole, (199, 106, 3), Random(0))
+    assert sorted(told.removesuffix(". ").split(", ")) == [
+        "blue heart at 106",
+        "green one at 199",
+        "red star marked A at 3",
+    ]
+    assert len({in_words(whole, (199, 106, 3), Random(seed)) for seed in range(40)}) == 6
+    assert in_words(near, (), Random(0)) == "green cross. "  # 6 pixels that count: a shape, but no character
 
 
 def holds(thing: NDArray[np.float32], shown: tuple[int, int]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -20,20 +22,28 @@ LARGE, SMALL, FAINT = 0.2, 4 / 224, 1 / 224
 RED_STAR, BLUE_HEART = Name(shape="star", colour="red"), Name(shape="heart", colour="blue")
 
 
-def asked(kind: Kind, looks: list[tuple[str, str, float]], *names: Name, missing: bool = False) -> SceneQuestion:
-    """A question of `kind` for `names` about objects of (colour, shape, size), from left to right in a square scene."""
+def asked(
+    kind: Kind,
+    looks: list[tuple[str, str, float]],
+    *names: Name,
+    missing: bool = False,
+    options: tuple[str, ...] = (),
+) -> SceneQuestion:
+    """A question of `kind` for `names` about objects of (colour, shape, size), from left to right in a square scene and
+    in three rows."""
     step = 1 / (len(looks) + 1)
     objects = tuple(
-        SceneObject(shape, colour, CHARACTERS[number], (number + 1) * step, 0.5, size)
+        SceneObject(shape, colour, CHARACTERS[number], (number + 1) * step, (0.2, 0.5, 0.8)[number % 3], size)
         for number, (colour, shape, size) in enumerate(looks)
     )
     targets = () if missing else tuple(looks.index(_look(name, looks)) for name in names)
     scene = Scene(1, 1.0, 1.0, Background.plain((90, 90, 90)), objects)
-    return SceneQuestion(scene, kind, "Is it left or right?", "left", (), targets, names, ("left", "right"))
+    answer = "A" if options else "left"
+    return SceneQuestion(scene, kind, "Is it left or right?", answer, options, targets, names, ("left", "right"))
 
 
 def _look(name: Name, looks: list[tuple[str, str, float]]) -> tuple[str, str, float]:
-    return next(look for look in looks if look[:2] == (name.colour, name.shape))
+    return next(look for look in looks if look[:2] == (name.colour or look[0], name.shape))
 
 
 def search(question: SceneQuestion, long_side: int = 2240, seed: int = 0) -> Search:
@@ -42,7 +52,7 @@ def search(question: SceneQuestion, long_side: int = 2240, seed: int = 0) -> Sea
 
 def looked_at(question: SceneQuestion, long_side: int = 2240) -> set[tuple[int, ...]]:
     """What is looked at, in all the orders that chance brings."""
-    return {tuple(step.looked_at for step in search(question, long_side, seed).steps) for seed in range(40)}
+    return {tuple(step.looked_at for step in search(question, long_side, seed).steps) for seed in range(100)}
 
 
 def test_what_is_clearly_it_needs_no_look_whatever_else_may_be_it() -> None:
@@ -63,6 +73,68 @@ def test_candidates_are_looked_at_in_any_order_until_it_is_found() -> None:
     question = asked(Kind.CHARACTER, looks, RED_STAR)
     assert looked_at(question) == {(1,), (0, 1), (2, 1), (0, 2, 1), (2, 0, 1)}
     assert all(search(question, seed=seed).sure for seed in range(10))
+
+
+def test_what_is_named_tends_to_be_looked_at_first() -> None:
+    question = asked(
+        Kind.CHARACTER, [("red", "circle", SMALL), ("red", "star", SMALL), ("red", "heart", SMALL)], RED_STAR
+    )
+    first = [search(question, seed=seed).steps[0].looked_at for seed in range(300)]
+    assert first.count(1) > 150
+    assert min(first.count(0), first.count(2)) > 20
+
+
+def test_where_no_colour_is_named_one_of_each_colour_is_looked_at_before_a_second() -> None:
+    star = Name(shape="star")
+    looks = [("red", "circle", SMALL), ("red", "heart", SMALL), ("blue", "cross", SMALL), ("green", "star", SMALL)]
+    colours = ("green", "red", "blue")
+    for seed in range(40):
+        steps = search(asked(Kind.COLOUR, looks, star, options=colours), seed=seed).steps
+        seen = [looks[step.looked_at][0] for step in steps]
+        assert len(set(seen)) == min(len(seen), 3)
+
+
+def test_of_the_colours_that_are_offered_alone() -> None:
+    looks = [("red", "circle", SMALL), ("blue", "cross", SMALL), ("green", "star", SMALL)]
+    question = asked(Kind.COLOUR, looks, Name(shape="star"), options=("blue", "green"))
+    assert looked_at(question) == {(2,), (1, 2)}
+
+
+def test_a_candidate_is_told_by_its_colour_unless_named_and_by_its_left_side() -> None:
+    looks = [("red", "circle", SMALL), ("red", "star", SMALL), ("red", "heart", SMALL)]
+    seeker = Seeker(asked(Kind.CHARACTER, looks, RED_STAR), 2240, SCENE_PROFILE, Random(0))
+    assert [seeker.pointer(place, RED_STAR) for place in range(3)] == [(None, 52), (None, 108), (None, 164)]
+    assert seeker.pointer(2, Name(shape="heart")) == ("red", 164)
+
+
+def test_what_is_told_alike_is_looked_at_once() -> None:
+    looks = [("red", "circle", SMALL), ("red", "star", SMALL)]
+    question = asked(Kind.CHARACTER, looks, RED_STAR)
+    beside = replace(question.scene.objects[0], x=0.68, y=0.45)
+    question = replace(question, scene=replace(question.scene, objects=(beside, question.scene.objects[1])))
+    assert looked_at(question) == {(0,), (1,)}
+    assert {
+        (search(question, seed=seed).steps[0].looked_at, search(question, seed=seed).sure) for seed in range(40)
+    } == {
+        (0, False),
+        (1, True),
+    }
+
+
+def test_which_candidate_is_looked_at_is_said() -> None:
+    looks = [("red", "circle", SMALL), ("red", "star", SMALL), ("red", "heart", SMALL)]
+    story = tell(asked(Kind.CHARACTER, looks, RED_STAR), 2240, SCENE_PROFILE, "adaptive", Random(1))
+    turns = [message.text for message in story.messages if message.type == "ai"]
+    assert len(turns) > 2
+    assert all(
+        re.search(rf"I look {way}: the one at (\d+)\..*\[\1, ", turn)
+        for way, turn in zip(("for the red star", "on", "on"), turns[:-1], strict=False)
+    )
+    question = asked(Kind.COLOUR, looks, Name(shape="star"), options=("red", "blue"))
+    story = tell(question, 2240, SCENE_PROFILE, "adaptive", Random(1))
+    [first, *_] = [message.text for message in story.messages if message.type == "ai"]
+    assert "I look for the star: the red one at " in first
+    assert story.own[0].candidate == RED_STAR
 
 
 def test_what_has_the_colour_for_sure_comes_first() -> None:
@@ -102,17 +174,16 @@ def test_after_a_look_what_is_too_small_for_the_next_is_passed_over() -> None:
         assert not found.sure
     story = tell(asked(Kind.CHARACTER, looks[:2], RED_STAR), 448, SCENE_PROFILE, "adaptive", Random(0))
     turns = [message.text for message in story.messages if message.type == "ai"]
-    assert "I look for the red star." in turns[0]
+    assert "I look for the red star: the one at 71." in turns[0]
     assert "All is too small here. " in turns[1]
     assert len(turns) == 2
 
 
 def test_it_gives_up_after_a_number_of_zooms() -> None:
     looks = [("red", shape, SMALL) for shape in ("circle", "square", "cross", "heart", "hexagon", "triangle", "star")]
-    lengths = {len(search(asked(Kind.CHARACTER, looks, RED_STAR), seed=seed).steps) for seed in range(40)}
-    assert max(lengths) == MOST_ZOOMS
-    given_up = [search(asked(Kind.CHARACTER, looks, RED_STAR), seed=seed) for seed in range(40)]
-    assert {found.sure for found in given_up if found.steps[-1].looked_at != 6} == {False}
+    searches = [search(asked(Kind.CHARACTER, looks, RED_STAR), seed=seed) for seed in range(400)]
+    assert max(len(found.steps) for found in searches) == MOST_ZOOMS
+    assert {found.sure for found in searches if found.steps[-1].looked_at != 6} == {False}
 
 
 @pytest.mark.parametrize(("looks", "steps"), [([("red", "heart", LARGE)], 0), ([("red", "heart", SMALL)], 1)])

@@ -142,10 +142,17 @@ def test_what_is_asked_about_a_view_is_true() -> None:
                     assert asked.answer == UNREADABLE
                 elif asked.kind == "colour":
                     assert asked.answer == COLOURS[int(things[asked.about[0], 4])]
+                elif asked.kind == "one":
+                    expected = np.clip(things[asked.about[0], :4], 0, [width, height, width, height])
+                    box = json.loads(asked.answer)
+                    assert np.abs(np.array(box) - expected).max() <= 1
+                    assert f"one at {box[0]}" in asked.question
+                    alike = [thing[0] for thing in things if thing[7] > 0 and thing[4] == things[asked.about[0], 4]]
+                    assert sum(abs(left - expected[0]) < 5 for left in alike) == 1
                 else:
                     assert len(named) == 2
                     assert asked.answer in ("left", "right", "above", "below")
-    assert kinds == {"place", "character", "unreadable", "colour", "relation"}
+    assert kinds == {"place", "one", "character", "unreadable", "colour", "relation"}
 
 
 def _agreement(views: Views) -> float:
