@@ -40,6 +40,9 @@ _ASKED = (Kind.CHARACTER, Kind.COLOUR, Kind.RELATION)
 _AHEAD = 3
 _OTHERS = 500_000
 """Texts are those of so many steps later."""
+_SIFTED = 6
+"""Of so many times as many conversations half of a batch is chosen: that what has been looked at is passed over is
+learnt where there are several looks."""
 _STRANGERS = (
     "door", "car", "dog", "cat", "tree", "house", "roof", "cup", "table", "sign", "man", "woman", "child", "shirt",
     "hat", "bird", "boat", "flower", "bag", "wall", "window", "lamp", "chair", "street", "bottle", "book", "bus",
@@ -124,7 +127,13 @@ class Episodes:
                 told.append((self._text(messages), (Own((-1, -1), (), options=lines),)))
         return told
 
-    def _stories(self, step: int, count: int) -> Iterator[Story]:
+    def _stories(self, step: int, count: int) -> list[Story]:
+        """Half of them are those of many that look most often."""
+        usual = count // 2
+        stories = list(self._all_stories(step, usual + _SIFTED * (count - usual)))
+        return stories[:usual] + sorted(stories[usual:], key=lambda story: -len(story.own))[: count - usual]
+
+    def _all_stories(self, step: int, count: int) -> Iterator[Story]:
         number, made = (self.seed * 10**6 + step) * 4 * count, 0
         while made < count:
             chance = Random(f"episode {self.seed} {number}")
@@ -169,15 +178,16 @@ class Episodes:
 
 
 def in_words(view: Framing, lefts: Sequence[int], chance: Random) -> str:
-    """What a view shows, in any order: of each object its colour, what else can be told of it and, in an overview,
-    where it begins: `lefts`, in the order of the view's things, are empty for a zoom."""
+    """What a view shows, in any order: of each object what can be told of it and, in an overview, where it begins:
+    `lefts`, in the order of the view's things, are empty for a zoom."""
     (width, height), limits, told = view.shown, CLEAR if lefts else READ_FROM, []
     for number, (x1, y1, x2, y2, colour, shape, character, side) in enumerate(view.things().tolist()):
         if side > 0 and 0 <= (x1 + x2) / 2 < width and 0 <= (y1 + y2) / 2 < height:
             noun = SHAPES[int(shape)] if side >= limits["shape"] else "one"
             mark = f" marked {CHARACTERS[int(character)]}" if side >= limits["character"] else ""
             where = f" at {lefts[number]}" if lefts else ""
-            told.append(f"{COLOURS[int(colour)]} {noun}{mark}{where}")
+            paint = f"{COLOURS[int(colour)]} " if side >= limits["colour"] else ""
+            told.append(f"{paint}{noun}{mark}{where}")
     return ", ".join(shuffled(told, chance)) + ". "
 
 

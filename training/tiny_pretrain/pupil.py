@@ -131,13 +131,9 @@ class Pupil(nn.Module):
         }
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
-        """The same about the wording alone, of conversations with words for images, but for boxes."""
+        """The same about conversations with words for images: all but numbers, and where it looks."""
         batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
-        hidden, chosen = self._read(batch).last, (batch.turning == CHOICE) & (batch.numbers != NOTHING)
-        losses = self._word_losses(batch, hidden)
-        if chosen.any():
-            losses["lefts"] = 2.0 * F.cross_entropy(self._scores(hidden[chosen]), batch.labels[chosen])
-        return losses
+        return self._word_losses(batch, self._read(batch).last)
 
     def drill_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the letters of options, in texts that tell them all.
@@ -196,14 +192,14 @@ class Pupil(nn.Module):
         return losses
 
     def _word_losses(self, batch: Batch, hidden: torch.Tensor) -> dict[str, torch.Tensor]:
-        """In nats, but `values` count three times, what is seen more, `openings` half. `hidden` are the last states."""
+        """In nats, times the weights below. `hidden` are the last states. `choices` are colours."""
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
         losses = {}
         for name, where, weight in (
             ("words", words, 1.0),
             ("values", batch.turning == VALUE, 3.0),
             ("seen", words & (batch.turning == SEEN), 1.5),
-            ("contrary", words & (batch.turning == CONTRARY), 1.5),
+            ("contrary", words & (batch.turning == CONTRARY), 0.7),
             ("openings", batch.turning == OPENING, 0.5),
             ("conclusions", batch.turning == CONCLUSION, 1.0),
             ("choices", words & (batch.turning == CHOICE), 2.0),

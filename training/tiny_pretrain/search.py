@@ -23,8 +23,8 @@ CLEAR: Mapping[str, float] = MappingProxyType({"colour": 2.0, "shape": 10.0, "ch
 """Sides of an object, in pixels that count, from which on the overview tells an attribute: an object with another one
 than is named is passed over. From there on the tower is right in most cases (`training/RESULTS.md`)."""
 EARLY = 0.4
-"""What is named tends to be looked at before what may only be it: its turn comes after so many times the wait. Under
-`CLEAR` the overview tells something still, so one who learns from this tries first what looks most like it."""
+"""What is named tends to be looked at before what may only be it: its turn comes after so many times the wait, where
+the overview tells something of it still. So one who learns from this tries first what looks most like it."""
 MOST_ZOOMS = 5
 """After so many it guesses: one less than the loop allows, so that it is never told to stop."""
 
@@ -85,10 +85,9 @@ class Seeker:
         return Search(tuple(self._steps), all(found))
 
     def pointer(self, place: int, name: Name) -> tuple[str | None, int]:
-        """How a candidate is told from others: its colour, if none is named, and the left side of the zoom on it, in
-        pixels of the overview."""
-        colour = None if name.colour else self.question.scene.objects[place].colour
-        return colour, self.region(place).corners[0]
+        """How a candidate is told from most others: its colour, if none is named and it can be seen, and the left side
+        of the zoom on it, in pixels of the overview."""
+        return None if name.colour else self._colour(place), self.region(place).corners[0]
 
     def region(self, place: int) -> Region:
         """The zoom on an object."""
@@ -120,17 +119,19 @@ class Seeker:
         offered = [option for option in question.options if option in COLOURS]
         found = [
             place
-            for place, thing in enumerate(question.scene.objects)
-            if self._is_it(place, name, self._side(place)) and (not offered or thing.colour in offered)
+            for place in range(len(question.scene.objects))
+            if self._is_it(place, name, self._side(place)) and (not offered or self._colour(place) in {None, *offered})
         ]
         if clear := [place for place in found if self._is_clear(place, name)]:
             return clear
-        waits = {place: self.chance.random() * (EARLY if self._is_it(place, name) else 1.0) for place in found}
+        hinted = {place for place in found if self._is_it(place, name) and self._side(place) >= _enough(name)}
+        waits = {place: self.chance.random() * (EARLY if place in hinted else 1.0) for place in found}
         found.sort(key=waits.__getitem__)
         if name.colour:
-            return sorted(found, key=lambda place: self._side(place) < CLEAR["colour"])
-        colours = [question.scene.objects[place].colour for place in found]
-        return [found[at] for at in sorted(range(len(found)), key=lambda at: colours[:at].count(colours[at]))]
+            return sorted(found, key=lambda place: self._colour(place) is None)
+        colours = [self._colour(place) for place in found]
+        order = sorted(range(len(found)), key=lambda at: (colours[at] is None, colours[:at].count(colours[at])))
+        return [found[at] for at in order]
 
     def _is_it(self, place: int, name: Name, side: float = math.inf) -> bool:
         """Whether an object is what `name` calls, as far as can be told when it has a side of `side` pixels."""
@@ -139,6 +140,10 @@ class Seeker:
             side < CLEAR[attribute] or getattr(thing, attribute) == getattr(name, attribute)
             for attribute in name.attributes
         )
+
+    def _colour(self, place: int) -> str | None:
+        """The colour of an object, if the overview shows it."""
+        return self.question.scene.objects[place].colour if self._side(place) >= CLEAR["colour"] else None
 
     def _side(self, place: int) -> float:
         """Side of an object in the overview, in pixels that count."""
@@ -171,7 +176,7 @@ class Seeker:
             colour, begins = self.pointer(place, name)
             alike = any(colour == other and abs(begins - at) < APART for other, at in told)
             if alike or (side < need and self._steps):
-                continue  # the first look has told how much can be seen
+                continue  # hardly told apart from one that was looked at, or smaller than the first look has shown
             told.append((colour, begins))
             self._steps.append(Step(place, self.region(place), side >= need, number))
             if side >= need:

@@ -83,7 +83,7 @@ class _Teller:
         if number:
             seen, told = self._seen(number - 1)
             about = self._in(self._steps[number - 1].looked_at, number)
-        candidate = None
+        sought = None
         if not step.needed:
             thought = "I look closer to be sure."
         else:
@@ -92,8 +92,8 @@ class _Teller:
             colour, left = self.seeker.pointer(step.looked_at, name)
             which = f"{colour} one" if colour else "one"
             thought = f"I look {'on' if again else f'for the {name}'}: the {which} at {left}."
-            candidate = replace(name, colour=name.colour or colour)
-        own = Own((about, about), names, told, here, candidate)
+            sought = replace(name, colour=name.colour or colour)
+        own = Own((about, about), names, told, here, sought)
         return calling(seen + thought, step.region.corners), own
 
     def _concluding(self, found: Search) -> tuple[str, Own]:

@@ -74,8 +74,8 @@ class Own:
     """What it says of what is there, in order."""
     box: int | None = None
     """The object it looks at while it chooses what to look at and writes a box, if it does; -1: none."""
-    candidate: Name | None = None
-    """What is known of that object once it is chosen."""
+    sought: Name | None = None
+    """What it looks for in that object: what the question calls it, and the object's colour if it is told by that."""
     values: tuple[str, ...] = ()
     """Words that can be told, such as the answer: they are learnt apart from the wording around them."""
     options: tuple[str, ...] = ()
@@ -126,9 +126,9 @@ class Batch:
     elsewhere."""
     turning: torch.Tensor
     """(views, length): `VALUE` where a value that can be told follows, `SEEN` where it says what is there, `CONTRARY`
-    where that is not what the question names, `OPENING` where the first tokens of a thought do, `CONCLUSION` where
-    those after what is there do: these two decide whether to look closer; `CHOICE` where it tells a candidate from
-    others; 0 elsewhere."""
+    where that word is not among those of the question, `OPENING` where the first tokens of a thought do, `CONCLUSION`
+    where those after what is there do: these two decide whether to look closer; `CHOICE` where it tells a candidate
+    from others; 0 elsewhere."""
     owner: torch.Tensor
     """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, the `coordinate` of an object where it
     stands in a box, -1 elsewhere."""
@@ -225,8 +225,8 @@ class Scribe:
             after = page.tokens(*sentence.span())[-1] + 1
             for place in range(after - 1, after - 1 + _CONCLUDING):
                 row.turning[place] = row.turning[place] or CONCLUSION
-        if turn.box is not None and turn.candidate:
-            self._mark_choice(row, page, tokens, turn.box, turn.candidate)
+        if turn.box is not None and turn.sought:
+            self._mark_choice(row, page, tokens, turn.box, turn.sought)
         if turn.box is not None:
             for box in _BOX.finditer(page.text, first, end):
                 for token in page.tokens(box.start(1) - 1, box.end(4)):
@@ -235,9 +235,12 @@ class Scribe:
                 for axis in range(2) if thinks and turn.box >= 0 else ():
                     [token] = page.tokens(*box.span(axis + 1))
                     row.owner[token] = coordinate(turn.box, axis)
+                if turn.sought:  # its left side has been said
+                    [token] = page.tokens(*box.span(1))
+                    row.about[token - 1] = turn.box, coordinate(turn.box, 0)
 
-    def _mark_choice(self, row: Written, page: _Page, tokens: range, place: int, candidate: Name) -> None:
-        """Mark which `candidate` a turn chooses, the object at `place`: from then on it is about that alone."""
+    def _mark_choice(self, row: Written, page: _Page, tokens: range, place: int, sought: Name) -> None:
+        """Mark where a turn tells which object it looks at, `place`: then it is about what is `sought` there."""
         [choice] = _CHOICE.finditer(page.text, page.spans[tokens[0]][0], page.spans[tokens[-1]][1])
         said = page.tokens(*choice.span())
         for token in said:
@@ -246,9 +249,11 @@ class Scribe:
             for token in page.tokens(*choice.span(group)) if choice[group] else ():
                 row.turning[token - 1] = CHOICE
                 row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
+        [left] = page.tokens(*choice.span(2))
+        row.owner[left] = coordinate(place, 0)
         known = page.tokens(*choice.span(1))[-1] + 1 if choice[1] else said[0]
         for token in range(known, tokens[-1] + 1):
-            row.names[token - 1] = _codes((candidate,))
+            row.names[token - 1] = _codes((sought,))
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""

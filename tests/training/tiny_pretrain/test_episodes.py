@@ -112,6 +112,7 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
             looked_at
             == {turn.about for turn in told.own}
             | {(turn.box, turn.box) for turn in told.own if turn.box is not None}
+            | {(turn.box, coordinate(turn.box, 0)) for turn in told.own if turn.sought and turn.box is not None}
             | what
         )
     assert {"adaptive": min(zooms) == 0 < max(zooms), "direct": max(zooms) == 0, "always": min(zooms) == 1}[manner]
@@ -166,14 +167,13 @@ def test_a_box_is_that_of_the_candidate_that_was_chosen(processor: Any) -> None:
         row = scribe.episode(told.text, told.grids, told.own)
         names = [name for name, number in zip(row.names, row.numbers, strict=True) if number != NOTHING]
         for number, turn in enumerate(turn for turn in told.own if turn.box is not None):
-            assert turn.candidate
+            assert turn.sought
             codes = tuple(
-                NOTHING if (value := getattr(turn.candidate, attribute)) is None else NAMING[attribute].index(value)
+                NOTHING if (value := getattr(turn.sought, attribute)) is None else NAMING[attribute].index(value)
                 for attribute in attributes
             )
             assert names[5 * number : 5 * number + 5] == [(codes, codes)] * 5  # its left side and the box
             coloured.add(turn.names[0].colour is None)
-            assert turn.candidate.colour
     assert coloured == {True, False}
 
 
@@ -259,22 +259,26 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
     assert {kind for kind, _ in seen} == {"character", "colour", "relation", "absent"}
 
 
-def test_of_what_was_zoomed_on_its_coordinates_are_what_is_looked_at_again(processor: Any) -> None:
+def test_coordinates_that_are_said_again_are_looked_up_where_they_were_written(processor: Any) -> None:
     scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
-    found = 0
+    asked = {"box": 0, "place": 0}
     for told in Episodes(processor, SCENE_PROFILE, 3, 40, {"adaptive": 1.0}).make(0):
         row = scribe.episode(told.text, told.grids, told.own)
-        again = {code for turn in told.own for said in turn.told for code in [said.again] if said.again != said.here}
-        for code in again:
-            [there] = [place for place, owner in enumerate(row.owner) if owner == code]
-            [asked] = [
+        chosen = {coordinate(turn.box, 0) for turn in told.own if turn.sought and turn.box is not None}
+        again = {said.again for turn in told.own for said in turn.told if said.again != said.here}
+        for code in chosen | again:
+            written = [place for place, owner in enumerate(row.owner) if owner == code]
+            said = [
                 place for place, (_, second) in enumerate(row.about) if second == code and row.numbers[place] != NOTHING
             ]
-            assert there < asked
-            assert row.labels[asked] == row.ids[there]
-            assert decode([row.ids[there]]).isdigit()
-            found += 1
-    assert found > 3
+            assert len(written) == 1 + (code in chosen)
+            assert len(said) == (code in chosen) + (code in again)
+            assert {row.labels[place] for place in said} == {row.ids[place] for place in written}
+            assert written[0] < said[0]
+            assert decode([row.ids[written[0]]]).isdigit()
+            asked["box"] += code in chosen
+            asked["place"] += code in again
+    assert min(asked.values()) > 3
 
 
 def test_strangers_are_asked_about_in_the_words_of_scenes_and_have_no_answer(tmp_path: Path) -> None:
@@ -326,7 +330,7 @@ def test_the_wording_alone_is_that_of_other_conversations(processor: Any) -> Non
         assert "<|vision_start|>" not in text
         written = scribe.episode(text, (), own)
         assert sum(number != NOTHING for number in written.numbers) == len(coordinates(text.split("assistant", 1)[1]))
-        assert re.match(r"<\|im_start\|>user\n\w+ \w+ (marked \w )?at \d+(, |\. )", text)
+        assert re.match(r"<\|im_start\|>user\n((\w+ )?\w+ (marked \w )?at \d+(, |\. ))+[A-Z]", text)
     assert len({text for text, _ in texts} - {whole.text}) == 3
 
 
@@ -340,16 +344,18 @@ def test_words_for_a_view_tell_what_it_shows() -> None:
             SceneObject("star", "red", "A", 0.1, 0.1, 0.2),
             SceneObject("heart", "blue", "E", 0.5, 0.5, 12 / 224),
             SceneObject("cross", "green", "C", 0.9, 0.2, 6 / 224),
+            SceneObject("cross", "green", "C", 0.2, 0.9, 1 / 224),
         ),
     )
     whole, near = Framing(scene, (0, 0, 1, 1), (224, 224)), Framing(scene, (0.8, 0.1, 1, 0.3), (224, 224), 6 / 30)
-    told = in_words(whole, (199, 106, 3), Random(0))
+    told = in_words(whole, (41, 199, 106, 3), Random(0))
     assert sorted(told.removesuffix(". ").split(", ")) == [
         "blue heart at 106",
         "green one at 199",
+        "one at 41",
         "red star marked A at 3",
     ]
-    assert len({in_words(whole, (199, 106, 3), Random(seed)) for seed in range(40)}) == 6
+    assert len({in_words(whole, (41, 199, 106, 3), Random(seed)) for seed in range(400)}) == 24
     assert in_words(near, (), Random(0)) == "green cross. "  # 6 pixels that count: a shape, but no character
 
 

@@ -83,7 +83,7 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
     names = {name for line in lines(tmp_path / "episodes") for name in line}
     assert {f"loss/episode/{name}" for name in ("boxes", "words", "places", "looks", "named")} <= names
     assert {"loss/text/words", "loss/episode/values", "loss/episode/seen", "loss/episode/openings"} <= names
-    assert names >= {"loss/text/seen", "loss/text/values", "loss/text/openings", "loss/text/lefts"}
+    assert names >= {"loss/text/seen", "loss/text/values", "loss/text/openings"}
     assert "loss/text/boxes" not in names
     assert {f"loss/drill/{name}" for name in ("letters", "lines", "looks")} <= names
     resting = pretrain(told(language, tmp_path / "resting", "language", tower=False))
