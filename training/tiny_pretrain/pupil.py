@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ from training.tiny_pretrain.transcript import (
     Batch,
     Own,
     Scribe,
+    Written,
 )
 from training.tiny_pretrain.truth import NOTHING, truth
 
@@ -47,6 +48,7 @@ HEADS = "heads.safetensors"
 """Beside the weights of a checkpoint: the readings of its visual tokens, which only training needs."""
 _TOGETHER = 8
 """Conversations that are read at once."""
+Told = TypeVar("Told")
 DTYPE = torch.bfloat16
 """In which is computed. Weights are kept in float32."""
 
@@ -116,24 +118,14 @@ class Pupil(nn.Module):
         return ids[start:]
 
     def episode_losses(self, episodes: Sequence[Episode]) -> dict[str, torch.Tensor]:
-        """The same about whole conversations; those of like lengths are read together."""
+        """The same about whole conversations."""
         written = [(self.scribe.episode(told.text, told.grids, told.own), told) for told in episodes]
-        written.sort(key=lambda pair: len(pair[0].ids))
-        parts: dict[str, list[tuple[torch.Tensor, int]]] = {}
-        for first in range(0, len(written), _TOGETHER):
-            texts, told = zip(*written[first : first + _TOGETHER], strict=True)
-            losses = self._text_losses(self.scribe.batch(texts), self._sights(told))
-            for name, loss in losses.items():
-                parts.setdefault(name, []).append((loss, len(texts)))
-        return {
-            name: torch.stack([loss * count for loss, count in found]).sum() / sum(count for _, count in found)
-            for name, found in parts.items()
-        }
+        return _by_length(written, lambda rows, told: self._text_losses(self.scribe.batch(rows), self._sights(told)))
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about conversations with words for images: all but numbers, and where it looks."""
-        batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
-        return self._word_losses(batch, self._read(batch).last)
+        written = [(self.scribe.episode(text, (), own), own) for text, own in told]
+        return _by_length(written, lambda rows, _: self._wording(self.scribe.batch(rows)))
 
     def drill_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the letters of options, in texts that tell them all.
@@ -151,6 +143,9 @@ class Pupil(nn.Module):
             "letters": F.cross_entropy(self._scores(spoken.last[letters]), batch.labels[letters]),
             "lines": F.cross_entropy(self._scores(half), self.scribe.letter_ids[batch.owner[ends] - CHOSEN]),
         }
+
+    def _wording(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return self._word_losses(batch, self._read(batch).last)
 
     def _read(self, batch: Batch, first: int | None = None) -> Spoken:
         """Texts without images."""
@@ -210,6 +205,23 @@ class Pupil(nn.Module):
 
     def _scores(self, hidden: torch.Tensor) -> torch.Tensor:
         return F.linear(hidden, self.model.lm_head.weight.to(DTYPE)).float()
+
+
+def _by_length(
+    written: list[tuple[Written, Told]],
+    losses: Callable[[Sequence[Written], Sequence[Told]], dict[str, torch.Tensor]],
+) -> dict[str, torch.Tensor]:
+    """The mean losses of conversations, each with what it was made of; those of like lengths are read together."""
+    ordered = sorted(written, key=lambda pair: len(pair[0].ids))
+    parts: dict[str, list[tuple[torch.Tensor, int]]] = {}
+    for first in range(0, len(ordered), _TOGETHER):
+        rows, told = zip(*ordered[first : first + _TOGETHER], strict=True)
+        for name, loss in losses(rows, told).items():
+            parts.setdefault(name, []).append((loss, len(rows)))
+    return {
+        name: torch.stack([loss * count for loss, count in found]).sum() / sum(count for _, count in found)
+        for name, found in parts.items()
+    }
 
 
 def write_model(pupil: Pupil, base: Path, folder: Path) -> None:
