@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cof_agent.errors import ConfigError
 from cof_agent.profile import Profile
 from cof_agent.scenes.absent import legible
-from cof_agent.scenes.palette import pick, shuffled
+from cof_agent.scenes.palette import between, pick, shuffled
 from cof_agent.scenes.question import Kind, SceneQuestion, ask, scene_question
 from cof_agent.scenes.saying import answering
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES, Scene
@@ -25,7 +25,7 @@ from training.tiny_pretrain.framing import TOKEN, Framing
 from training.tiny_pretrain.search import CLEAR
 from training.tiny_pretrain.telling import Manner, Story, option_lines, tell
 from training.tiny_pretrain.transcript import IMAGE, Own
-from training.tiny_pretrain.truth import READ_FROM
+from training.tiny_pretrain.truth import NUMBERS, READ_FROM
 
 LONG_SIDES = (224, 336, 448, 672, 1024, 1536, 2240, 3840)
 """Longer sides of the sources, in pixels: those of the evaluation."""
@@ -125,6 +125,20 @@ class Episodes:
                     AIMessage(turn.replace("</think>", "".join(said) + "</think>")),
                 ]
                 told.append((self._text(messages), (Own((-1, -1), (), options=lines),)))
+        return told
+
+    def tours(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
+        """`count` texts that look at all of a list, one of each colour, in any order."""
+        chance, told = Random(f"tours {self.seed} {step}"), []
+        for _ in range(count):
+            colours = shuffled(COLOURS, chance)[: int(between(chance, 3, len(COLOURS) + 1))]
+            ones = [f"{colour} one at {int(between(chance, 0, NUMBERS))}" for colour in colours]
+            name = Name(shape=pick(chance, SHAPES))
+            first, *others = ones
+            thought = f"I look for the {name}: the {first}." + "".join(f" I look on: the {one}." for one in others)
+            seen = ", ".join(shuffled(ones, chance))
+            messages = [HumanMessage(f"{seen}. {ask_colour(name, chance)}"), AIMessage(f"<think>{thought}</think>")]
+            told.append((self._text(messages), (Own((-1, -1), (name,)),)))
         return told
 
     def _stories(self, step: int, count: int) -> list[Story]:

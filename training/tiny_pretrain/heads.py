@@ -59,6 +59,7 @@ class Heads(nn.Module):
         self.offsets = nn.Linear(width, 4 * 2 * WAVES)
         self.places = nn.Linear(width, 4 * 2 * WAVES)
         self.named = nn.Linear(width, 2 * sum(_NAMES.values()))
+        self.looked = nn.Linear(width, len(COLOURS))
         self.register_buffer("_far", number_waves(2 * NUMBERS), persistent=False)
         self.register_buffer("_waves", number_waves(), persistent=False)
 
@@ -102,6 +103,13 @@ class Heads(nn.Module):
         """
         where = numbers[:, 0] != NOTHING
         return {"places": _misses(self.read_places(hidden[where]), numbers[where]).mean()} if where.any() else {}
+
+    def looked_loss(self, hidden: torch.Tensor, looked: torch.Tensor) -> torch.Tensor:
+        """How far off the language model is about the colours that it has looked at, in nats, where it chooses another.
+
+        `hidden` is (choices, width), `looked` (choices, colours): 1 for those.
+        """
+        return F.binary_cross_entropy_with_logits(self.looked(hidden.float()), looked)
 
     def name_loss(self, hidden: torch.Tensor, names: torch.Tensor) -> dict[str, torch.Tensor]:
         """How far off the language model is about what the question names, in nats, where it answers.

@@ -144,8 +144,13 @@ class Pupil(nn.Module):
             "lines": F.cross_entropy(self._scores(half), self.scribe.letter_ids[batch.owner[ends] - CHOSEN]),
         }
 
+    def tour_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
+        """How far off its choices are in texts that look at one of each colour."""
+        batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
+        return self._choice_losses(batch, self._read(batch), torch.isin(batch.labels, self.scribe.colour_ids))
+
     def _wording(self, batch: Batch) -> dict[str, torch.Tensor]:
-        return self._word_losses(batch, self._read(batch).last)
+        return self._word_losses(batch, self._read(batch))
 
     def _read(self, batch: Batch, first: int | None = None) -> Spoken:
         """Texts without images."""
@@ -179,17 +184,29 @@ class Pupil(nn.Module):
         losses = self.heads.place_loss(spoken.half[visual], sights.numbers)
         losses |= guide_loss(spoken.looks, batch.about[:, first:], owners)
         losses |= self.heads.name_loss(spoken.half, batch.names)
-        losses |= self._word_losses(batch, spoken.last)
+        losses |= self._word_losses(batch, spoken)
         boxes = batch.numbers != NOTHING
         if boxes.any():
             likely = self._scores(spoken.last[boxes]).log_softmax(-1)[:, self.scribe.number_ids]
             losses["boxes"] = -(near(batch.numbers[boxes]) * likely).sum(-1).mean()
         return losses
 
-    def _word_losses(self, batch: Batch, hidden: torch.Tensor) -> dict[str, torch.Tensor]:
-        """In nats, times the weights below. `hidden` are the last states. `choices` are colours."""
+    def _choice_losses(self, batch: Batch, spoken: Spoken, chosen: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Of the colours that are `chosen` (texts, length): half-way it must tell those that were chosen before."""
+        if not chosen.any():
+            return {}
+        colours = (batch.labels[:, :, None] == self.scribe.colour_ids) & chosen[:, :, None]
+        before = colours.long().cumsum(1) - colours.long()
+        return {
+            "choices": F.cross_entropy(self._scores(spoken.last[chosen]), batch.labels[chosen]),
+            "looked": self.heads.looked_loss(spoken.half[chosen], (before[chosen] > 0).float()),
+        }
+
+    def _word_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
+        """In nats, times the weights below."""
+        hidden = spoken.last
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
-        losses = {}
+        losses = self._choice_losses(batch, spoken, words & (batch.turning == CHOICE))
         for name, where, weight in (
             ("words", words, 1.0),
             ("values", batch.turning == VALUE, 3.0),
@@ -197,7 +214,6 @@ class Pupil(nn.Module):
             ("contrary", words & (batch.turning == CONTRARY), 0.7),
             ("openings", batch.turning == OPENING, 0.5),
             ("conclusions", batch.turning == CONCLUSION, 1.0),
-            ("choices", words & (batch.turning == CHOICE), 2.0),
         ):  # what is said around what conversations turn on is more than enough to learn from
             if where.any():
                 losses[name] = weight * F.cross_entropy(self._scores(hidden[where]), batch.labels[where])

@@ -72,6 +72,10 @@ def pretrain(settings: PretrainSettings) -> Path:
                 told = pupil.drill_losses(episodes.drills(step, settings.drills))
                 _descend(told, step)
                 losses |= {f"drill/{name}": loss for name, loss in told.items()}
+            if settings.tours:
+                told = pupil.tour_losses(episodes.tours(step, settings.tours))
+                _descend(told, step)
+                losses |= {f"tour/{name}": loss for name, loss in told.items()}
             if settings.episodes:
                 told = pupil.episode_losses(episodes.batch(step))
                 _descend(told, step)

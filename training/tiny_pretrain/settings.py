@@ -29,6 +29,8 @@ class PretrainSettings(BaseModel):
     """Conversations of a step of which only the wording is learnt, without images: cheap."""
     drills: int = Field(default=0, ge=0)
     """Texts of a step, without images, of which the letters of options are learnt."""
+    tours: int = Field(default=0, ge=0)
+    """Texts of a step, without images, that look at one of each colour: what has been looked at is passed over."""
     manners: dict[Manner, float] = {"adaptive": 1.0}
     """Shares of the manners in them: zooming where it must, never (`direct`), or once at least (`always`)."""
     unanswerable: float = Field(default=0.15, ge=0.0, le=0.5)
@@ -64,9 +66,9 @@ class PretrainSettings(BaseModel):
 
     @model_validator(mode="after")
     def _something_learns(self) -> Self:
-        if not self.questions and (self.episodes or self.texts or self.drills or not self.tower):
+        if not self.questions and (self.episodes or self.texts or self.drills or self.tours or not self.tower):
             raise ValueError(
                 "without questions the language model rests: set questions to 1 or more, or leave out episodes, texts, "
-                "drills and tower: false"
+                "drills, tours and tower: false"
             )
         return self

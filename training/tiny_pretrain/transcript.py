@@ -152,6 +152,9 @@ class Scribe:
         self.letter_ids = torch.tensor([self._encode(f" {letter}")[-1] for letter in LETTERS])
         """Ids of the letters of options, as they are said."""
 
+        self.colour_ids = torch.tensor([self._encode(f" {colour}")[-1] for colour in COLOURS])
+        """Ids of the names of colours, as they are said."""
+
     @property
     def before(self) -> int:
         """Tokens before the image."""

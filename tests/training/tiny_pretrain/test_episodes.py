@@ -334,6 +334,28 @@ def test_the_wording_alone_is_that_of_other_conversations(processor: Any) -> Non
     assert len({text for text, _ in texts} - {whole.text}) == 3
 
 
+def test_a_tour_looks_at_all_of_a_list_once(processor: Any) -> None:
+    scribe, tours = (
+        Scribe(processor.tokenizer),
+        Episodes(processor, SCENE_PROFILE, 3, 1, {"adaptive": 1.0}).tours(0, 40),
+    )
+    counts = set()
+    for text, own in tours:
+        shown, said = text.split("assistant\n")
+        ones = re.findall(r"(\w+) one at (\d+)", shown)
+        assert sorted(re.findall(r"the (\w+) one at (\d+)\.", said)) == sorted(ones)
+        row = scribe.episode(text, (), own)
+        choices = [scribe.text([label]) for label in row.labels if label in scribe.colour_ids]
+        assert choices == re.findall(r"the (\w+) one at", said)
+        assert len({colour for colour, _ in ones}) == len(ones)
+        counts.add(len(ones))
+    assert counts == set(range(3, len(COLOURS) + 1))
+    orders = [
+        (re.findall(r"(\w+) one", text.split("assistant")[0]), re.findall(r"the (\w+) one", text)) for text, _ in tours
+    ]
+    assert sum(shown == said for shown, said in orders) < 10
+
+
 def test_words_for_a_view_tell_what_it_shows() -> None:
     scene = Scene(
         1,

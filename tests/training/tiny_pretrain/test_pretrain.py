@@ -78,13 +78,14 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
         "zoom_16/box",
     } <= last
     assert any("/answer/place" in name for name in last)
-    third = pretrain(told(language, tmp_path / "episodes", "episodes", episodes=2, texts=2, drills=2))
+    third = pretrain(told(language, tmp_path / "episodes", "episodes", episodes=2, texts=2, drills=2, tours=2))
     assert any(name.startswith("model.layers.") for name in moved(language, third))
     names = {name for line in lines(tmp_path / "episodes") for name in line}
     assert {f"loss/episode/{name}" for name in ("boxes", "words", "places", "looks", "named")} <= names
     assert {"loss/text/words", "loss/episode/values", "loss/episode/seen", "loss/episode/openings"} <= names
     assert names >= {"loss/text/seen", "loss/text/values", "loss/text/openings"}
     assert "loss/text/boxes" not in names
+    assert {"loss/tour/choices", "loss/tour/looked"} <= names
     assert {f"loss/drill/{name}" for name in ("letters", "lines", "looks")} <= names
     resting = pretrain(told(language, tmp_path / "resting", "language", tower=False))
     assert not [name for name in moved(language, resting) if ".visual." in name or name.startswith("classes")]
