@@ -62,7 +62,7 @@ def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(seed: Path,
 
 def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(seed: Path, tmp_path: Path) -> None:
     tower = pretrain(told(seed, tmp_path / "tower"))
-    readings = {"classes", "offsets", "places", "named"}
+    readings = {"classes", "offsets", "places", "named", "looked"}
     assert {name.split(".")[0] for name in moved(seed, tower) if "visual." not in name} == readings
     language = pretrain(told(tower, tmp_path / "language", "language", tower=True))
     assert any(name.startswith("model.layers.") for name in moved(tower, language))
