@@ -118,7 +118,7 @@ def test_a_batch_seen_again_and_again_is_learnt(seed: Path, tmp_path: Path) -> N
         ({"questions": -1}, "not valid at questions"),
         ({"views": {"crowds": 1}}, "not valid at views.crowds"),
         ({"questions": 0, "tower": False}, "without questions the language model rests"),
-        ({"questions": 0, "episodes": 4}, "leave out episodes, texts, drills and tower: false"),
+        ({"questions": 0, "episodes": 4}, "leave out episodes, texts, drills, tours and tower: false"),
         ({"view": {}}, "no setting view: did you mean views?"),
     ],
 )
