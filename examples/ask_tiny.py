@@ -13,6 +13,8 @@ from cof_agent.scenes.question import scene_question
 from cof_agent.scenes.render import render
 from cof_agent.scenes.split import Split
 
+if len(sys.argv) not in (1, 3):
+    sys.exit("give both, the scene's NUMBER and the FILE that the picture goes to, or neither")
 number, file = sys.argv[1:] or (3, "asked-tiny.png")
 question = scene_question(Split.TEST, int(number))
 picture = render(question.scene, question.scene.size(896))

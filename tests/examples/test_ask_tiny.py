@@ -37,3 +37,9 @@ def test_zooms_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     box = seen["result"].views[1].box
     drawn = Image.open(tmp_path / "seen.png")
     assert [drawn.getpixel(corner) for corner in ((box.x1, box.y1), (box.x2, box.y2))] == [RED, RED]
+
+
+def test_half_of_its_arguments_is_refused_with_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["ask_tiny.py", "3"])
+    with pytest.raises(SystemExit, match="NUMBER and the FILE"):
+        runpy.run_path(str(EXAMPLE))

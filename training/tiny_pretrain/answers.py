@@ -25,8 +25,9 @@ _LONGEST = 16
 def measure_answers(pupil: Pupil, views: int) -> dict[str, float]:
     """Shares of right answers, 0 to 1, by kind of view and question, each word chosen after the model's own.
 
-    A box is right when its middle lies in the true one or the other way round. `away` is the median distance of the
-    middles in pixels of the view, over answers that are boxes; `refused` the share of those that are none.
+    A box (of questions `place` and `one`) is right when its middle lies in the true one or the other way round. `away`
+    is the median distance of the middles in pixels of the view, over answers that are boxes; `refused` the share of
+    those that are none.
     """
     found: dict[str, float] = {}
     for kind, grid in PLACES:

@@ -48,9 +48,10 @@ HEADS = "heads.safetensors"
 """Beside the weights of a checkpoint: the readings of its visual tokens, which only training needs."""
 _TOGETHER = 8
 """Conversations that are read at once."""
-Told = TypeVar("Told")
 DTYPE = torch.bfloat16
 """In which is computed. Weights are kept in float32."""
+_Source = TypeVar("_Source")
+"""What a conversation was written from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,12 @@ class Pupil(nn.Module):
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about conversations with words for images: all but numbers, and where it looks."""
         written = [(self.scribe.episode(text, (), own), own) for text, own in told]
-        return _by_length(written, lambda rows, _: self._wording(self.scribe.batch(rows)))
+
+        def losses(rows: Sequence[Written], _: object) -> dict[str, torch.Tensor]:
+            batch = self.scribe.batch(rows)
+            return self._word_losses(batch, self._read(batch))
+
+        return _by_length(written, losses)
 
     def drill_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
         """The same about the letters of options, in texts that tell them all.
@@ -148,9 +154,6 @@ class Pupil(nn.Module):
         """How far off its choices are in texts that look at one of each colour."""
         batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
         return self._choice_losses(batch, self._read(batch), torch.isin(batch.labels, self.scribe.colour_ids))
-
-    def _wording(self, batch: Batch) -> dict[str, torch.Tensor]:
-        return self._word_losses(batch, self._read(batch))
 
     def _read(self, batch: Batch, first: int | None = None) -> Spoken:
         """Texts without images."""
@@ -224,8 +227,8 @@ class Pupil(nn.Module):
 
 
 def _by_length(
-    written: list[tuple[Written, Told]],
-    losses: Callable[[Sequence[Written], Sequence[Told]], dict[str, torch.Tensor]],
+    written: list[tuple[Written, _Source]],
+    losses: Callable[[Sequence[Written], Sequence[_Source]], dict[str, torch.Tensor]],
 ) -> dict[str, torch.Tensor]:
     """The mean losses of conversations, each with what it was made of; those of like lengths are read together."""
     ordered = sorted(written, key=lambda pair: len(pair[0].ids))

@@ -26,7 +26,7 @@ class PretrainSettings(BaseModel):
     episodes: int = Field(default=0, ge=0)
     """Whole conversations of a step, besides the views. These, `texts` and `drills` need `questions`."""
     texts: int = Field(default=0, ge=0)
-    """Conversations of a step of which only the wording is learnt, without images: cheap."""
+    """Conversations of a step with words for images: cheap."""
     drills: int = Field(default=0, ge=0)
     """Texts of a step, without images, of which the letters of options are learnt."""
     tours: int = Field(default=0, ge=0)

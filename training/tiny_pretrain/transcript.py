@@ -131,7 +131,7 @@ class Batch:
     from others; 0 elsewhere."""
     owner: torch.Tensor
     """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, the `coordinate` of an object where it
-    stands in a box, -1 elsewhere."""
+    stands in a box or before it, -1 elsewhere."""
     grids: tuple[tuple[tuple[int, int], ...], ...]
     """Columns and rows of the images of each."""
 
@@ -151,7 +151,6 @@ class Scribe:
         self._option = self._encode(_OPTION)[-1]
         self.letter_ids = torch.tensor([self._encode(f" {letter}")[-1] for letter in LETTERS])
         """Ids of the letters of options, as they are said."""
-
         self.colour_ids = torch.tensor([self._encode(f" {colour}")[-1] for colour in COLOURS])
         """Ids of the names of colours, as they are said."""
 
@@ -219,18 +218,16 @@ class Scribe:
             for token in page.tokens(*sentence.span()):
                 row.about[token - 1] = told.here, told.again
             for token in page.tokens(*sentence.span(1)):
-                if (word := page.word(token)) in _WORDS:
-                    row.turning[token - 1] = SEEN if word in asked else CONTRARY
-                else:
-                    row.turning[token - 1] = 0
+                word = page.word(token)
+                row.turning[token - 1] = (SEEN if word in asked else CONTRARY) if word in _WORDS else 0
             for token in page.tokens(*sentence.span(2)) if sentence[2] else ():
                 row.numbers[token - 1], row.turning[token - 1] = self._number.get(row.ids[token], NOTHING), 0
             after = page.tokens(*sentence.span())[-1] + 1
             for place in range(after - 1, after - 1 + _CONCLUDING):
                 row.turning[place] = row.turning[place] or CONCLUSION
-        if turn.box is not None and turn.sought:
-            self._mark_choice(row, page, tokens, turn.box, turn.sought)
         if turn.box is not None:
+            if turn.sought:
+                self._mark_choice(row, page, tokens, turn.box, turn.sought)
             for box in _BOX.finditer(page.text, first, end):
                 for token in page.tokens(box.start(1) - 1, box.end(4)):
                     row.about[token - 1] = turn.box, turn.box
