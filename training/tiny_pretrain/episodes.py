@@ -21,6 +21,7 @@ from cof_agent.scenes.saying import answering
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES, Scene
 from cof_agent.scenes.split import Split
 from cof_agent.scenes.wording import SIDES, Name, ask_character, ask_colour, ask_relation, with_options
+from training.tiny_pretrain.dialogue import APART
 from training.tiny_pretrain.framing import TOKEN, Framing
 from training.tiny_pretrain.search import CLEAR
 from training.tiny_pretrain.telling import Manner, Story, option_lines, tell
@@ -128,17 +129,25 @@ class Episodes:
         return told
 
     def tours(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
-        """`count` texts that look at all of a list, one of each colour, in any order."""
+        """`count` texts that look at all of a list, in any order: at one of each colour, or at all of one colour."""
         chance, told = Random(f"tours {self.seed} {step}"), []
-        for _ in range(count):
+        for number in range(count):
             colours = shuffled(COLOURS, chance)[: int(between(chance, 3, len(COLOURS) + 1))]
-            ones = [f"{colour} one at {int(between(chance, 0, NUMBERS))}" for colour in colours]
-            name = Name(shape=pick(chance, SHAPES))
-            first, *others = ones
-            thought = f"I look for the {name}: the {first}." + "".join(f" I look on: the {one}." for one in others)
-            seen = ", ".join(shuffled(ones, chance))
-            messages = [HumanMessage(f"{seen}. {ask_colour(name, chance)}"), AIMessage(f"<think>{thought}</think>")]
-            told.append((self._text(messages), (Own((-1, -1), (name,)),)))
+            if number % 2:  # the first colour several times
+                colours = [colours[0]] * int(between(chance, 2, 7)) + colours[1:]
+            ones = [
+                (colour, f"one at {left}") for colour, left in zip(colours, _apart(len(colours), chance), strict=True)
+            ]
+            if number % 2:
+                name = Name(shape=pick(chance, SHAPES), colour=colours[0])
+                asked, looked = ask_character(name, chance), [which for colour, which in ones if colour == colours[0]]
+            else:
+                name = Name(shape=pick(chance, SHAPES))
+                asked, looked = ask_colour(name, chance), [" ".join(one) for one in ones]
+            thought = " I look on: the ".join(f"{which}." for which in looked)
+            seen = ", ".join(" ".join(one) for one in shuffled(ones, chance))
+            thought = f"<think>I look for the {name}: the {thought}</think>"
+            told.append((self._text([HumanMessage(f"{seen}. {asked}"), AIMessage(thought)]), (Own((-1, -1), (name,)),)))
         return told
 
     def _stories(self, step: int, count: int) -> list[Story]:
@@ -189,6 +198,12 @@ class Episodes:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
         self._made.clear()
+
+
+def _apart(count: int, chance: Random) -> list[int]:
+    """So many left sides in any order, no two within `APART` pixels."""
+    wide = NUMBERS // APART
+    return [APART * place for place in chance.sample(range(wide), count)]
 
 
 def in_words(view: Framing, lefts: Sequence[int], chance: Random) -> str:

@@ -24,6 +24,8 @@ CLASSES: Mapping[str, int] = {
     "column": LONGEST,
 }
 _NAMES = {name: len(values) for name, values in NAMING.items()}
+STRIP = 14
+"""Pixels of an overview: what has been looked at is told by the strip of this width in which it begins."""
 WAVES = 16
 """A number is told by the cosine and sine of so many wavelengths."""
 
@@ -60,6 +62,7 @@ class Heads(nn.Module):
         self.places = nn.Linear(width, 4 * 2 * WAVES)
         self.named = nn.Linear(width, 2 * sum(_NAMES.values()))
         self.looked = nn.Linear(width, len(COLOURS))
+        self.strips = nn.Linear(width, NUMBERS // STRIP + 1)
         self.register_buffer("_far", number_waves(2 * NUMBERS), persistent=False)
         self.register_buffer("_waves", number_waves(), persistent=False)
 
@@ -110,6 +113,10 @@ class Heads(nn.Module):
         `hidden` is (choices, width), `looked` (choices, colours): 1 for those.
         """
         return F.binary_cross_entropy_with_logits(self.looked(hidden.float()), looked)
+
+    def strips_loss(self, hidden: torch.Tensor, looked: torch.Tensor) -> torch.Tensor:
+        """The same of the strips of the overview, `looked` (choices, strips), where it chooses a left side."""
+        return F.binary_cross_entropy_with_logits(self.strips(hidden.float()), looked)
 
     def name_loss(self, hidden: torch.Tensor, names: torch.Tensor) -> dict[str, torch.Tensor]:
         """How far off the language model is about what the question names, in nats, where it answers.

@@ -26,7 +26,7 @@ from training.tiny_pretrain.dialogue import exchanges
 from training.tiny_pretrain.episodes import Episode
 from training.tiny_pretrain.framing import TOKEN
 from training.tiny_pretrain.guidance import guide_loss
-from training.tiny_pretrain.heads import Heads, near
+from training.tiny_pretrain.heads import STRIP, Heads, near
 from training.tiny_pretrain.lean_language import Spoken, speak
 from training.tiny_pretrain.lean_tower import look
 from training.tiny_pretrain.transcript import (
@@ -124,12 +124,13 @@ class Pupil(nn.Module):
         return _by_length(written, lambda rows, told: self._text_losses(self.scribe.batch(rows), self._sights(told)))
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
-        """The same about conversations with words for images: all but numbers, and where it looks."""
+        """The same about conversations with words for images: all but boxes."""
         written = [(self.scribe.episode(text, (), own), own) for text, own in told]
 
         def losses(rows: Sequence[Written], _: object) -> dict[str, torch.Tensor]:
             batch = self.scribe.batch(rows)
-            return self._word_losses(batch, self._read(batch))
+            spoken = self._read(batch, _first(_lefts(batch)))
+            return self._word_losses(batch, spoken) | self._left_losses(batch, spoken)
 
         return _by_length(written, losses)
 
@@ -151,9 +152,10 @@ class Pupil(nn.Module):
         }
 
     def tour_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
-        """How far off its choices are in texts that look at one of each colour."""
+        """How far off its choices are in texts that look at all of a list."""
         batch = self.scribe.batch([self.scribe.episode(text, (), own) for text, own in told])
-        return self._choice_losses(batch, self._read(batch), torch.isin(batch.labels, self.scribe.colour_ids))
+        spoken = self._read(batch, _first(_lefts(batch)))
+        return self._choice_losses(batch, spoken) | self._left_losses(batch, spoken)
 
     def _read(self, batch: Batch, first: int | None = None) -> Spoken:
         """Texts without images."""
@@ -180,7 +182,7 @@ class Pupil(nn.Module):
         return Sights(*(torch.cat(parts) for parts in zip(*(sights.parts for sights in ordered), strict=True)))
 
     def _text_losses(self, batch: Batch, sights: Sights) -> dict[str, torch.Tensor]:
-        first = max(1, int((batch.about[:, :, 0] >= 0).any(0).int().argmax()))
+        first = _first(batch.about[:, :, 0] >= 0)
         spoken = speak(self.model, batch.ids, sights.tokens, batch.grids, DTYPE, first)
         owners, visual = batch.owner.clone(), batch.ids == self.scribe.placeholder
         owners[visual] = sights.owner
@@ -194,22 +196,34 @@ class Pupil(nn.Module):
             losses["boxes"] = -(near(batch.numbers[boxes]) * likely).sum(-1).mean()
         return losses
 
-    def _choice_losses(self, batch: Batch, spoken: Spoken, chosen: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Of the colours that are `chosen` (texts, length): half-way it must tell those that were chosen before."""
-        if not chosen.any():
+    def _choice_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
+        """Of the colours and the left sides that tell what is looked at: half-way it must tell those chosen before."""
+        losses, lefts = {}, _lefts(batch)
+        chosen = (batch.turning == CHOICE) & ~lefts
+        if chosen.any():
+            before = _before((batch.labels[:, :, None] == self.scribe.colour_ids) & chosen[:, :, None])
+            losses["choices"] = F.cross_entropy(self._scores(spoken.last[chosen]), batch.labels[chosen])
+            losses["looked"] = self.heads.looked_loss(spoken.half[chosen], before[chosen])
+        if lefts.any():
+            strips = batch.numbers[:, :, None] // STRIP == torch.arange(self.heads.strips.out_features)
+            losses["strips"] = self.heads.strips_loss(spoken.half[lefts], _before(strips & lefts[:, :, None])[lefts])
+        return losses
+
+    def _left_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
+        """Of the left sides that it chooses from those that the text has told: there it is to look."""
+        lefts = _lefts(batch)
+        if not lefts.any():
             return {}
-        colours = (batch.labels[:, :, None] == self.scribe.colour_ids) & chosen[:, :, None]
-        before = colours.long().cumsum(1) - colours.long()
-        return {
-            "choices": F.cross_entropy(self._scores(spoken.last[chosen]), batch.labels[chosen]),
-            "looked": self.heads.looked_loss(spoken.half[chosen], (before[chosen] > 0).float()),
-        }
+        about = torch.where(lefts, batch.labels, -1)[:, _first(lefts) :, None].expand(-1, -1, 2)
+        told = (batch.labels == NOTHING) & torch.isin(batch.ids, self.scribe.number_ids)
+        losses = guide_loss(spoken.looks, about, torch.where(told, batch.ids, -1))
+        return losses | {"lefts": F.cross_entropy(self._scores(spoken.last[lefts]), batch.labels[lefts])}
 
     def _word_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
         """In nats, times the weights below."""
         hidden = spoken.last
         words = (batch.labels != NOTHING) & (batch.numbers == NOTHING)
-        losses = self._choice_losses(batch, spoken, words & (batch.turning == CHOICE))
+        losses = self._choice_losses(batch, spoken)
         for name, where, weight in (
             ("words", words, 1.0),
             ("values", batch.turning == VALUE, 3.0),
@@ -224,6 +238,21 @@ class Pupil(nn.Module):
 
     def _scores(self, hidden: torch.Tensor) -> torch.Tensor:
         return F.linear(hidden, self.model.lm_head.weight.to(DTYPE)).float()
+
+
+def _lefts(batch: Batch) -> torch.Tensor:
+    """Where a left side follows that tells what is looked at, (texts, length)."""
+    return (batch.turning == CHOICE) & (batch.numbers != NOTHING)
+
+
+def _first(places: torch.Tensor) -> int:
+    """The first place, 1 at least, at which one of `places` (texts, length) is true."""
+    return max(1, int(places.any(0).int().argmax()))
+
+
+def _before(chosen: torch.Tensor) -> torch.Tensor:
+    """1 for what was `chosen` (texts, length, things) at an earlier place of the text, else 0."""
+    return (chosen.long().cumsum(1) - chosen.long() > 0).float()
 
 
 def _by_length(

@@ -17,14 +17,18 @@ from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.saying import answering, calling, refusing
 from cof_agent.scenes.scene import MOST, SceneObject
 from cof_agent.scenes.wording import LETTERS, SIDES, Name
+from cof_agent.step import NO_MORE
+from cof_agent.tools import refusal
 from training.tiny_pretrain.framing import Framing
-from training.tiny_pretrain.search import Search, Seeker, Step
+from training.tiny_pretrain.search import Seeker, Step
 from training.tiny_pretrain.transcript import Own, Told, coordinate
 
 Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 """When it zooms: where it must, never, or once at least."""
 
 _NOWHERE = (-1, -1)
+_STOPPED = 0.1
+"""Share of the conversations that look more than once whose last look is refused: no more can be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +66,22 @@ class _Teller:
 
     def story(self) -> Story:
         found = self.seeker.search(zooms=self.manner != "direct")
-        steps = found.steps
+        steps, stopped = found.steps, len(found.steps) > 1 and self.chance.random() < _STOPPED
         if self.manner == "always" and not steps:
             steps = (self.seeker.anything(),)
         outlook = self.seeker.outlook
         overview = self._view(Box.whole(outlook.source), outlook.overview)
-        views = (overview, *(self._view(step.region.box, step.region.shown) for step in steps))
         self._steps = steps
         told = [self._looking(number) for number in range(len(steps))]
-        turns, own = zip(*told, self._concluding(found), strict=True)
-        messages = _messages(self.question.text, turns, self.seeker.profile, tools=self.manner != "direct")
+        if stopped:
+            self._steps = steps[:-1]
+        views = (overview, *(self._view(step.region.box, step.region.shown) for step in self._steps))
+        turns, own = zip(*told, self._concluding(found.sure and not stopped, stopped), strict=True)
+        profile = self.seeker.profile
+        said = _messages(self.question.text, turns[:-1])
+        if stopped:
+            said[-1:] = refusal(str(len(steps)), profile.tools[0], NO_MORE), HumanMessage(profile.prompts.closing)
+        messages = DIALECT.render([*said, AIMessage(turns[-1])], profile, tools=self.manner != "direct")
         lefts = tuple(self.seeker.region(place).corners[0] for place in self._order)
         return Story(messages, own, views, lefts)
 
@@ -96,20 +106,20 @@ class _Teller:
         own = Own((about, about), names, told, here, sought)
         return calling(seen + thought, step.region.corners), own
 
-    def _concluding(self, found: Search) -> tuple[str, Own]:
-        """The last turn: what has been seen, and the answer."""
+    def _concluding(self, sure: bool, stopped: bool) -> tuple[str, Own]:
+        """The last turn: what has been seen, unless its look was refused, and the answer."""
         question, names, close = self.question, self.question.names, bool(self._steps)
         answerable = question.kind.answerable
-        seen, told = self._seen(len(self._steps) - 1) if close and names else ("", ())
-        if found.sure and (not close or question.kind is Kind.RELATION):
+        seen, told = self._seen(len(self._steps) - 1) if close and names and not stopped else ("", ())
+        if sure and (not close or question.kind is Kind.RELATION):
             for place in self._named():
                 sentence, objects = self._here(place)
                 seen, told = seen + sentence, told + objects
         if answerable:
             said = question.kind, names, question.value, question.answer
-            turn = answering(*said, found.sure, close, self.chance)
+            turn = answering(*said, sure, close, self.chance)
             letter = (question.answer,) if question.options else ()
-            values = (question.value, *letter) if found.sure else letter
+            values = (question.value, *letter) if sure else letter
         else:
             values, turn = (DECLINE.split()[0],), refusing(names, close, self.chance)
         turn = turn.replace("<think>", f"<think>{seen}", 1)
@@ -191,11 +201,10 @@ def described(thing: SceneObject, like: Name) -> str:
     return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
 
 
-def _messages(text: str, turns: Sequence[str], profile: Profile, tools: bool) -> list[BaseMessage]:
+def _messages(text: str, turns: Sequence[str]) -> list[AnyMessage]:
+    """The question, and each of the turns with what it was shown."""
     image = {"type": "image", "url": "shown"}
     said: list[AnyMessage] = [HumanMessage([image, {"type": "text", "text": text}])]
     for number, turn in enumerate(turns):
-        said.append(AIMessage(turn))
-        if number + 1 < len(turns):
-            said.append(ToolMessage([image], tool_call_id=str(number)))
-    return DIALECT.render(said, profile, tools=tools)
+        said += AIMessage(turn), ToolMessage([image], tool_call_id=str(number))
+    return said

@@ -225,6 +225,10 @@ class Scribe:
             after = page.tokens(*sentence.span())[-1] + 1
             for place in range(after - 1, after - 1 + _CONCLUDING):
                 row.turning[place] = row.turning[place] or CONCLUSION
+        for choice in _CHOICE.finditer(page.text, first, end):
+            for token in (*(page.tokens(*choice.span(1)) if choice[1] else ()), *page.tokens(*choice.span(2))):
+                row.turning[token - 1] = CHOICE
+                row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
         if turn.box is not None:
             if turn.sought:
                 self._mark_choice(row, page, tokens, turn.box, turn.sought)
@@ -245,10 +249,6 @@ class Scribe:
         said = page.tokens(*choice.span())
         for token in said:
             row.about[token - 1] = place, place
-        for group in (1, 2):
-            for token in page.tokens(*choice.span(group)) if choice[group] else ():
-                row.turning[token - 1] = CHOICE
-                row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
         [left] = page.tokens(*choice.span(2))
         row.owner[left] = coordinate(place, 0)
         known = page.tokens(*choice.span(1))[-1] + 1 if choice[1] else said[0]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
-from cof_agent import ChainOfFocus
+from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.policies import Policy
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.profile import DECLINE
@@ -31,7 +31,7 @@ from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES, Scene, Sce
 from tests.training.tiny_pretrain.seeds import write_smallest
 from training.tiny_pretrain.episodes import Episodes, ask_stranger, in_words
 from training.tiny_pretrain.framing import Framing
-from training.tiny_pretrain.telling import Manner, tell
+from training.tiny_pretrain.telling import Manner, Story, tell
 from training.tiny_pretrain.transcript import (
     CHOICE,
     CHOSEN,
@@ -68,6 +68,32 @@ def processor(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return load_processor(write_smallest(tmp_path_factory.mktemp("seeds") / "smallest"))
 
 
+def same_words(story: Story, model: Saying) -> None:
+    for ours, theirs in zip(story.messages[:-1], model.sent, strict=True):
+        assert ours.text == theirs.text
+        assert kinds(ours) == kinds(theirs)
+
+
+def test_who_may_look_no_more_guesses() -> None:
+    asked, stopped, long = SCENE_PROFILE.prompts.closing, 0, 0
+    for number in range(120):
+        question = scene_question(Split.TRAIN, number)
+        story = tell(question, 1536, SCENE_PROFILE, "adaptive", Random(number))
+        turns = [turn.text for turn in story.messages if isinstance(turn, AIMessage)]
+        long += len(turns) > 2
+        if asked not in story.messages[-2].text:
+            continue
+        stopped += 1
+        model = Saying(turns=turns)
+        agent = ChainOfFocus(Policy(model, SCENE_PROFILE, "saying"), config=FocusConfig(max_zooms=len(turns) - 2))
+        result = agent.ask(render(question.scene, question.scene.size(1536)), question.text)
+        assert (result.status, result.stop_reason) == ("answered", "zoom_limit")
+        assert len(result.trajectory.views) == len(story.views) == len(turns) - 1
+        same_words(story, model)
+        assert question.value not in story.own[-1].values
+    assert 0 < stopped < 0.3 * long
+
+
 @pytest.mark.parametrize(
     ("number", "long_side"), [(0, 448), (1, 448), (3, 1024), (4, 224), (12, 1536), (15, 672), (20, 1536)]
 )
@@ -81,9 +107,7 @@ def test_a_composed_conversation_is_the_one_that_the_loop_holds(number: int, lon
     assert result.status in ("answered", "declined")
     assert len(result.trajectory.views) == len(story.views) == len(model.turns)
     assert [message.type for message in story.messages[:-1]] == [message.type for message in model.sent]
-    for ours, theirs in zip(story.messages, model.sent, strict=False):
-        assert ours.text == theirs.text
-        assert kinds(ours) == kinds(theirs)
+    same_words(story, model)
     pixels = [image for message in model.sent for image in images(message)]
     for view, image in zip(story.views, pixels, strict=True):
         assert view.shown == image.size
@@ -334,26 +358,33 @@ def test_the_wording_alone_is_that_of_other_conversations(processor: Any) -> Non
     assert len({text for text, _ in texts} - {whole.text}) == 3
 
 
-def test_a_tour_looks_at_all_of_a_list_once(processor: Any) -> None:
-    scribe, tours = (
-        Scribe(processor.tokenizer),
-        Episodes(processor, SCENE_PROFILE, 3, 1, {"adaptive": 1.0}).tours(0, 40),
-    )
-    counts = set()
+@pytest.mark.parametrize("one_colour", [False, True])
+def test_a_tour_looks_at_all_of_a_list_once(one_colour: bool, processor: Any) -> None:
+    scribe = Scribe(processor.tokenizer)
+    tours = Episodes(processor, SCENE_PROFILE, 3, 1, {"adaptive": 1.0}).tours(0, 80)[one_colour::2]
+    counts, in_order = set(), 0
     for text, own in tours:
         shown, said = text.split("assistant\n")
         ones = re.findall(r"(\w+) one at (\d+)", shown)
-        assert sorted(re.findall(r"the (\w+) one at (\d+)\.", said)) == sorted(ones)
+        assert len(set(ones)) == len(ones)
+        chosen = re.findall(r"the (?:(\w+) )?one at (\d+)\.", said)
+        if one_colour:
+            [paint] = re.findall(rf"I look for the ({'|'.join(COLOURS)}) ", said)
+            wanted = [("", left) for colour, left in ones if colour == paint]
+            others = [colour for colour, _ in ones if colour != paint]
+            assert len(set(others)) == len(others) >= 2
+        else:
+            wanted = ones
+            assert len({colour for colour, _ in ones}) == len(ones)
+        assert sorted(chosen) == sorted(wanted)
+        counts.add(len(chosen))
+        in_order += chosen == wanted
         row = scribe.episode(text, (), own)
-        choices = [scribe.text([label]) for label in row.labels if label in scribe.colour_ids]
-        assert choices == re.findall(r"the (\w+) one at", said)
-        assert len({colour for colour, _ in ones}) == len(ones)
-        counts.add(len(ones))
-    assert counts == set(range(3, len(COLOURS) + 1))
-    orders = [
-        (re.findall(r"(\w+) one", text.split("assistant")[0]), re.findall(r"the (\w+) one", text)) for text, _ in tours
-    ]
-    assert sum(shown == said for shown, said in orders) < 10
+        marked = [label for label, turning in zip(row.labels, row.turning, strict=True) if turning == CHOICE]
+        assert [scribe.text([label]) for label in marked] == [word for pair in chosen for word in pair if word]
+        assert [number for number in row.numbers if number != NOTHING] == [int(left) for _, left in chosen]
+    assert counts == (set(range(2, 7)) if one_colour else set(range(3, len(COLOURS) + 1)))
+    assert in_order < 20
 
 
 def test_words_for_a_view_tell_what_it_shows() -> None:

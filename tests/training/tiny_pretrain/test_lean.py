@@ -26,12 +26,14 @@ from training.tiny_pretrain.dialogue import Exchange, exchanges
 from training.tiny_pretrain.episodes import Episodes
 from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, number_waves
-from training.tiny_pretrain.lean_language import WATCHED_HEADS, speak
+from training.tiny_pretrain.lean_language import WATCHED_HEADS, Spoken, speak
 from training.tiny_pretrain.lean_tower import look
 from training.tiny_pretrain.pupil import _TOGETHER, Pupil, write_model
 from training.tiny_pretrain.seed import write_tiny_seed
-from training.tiny_pretrain.transcript import Batch
+from training.tiny_pretrain.transcript import CHOICE, Batch, Own
 from training.tiny_pretrain.truth import NOTHING
+
+_TOLD = "<|im_start|>user\nred one at 3, blue one at 40, cyan one at 14. Which?<|im_end|>\n<|im_start|>assistant\n"
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +171,43 @@ def test_the_state_that_answers_is_asked_for_the_names_in_the_question(pupil: Pu
     assert float(heads.name_loss(torch.zeros(1, 4, width), names)["named"]) < 1e-6
     assert float(heads.name_loss(torch.zeros(1, 4, width), names.flip(2))["named"]) > 20
     assert not heads.name_loss(torch.zeros(1, 4, width), torch.full_like(names, NOTHING))
+
+
+def test_what_has_been_looked_at_is_asked_for_where_it_chooses(seed: Path) -> None:
+    pupil = Pupil(seed, questions=3).requires_grad_(False)
+    heads, width = pupil.heads, pupil.model.config.text_config.hidden_size
+    said = "I look for the star: the red one at 3. I look on: the blue one at 40. I look on: the cyan one at 14."
+    text = f"{_TOLD}<think>{said}</think><|im_end|>\n"
+    batch = pupil.scribe.batch([pupil.scribe.episode(text, (), (Own((-1, -1), (Name(shape="star"),)),))])
+    chosen = batch.turning == CHOICE
+    colours, lefts = chosen & (batch.numbers == NOTHING), chosen & (batch.numbers != NOTHING)
+    states = torch.zeros((*batch.ids.shape, width), dtype=torch.bfloat16)
+    states[colours] = torch.eye(width)[:3].bfloat16()
+    states[lefts] = torch.eye(width)[3:6].bfloat16()
+    red, blue = COLOURS.index("red"), COLOURS.index("blue")
+    for head, first, told in ((heads.looked, 0, ([], [red], [red, blue])), (heads.strips, 3, ([], [0], [0, 2]))):
+        head.weight.zero_()
+        head.bias.fill_(-20.0)
+        for place, things in enumerate(told):
+            head.weight[things, first + place] = 40.0
+    losses = pupil._choice_losses(batch, Spoken(states, states, ()))
+    assert float(losses["looked"]) < 1e-6
+    assert float(losses["strips"]) < 1e-6
+    heads.strips.weight.copy_(heads.strips.weight.roll(1, 0))
+    assert float(pupil._choice_losses(batch, Spoken(states, states, ()))["strips"]) > 1
+
+
+def test_a_left_side_is_looked_up_where_the_text_tells_it(pupil: Pupil) -> None:
+    text = f"{_TOLD}<think>I look for the red star: the one at 40.</think><|im_end|>\n"
+    batch = pupil.scribe.batch([pupil.scribe.episode(text, (), (Own((-1, -1), (Name(shape="star"),)),))])
+    [place] = torch.nonzero(batch.numbers[0] == 40).flatten().tolist()
+    told, said = torch.nonzero(batch.ids[0] == pupil.scribe.number_ids[40]).flatten().tolist()
+    assert told < place == said - 1
+    length = batch.ids.shape[1]
+    looks = torch.full((1, WATCHED_HEADS, length - place, length), 1e-9).log()
+    looks[:, :, 0, told] = math.log(0.3)
+    states = torch.zeros((*batch.ids.shape, pupil.model.config.text_config.hidden_size), dtype=torch.bfloat16)
+    assert float(pupil._left_losses(batch, Spoken(states, states, (looks,)))["looks"]) == pytest.approx(-math.log(0.3))
 
 
 def test_what_is_written_loads_as_a_policy_and_is_the_same(pupil: Pupil, seed: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_killed_while_it_saves_it_goes_on_and_ends_as_if_undisturbed(seed: Path,
 
 def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(seed: Path, tmp_path: Path) -> None:
     tower = pretrain(told(seed, tmp_path / "tower"))
-    readings = {"classes", "offsets", "places", "named", "looked"}
+    readings = {"classes", "offsets", "places", "named", "looked", "strips"}
     assert {name.split(".")[0] for name in moved(seed, tower) if "visual." not in name} == readings
     language = pretrain(told(tower, tmp_path / "language", "language", tower=True))
     assert any(name.startswith("model.layers.") for name in moved(tower, language))
@@ -85,7 +85,8 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
     assert {"loss/text/words", "loss/episode/values", "loss/episode/seen", "loss/episode/openings"} <= names
     assert names >= {"loss/text/seen", "loss/text/values", "loss/text/openings"}
     assert "loss/text/boxes" not in names
-    assert {"loss/tour/choices", "loss/tour/looked"} <= names
+    assert {f"loss/{of}/{name}" for of in ("tour", "text") for name in ("strips", "lefts", "looks")} <= names
+    assert {"loss/tour/choices", "loss/tour/looked", "loss/episode/strips"} <= names
     assert {f"loss/drill/{name}" for name in ("letters", "lines", "looks")} <= names
     resting = pretrain(told(language, tmp_path / "resting", "language", tower=False))
     assert not [name for name in moved(language, resting) if ".visual." in name or name.startswith("classes")]
