@@ -21,8 +21,8 @@ from cof_agent.scenes.saying import answering
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES, Scene
 from cof_agent.scenes.split import Split
 from cof_agent.scenes.wording import SIDES, Name, ask_character, ask_colour, ask_relation, with_options
-from training.tiny_pretrain.dialogue import APART
 from training.tiny_pretrain.framing import TOKEN, Framing
+from training.tiny_pretrain.heads import STRIP
 from training.tiny_pretrain.search import CLEAR
 from training.tiny_pretrain.telling import Manner, Story, option_lines, tell
 from training.tiny_pretrain.transcript import IMAGE, Own
@@ -201,9 +201,9 @@ class Episodes:
 
 
 def _apart(count: int, chance: Random) -> list[int]:
-    """So many left sides in any order, no two within `APART` pixels."""
-    wide = NUMBERS // APART
-    return [APART * place for place in chance.sample(range(wide), count)]
+    """So many left sides in any order, each in a strip of its own."""
+    free = chance.sample(range(NUMBERS - (count - 1) * (STRIP - 1)), count)
+    return shuffled([left + place * (STRIP - 1) for place, left in enumerate(sorted(free))], chance)
 
 
 def in_words(view: Framing, lefts: Sequence[int], chance: Random) -> str:

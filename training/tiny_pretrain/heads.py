@@ -62,7 +62,7 @@ class Heads(nn.Module):
         self.places = nn.Linear(width, 4 * 2 * WAVES)
         self.named = nn.Linear(width, 2 * sum(_NAMES.values()))
         self.looked = nn.Linear(width, len(COLOURS))
-        self.strips = nn.Linear(width, NUMBERS // STRIP + 1)
+        self.strips = nn.Linear(width, -(-NUMBERS // STRIP))
         self.register_buffer("_far", number_waves(2 * NUMBERS), persistent=False)
         self.register_buffer("_waves", number_waves(), persistent=False)
 

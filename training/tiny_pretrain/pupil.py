@@ -124,12 +124,13 @@ class Pupil(nn.Module):
         return _by_length(written, lambda rows, told: self._text_losses(self.scribe.batch(rows), self._sights(told)))
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
-        """The same about conversations with words for images: all but boxes."""
+        """The same about conversations with words for images: all but boxes and what has a place in them."""
         written = [(self.scribe.episode(text, (), own), own) for text, own in told]
 
         def losses(rows: Sequence[Written], _: object) -> dict[str, torch.Tensor]:
             batch = self.scribe.batch(rows)
-            spoken = self._read(batch, _first(_lefts(batch)))
+            lefts = _lefts(batch)
+            spoken = self._read(batch, _first(lefts) if lefts.any() else None)
             return self._word_losses(batch, spoken) | self._left_losses(batch, spoken)
 
         return _by_length(written, losses)
@@ -190,11 +191,14 @@ class Pupil(nn.Module):
         losses |= guide_loss(spoken.looks, batch.about[:, first:], owners)
         losses |= self.heads.name_loss(spoken.half, batch.names)
         losses |= self._word_losses(batch, spoken)
-        boxes = batch.numbers != NOTHING
-        if boxes.any():
-            likely = self._scores(spoken.last[boxes]).log_softmax(-1)[:, self.scribe.number_ids]
-            losses["boxes"] = -(near(batch.numbers[boxes]) * likely).sum(-1).mean()
-        return losses
+        lefts = _lefts(batch)
+        for name, where in (("boxes", (batch.numbers != NOTHING) & ~lefts), ("lefts", lefts)):
+            if where.any():
+                likely = self._scores(spoken.last[where]).log_softmax(-1)[:, self.scribe.number_ids]
+                losses[name] = -(near(batch.numbers[where]) * likely).sum(-1).mean()
+        chosen = torch.where(lefts[:, first:, None], batch.about[:, first:], -1)
+        aims = guide_loss(spoken.looks, chosen, owners)
+        return losses | ({"aims": aims["looks"]} if aims else {})
 
     def _choice_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
         """Of the colours and the left sides that tell what is looked at: half-way it must tell those chosen before."""

@@ -26,7 +26,7 @@ EARLY = 0.4
 """What is named tends to be looked at before what may only be it: its turn comes after so many times the wait, where
 the overview tells something of it still. So one who learns from this tries first what looks most like it."""
 MOST_ZOOMS = 5
-"""After so many it guesses: one less than the loop allows, so that it is never told to stop."""
+"""After so many it guesses: one less than the loop allows by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,16 @@ class Seeker:
     """Looks for what `question` names in a source as `profile` shows it.
 
     In the overview each object is told apart as far as `CLEAR`. What may be what is named is looked at until it is
-    found; what has its colour for sure comes first, and where no colour is named, one of each colour. No two looks are
-    at what is hardly told apart by its `pointer`. What is clearly it needs no look, nor does, in a relation, the last
-    candidate that is left.
+    found, or guessed after `most_zooms`; what has its colour for sure comes first, and where no colour is named, one of
+    each colour. No two looks are at what is hardly told apart by its `pointer`. What is clearly it needs no look, nor
+    does, in a relation, the last candidate that is left.
     """
 
     question: SceneQuestion
     long_side: int
     profile: Profile
     chance: Random
+    most_zooms: int = MOST_ZOOMS
     _steps: list[Step] = field(init=False)
     _seen: set[int] = field(init=False)
 
@@ -171,7 +172,7 @@ class Seeker:
             if kind is Kind.RELATION and len(left) == 1:
                 return True  # what else
             side = self._closer(place)
-            if len(self._steps) == MOST_ZOOMS or side < WORTHWHILE * self._side(place):
+            if len(self._steps) == self.most_zooms or side < WORTHWHILE * self._side(place):
                 return False
             colour, begins = self.pointer(place, name)
             alike = any(colour == other and abs(begins - at) < APART for other, at in told)

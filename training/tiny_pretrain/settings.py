@@ -30,7 +30,8 @@ class PretrainSettings(BaseModel):
     drills: int = Field(default=0, ge=0)
     """Texts of a step, without images, of which the letters of options are learnt."""
     tours: int = Field(default=0, ge=0)
-    """Texts of a step, without images, that look at one of each colour: what has been looked at is passed over."""
+    """Texts of a step, without images, that look at one of each colour or at all of one: what has been looked at is
+    passed over."""
     manners: dict[Manner, float] = {"adaptive": 1.0}
     """Shares of the manners in them: zooming where it must, never (`direct`), or once at least (`always`)."""
     unanswerable: float = Field(default=0.15, ge=0.0, le=0.5)

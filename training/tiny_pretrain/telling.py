@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
+from cof_agent.config import FocusConfig
 from cof_agent.dialects.cof import DIALECT
 from cof_agent.geometry import Box, Size
 from cof_agent.profile import DECLINE, Profile
@@ -20,7 +21,7 @@ from cof_agent.scenes.wording import LETTERS, SIDES, Name
 from cof_agent.step import NO_MORE
 from cof_agent.tools import refusal
 from training.tiny_pretrain.framing import Framing
-from training.tiny_pretrain.search import Seeker, Step
+from training.tiny_pretrain.search import MOST_ZOOMS, Seeker, Step
 from training.tiny_pretrain.transcript import Own, Told, coordinate
 
 Manner: TypeAlias = Literal["adaptive", "direct", "always"]
@@ -28,7 +29,8 @@ Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 
 _NOWHERE = (-1, -1)
 _STOPPED = 0.1
-"""Share of the conversations that look more than once whose last look is refused: no more can be shown."""
+"""Share of the conversations that look more than once, if they can be answered, whose last look is refused: no more can
+be shown. So may be the one after as many as the loop allows by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class Story:
 
 def tell(question: SceneQuestion, long_side: int, profile: Profile, manner: Manner, chance: Random) -> Story:
     """The conversation about `question` whose source has a longer side of `long_side` pixels."""
-    return _Teller(question, Seeker(question, long_side, profile, chance), manner, chance).story()
+    refused = question.kind.answerable and chance.random() < _STOPPED
+    most = FocusConfig().max_zooms + 1 if refused else MOST_ZOOMS
+    return _Teller(question, Seeker(question, long_side, profile, chance, most), manner, refused, chance).story()
 
 
 def option_lines(question: SceneQuestion) -> tuple[str, ...]:
@@ -61,12 +65,14 @@ class _Teller:
     question: SceneQuestion
     seeker: Seeker
     manner: Manner
+    refused: bool
+    """Whether its last look is, if there are several."""
     chance: Random
     _steps: tuple[Step, ...] = field(init=False)
 
     def story(self) -> Story:
         found = self.seeker.search(zooms=self.manner != "direct")
-        steps, stopped = found.steps, len(found.steps) > 1 and self.chance.random() < _STOPPED
+        steps, stopped = found.steps, self.refused and len(found.steps) > 1
         if self.manner == "always" and not steps:
             steps = (self.seeker.anything(),)
         outlook = self.seeker.outlook

@@ -230,8 +230,8 @@ def test_the_letter_of_an_option_is_said_looking_at_its_line(processor: Any) -> 
 
 @pytest.mark.parametrize("manner", ["adaptive", "direct", "always"])
 def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked_at(manner: Manner) -> None:
-    seen = set()
-    for number in range(60):
+    seen, refused = set(), 0
+    for number in range(90):
         kind = Kind.ABSENT if number % 5 == 4 else None
         question = scene_question(Split.TRAIN, number, kind)
         story = tell(question, 1536, SCENE_PROFILE, manner, Random(number))
@@ -240,6 +240,8 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
         by_size = sorted(question.scene.objects, key=lambda thing: thing.size)
         targets = [by_size.index(question.scene.objects[target]) for target in question.targets]
         zoomed: list[int] = []
+        stopped = SCENE_PROFILE.prompts.closing in story.messages[-2].text
+        refused += stopped
         for nth, (text, turn) in enumerate(zip(turns, story.own, strict=True)):
             assert turn.names == question.names
             closest = (
@@ -270,17 +272,19 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
                 x1, y1, x2, y2, *_ = overview[turn.box].tolist()
                 assert box[0] - 1 <= x1 <= x2 <= box[2] + 1
                 assert box[1] - 1 <= y1 <= y2 <= box[3] + 1
-                assert holds(story.views[nth + 1].things()[turn.box], story.views[nth + 1].shown)
-                zoomed.append(turn.box)
+                if not stopped or nth + 2 < len(turns):
+                    assert holds(story.views[nth + 1].things()[turn.box], story.views[nth + 1].shown)
+                    zoomed.append(turn.box)
             assert (turn.box is None) == (nth + 1 == len(turns))
         assert len(set(zoomed)) == len(zoomed)
         if kind is None and question.value in story.own[-1].values:
             last = [what for _, what, _ in said]
             assert last[-len(question.names) :] == [str(name) for name in question.names]
         seen.add((str(question.kind), len(turns)))
-    most = {"adaptive": (1, 5), "direct": (1, 1), "always": (2, 5)}[manner]
+    most = {"adaptive": (1, 6), "direct": (1, 1), "always": (2, 6)}[manner]
     assert (min(turns for _, turns in seen), max(turns for _, turns in seen)) == most
     assert {kind for kind, _ in seen} == {"character", "colour", "relation", "absent"}
+    assert bool(refused) == (manner != "direct")
 
 
 def test_coordinates_that_are_said_again_are_looked_up_where_they_were_written(processor: Any) -> None:

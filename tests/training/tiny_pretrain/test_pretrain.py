@@ -86,7 +86,13 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
     assert names >= {"loss/text/seen", "loss/text/values", "loss/text/openings"}
     assert "loss/text/boxes" not in names
     assert {f"loss/{of}/{name}" for of in ("tour", "text") for name in ("strips", "lefts", "looks")} <= names
-    assert {"loss/tour/choices", "loss/tour/looked", "loss/episode/strips"} <= names
+    assert {
+        "loss/tour/choices",
+        "loss/tour/looked",
+        "loss/episode/strips",
+        "loss/episode/lefts",
+        "loss/episode/aims",
+    } <= names
     assert {f"loss/drill/{name}" for name in ("letters", "lines", "looks")} <= names
     resting = pretrain(told(language, tmp_path / "resting", "language", tower=False))
     assert not [name for name in moved(language, resting) if ".visual." in name or name.startswith("classes")]
