@@ -294,9 +294,11 @@ class _Page:
         return range(first + (self.spans[first][1] <= low), self.last(high - 1) + 1)
 
     def word(self, token: int) -> str:
-        """The word that a token is, empty if it is a part of one."""
+        """The word that a token is, empty if it is a part of one. A digit begins with a token for its space."""
         start, end = self.spans[token]
         within = self.text[start:end]
+        if within == " " and token + 1 < len(self.spans):
+            return self.word(token + 1)
         parts = (self.text[start - 1 : start] + within[:1], within[-1:] + self.text[end : end + 1])
         return "" if any(len(part) == 2 and part.isalnum() for part in parts) else within.strip()
 

@@ -144,8 +144,8 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
 
 def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: Any) -> None:
     scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
-    seen, contrary = set(), False
-    for told in Episodes(processor, SCENE_PROFILE, 3, 24, {"adaptive": 1.0}).make(0):
+    seen, contrary, digits = set(), False, [0, 0]
+    for told in Episodes(processor, SCENE_PROFILE, 3, 32, {"adaptive": 1.0}).make(0):
         written = scribe.episode(told.text, told.grids, told.own)
         marked = {
             kind: [
@@ -155,6 +155,8 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
             ]
             for kind in (OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE)
         }
+        spaces = {kind: words.count("") for kind, words in marked.items()}  # where it is told that a digit follows
+        marked = {kind: [word for word in words if word] for kind, words in marked.items()}
         turns = re.findall(r"assistant\n<think>(.*?)</think>", told.text, re.DOTALL)
         assert marked[OPENING]
         assert turns[0].startswith(marked[OPENING][0])
@@ -168,6 +170,7 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
         asked = {getattr(name, attribute) for name in told.own[0].names for attribute in NAMING}
         assert marked[SEEN] == [word for word in words if word in asked]
         assert marked[CONTRARY] == [word for word in words if word not in asked]
+        assert spaces[SEEN] + spaces[CONTRARY] == sum(word.isdigit() for word in words)
         contrary |= bool(marked[CONTRARY])
         last = told.text[told.text.rindex("<think>") :]
         answer, options = re.findall(r"<answer>(\w+)", last)[0], told.own[-1].options
@@ -178,9 +181,14 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
         said = re.sub(r"(This|Here) is an? [^.]*\.", "", last.replace(" is option ", " "))
         for value in told.own[-1].values:
             assert marked[VALUE].count(value) == len(re.findall(rf"\b{value}\b", said)) > 0
+        values = re.findall(r" (\d)\b", re.sub(r" at \d+", "", said)) if told.own[-1].values else []
+        assert spaces[VALUE] == sum(value in told.own[-1].values for value in values)
+        digits[0] += spaces[VALUE]
+        digits[1] += spaces[SEEN] + spaces[CONTRARY]
         assert not any(turn.values for turn in told.own[:-1])
         seen.add((len(told.own), bool(what)))
     assert contrary
+    assert all(digits)
     assert seen >= {(1, True), (2, True), (3, True)}
 
 
