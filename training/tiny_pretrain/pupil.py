@@ -191,8 +191,8 @@ class Pupil(nn.Module):
         losses |= guide_loss(spoken.looks, batch.about[:, first:], owners)
         losses |= self.heads.name_loss(spoken.half, batch.names)
         losses |= self._word_losses(batch, spoken)
-        lefts = _lefts(batch)
-        for name, where in (("boxes", (batch.numbers != NOTHING) & ~lefts), ("lefts", lefts)):
+        lefts = _lefts(batch) & (batch.labels != NOTHING)
+        for name, where in (("boxes", (batch.numbers != NOTHING) & ~_lefts(batch)), ("lefts", lefts)):
             if where.any():
                 likely = self._scores(spoken.last[where]).log_softmax(-1)[:, self.scribe.number_ids]
                 losses[name] = -(near(batch.numbers[where]) * likely).sum(-1).mean()
@@ -201,25 +201,30 @@ class Pupil(nn.Module):
         return losses | ({"aims": aims["looks"]} if aims else {})
 
     def _choice_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
-        """Of the colours and the left sides that tell what is looked at: half-way it must tell those chosen before."""
+        """Of the colours and the left sides that tell what is looked at: half-way it must tell those chosen before,
+        also by mistake."""
         losses, lefts = {}, _lefts(batch)
-        chosen = (batch.turning == CHOICE) & ~lefts
-        if chosen.any():
-            before = _before((batch.labels[:, :, None] == self.scribe.colour_ids) & chosen[:, :, None])
-            losses["choices"] = F.cross_entropy(self._scores(spoken.last[chosen]), batch.labels[chosen])
-            losses["looked"] = self.heads.looked_loss(spoken.half[chosen], before[chosen])
+        coloured = (batch.turning == CHOICE) & ~lefts
+        if coloured.any():
+            said = batch.ids.roll(-1, 1)[:, :, None] == self.scribe.colour_ids
+            before = _before(said & coloured[:, :, None])
+            losses["looked"] = self.heads.looked_loss(spoken.half[coloured], before[coloured])
         if lefts.any():
             strips = batch.numbers[:, :, None] // STRIP == torch.arange(self.heads.strips.out_features)
             losses["strips"] = self.heads.strips_loss(spoken.half[lefts], _before(strips & lefts[:, :, None])[lefts])
+        chosen = coloured & (batch.labels != NOTHING)
+        if chosen.any():
+            losses["choices"] = F.cross_entropy(self._scores(spoken.last[chosen]), batch.labels[chosen])
         return losses
 
     def _left_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
-        """Of the left sides that it chooses from those that the text has told: there it is to look."""
-        lefts = _lefts(batch)
+        """Of the left sides that it chooses from those that the text told first: there it is to look."""
+        own = batch.labels != NOTHING
+        lefts = _lefts(batch) & own
         if not lefts.any():
             return {}
-        about = torch.where(lefts, batch.labels, -1)[:, _first(lefts) :, None].expand(-1, -1, 2)
-        told = (batch.labels == NOTHING) & torch.isin(batch.ids, self.scribe.number_ids)
+        about = torch.where(lefts, batch.labels, -1)[:, -spoken.looks[0].shape[2] :, None].expand(-1, -1, 2)
+        told = (own.cumsum(1) == 0) & torch.isin(batch.ids, self.scribe.number_ids)
         losses = guide_loss(spoken.looks, about, torch.where(told, batch.ids, -1))
         return losses | {"lefts": F.cross_entropy(self._scores(spoken.last[lefts]), batch.labels[lefts])}
 

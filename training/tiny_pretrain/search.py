@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
 from types import MappingProxyType
 
+from cof_agent.geometry import Box, Corners, Size
 from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import LEGIBLE
+from cof_agent.scenes.palette import between, pick
 from cof_agent.scenes.question import Kind, SceneQuestion
-from cof_agent.scenes.reach import WORTHWHILE, Outlook, Region
+from cof_agent.scenes.reach import SMALLEST_BOX, WORTHWHILE, Outlook, Region
 from cof_agent.scenes.render import WHOLE
 from cof_agent.scenes.scene import COLOURS
 from cof_agent.scenes.wording import Name
@@ -25,8 +27,9 @@ than is named is passed over. From there on the tower is right in most cases (`t
 EARLY = 0.4
 """What is named tends to be looked at before what may only be it: its turn comes after so many times the wait, where
 the overview tells something of it still. So one who learns from this tries first what looks most like it."""
+_TRIES = 10
 MOST_ZOOMS = 5
-"""After so many it guesses: one less than the loop allows by default."""
+"""After so many it guesses: one less than the loop allows by default, which leaves one for a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Step:
     """One zoom."""
 
     looked_at: int
-    """The object, as a place in the scene's list; -1: the whole picture."""
+    """The object, as a place in the scene's list; -1: none."""
     region: Region
     clear: bool = True
     """Whether it is large enough there to be told."""
@@ -42,6 +45,8 @@ class Step:
     """Which of the question's names is looked for."""
     needed: bool = True
     """False: looked at only because it was told to look."""
+    astray: bool = False
+    """Whether it is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,35 @@ class Seeker:
             return Step(-1, self.outlook.zoom((WHOLE,)), needed=False)
         name = self.question.names[0]
         place = (self._candidates(name) or [self.resembling(name)])[0]
-        return Step(place, self.region(place), self._closer(place) >= _enough(name), needed=False)
+        return replace(self._step(place, 0), needed=False)
+
+    def mistake(self, earlier: Sequence[Step], later: Sequence[Step]) -> Step | None:
+        """A look that should not come between these, by who looks for the same as the first of `later`: at what was
+        looked at before, at something else that is not asked about, or at nothing; None if there is none of these.
+        """
+        wanted = {*self.question.targets, *(step.looked_at for step in later)}
+        again = {step.looked_at for step in earlier} - wanted
+        others = set(range(len(self._boxes))) - again - wanted
+        number, empty = later[0].number, self._empty()
+        kinds = [[self._step(place, number) for place in sorted(places)] for places in (again, others) if places]
+        if empty:
+            kinds.append([Step(-1, empty, number=number)])
+        return replace(pick(self.chance, pick(self.chance, kinds)), astray=True) if kinds else None
+
+    def _step(self, place: int, number: int) -> Step:
+        """The zoom on an object by who looks for name `number` of the question."""
+        clear = self._closer(place) >= _enough(self.question.names[number])
+        return Step(place, self.region(place), clear, number)
+
+    def _empty(self) -> Region | None:
+        """A zoom that shows no part of an object; None if none was found."""
+        sides = self.outlook.overview
+        for _ in range(_TRIES):
+            x, y = (int(between(self.chance, 0, side - SMALLEST_BOX + 1)) for side in sides)
+            region = self.outlook.region((x, y, x + SMALLEST_BOX, y + SMALLEST_BOX))
+            if not any(_meet(region.box, box, self.outlook.source) for box in self._boxes):
+                return region
+        return None
 
     def resembling(self, name: Name) -> int:
         """The object that is most like what `name` calls: it, or something of its colour, or of its shape, or any."""
@@ -190,6 +223,12 @@ class Seeker:
     def _closer(self, place: int) -> float:
         """As `_side`, in a zoom on it."""
         return self.outlook.seen_in(self._boxes[place], self.region(place))
+
+
+def _meet(box: Box, place: Corners, size: Size) -> bool:
+    """Whether a box in pixels of a source of `size` shows some of `place` (fractions of the sides)."""
+    (width, height), (x1, y1, x2, y2) = size, place
+    return x1 * width < box.x2 and box.x1 < x2 * width and y1 * height < box.y2 and box.y1 < y2 * height
 
 
 def _enough(name: Name) -> float:

@@ -14,6 +14,7 @@ from cof_agent.config import FocusConfig
 from cof_agent.dialects.cof import DIALECT
 from cof_agent.geometry import Box, Size
 from cof_agent.profile import DECLINE, Profile
+from cof_agent.scenes.palette import between
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.saying import answering, calling, refusing
 from cof_agent.scenes.scene import MOST, SceneObject
@@ -28,6 +29,8 @@ Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 """When it zooms: where it must, never, or once at least."""
 
 _NOWHERE = (-1, -1)
+_ASTRAY = 0.25
+"""Share of the conversations that zoom in which one look is a mistake. It is not learnt, but what comes of it."""
 _STOPPED = 0.1
 """Share of the conversations that look more than once, if they can be answered, whose last look is refused: no more can
 be shown. So may be the one after as many as the loop allows by default."""
@@ -75,6 +78,10 @@ class _Teller:
         steps, stopped = found.steps, self.refused and len(found.steps) > 1
         if self.manner == "always" and not steps:
             steps = (self.seeker.anything(),)
+        elif steps and not self.refused and self.chance.random() < _ASTRAY:
+            at = int(between(self.chance, 0, len(steps)))
+            wrong = self.seeker.mistake(steps[:at], steps[at:])
+            steps = (*steps[:at], *([wrong] if wrong else ()), *steps[at:])
         outlook = self.seeker.outlook
         overview = self._view(Box.whole(outlook.source), outlook.overview)
         self._steps = steps
@@ -105,11 +112,12 @@ class _Teller:
         else:
             name = names[step.number]
             again = number > 0 and step.number == self._steps[number - 1].number
-            colour, left = self.seeker.pointer(step.looked_at, name)
+            nothing = None, step.region.corners[0]
+            colour, left = self.seeker.pointer(step.looked_at, name) if step.looked_at >= 0 else nothing
             which = f"{colour} one" if colour else "one"
             thought = f"I look {'on' if again else f'for the {name}'}: the {which} at {left}."
-            sought = replace(name, colour=name.colour or colour)
-        own = Own((about, about), names, told, here, sought)
+            sought = None if step.astray else replace(name, colour=name.colour or colour)
+        own = Own((about, about), names, told, here, sought, astray=step.astray)
         return calling(seen + thought, step.region.corners), own
 
     def _concluding(self, sure: bool, stopped: bool) -> tuple[str, Own]:
@@ -155,6 +163,8 @@ class _Teller:
         """What zoom `number` has shown."""
         step = self._steps[number]
         place = step.looked_at
+        if place < 0:
+            return "Nothing is here. ", ()
         if not step.clear:
             return "All is too small here. ", ()
         what = described(self.question.scene.objects[place], self.question.names[0])

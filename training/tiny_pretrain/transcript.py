@@ -78,6 +78,8 @@ class Own:
     """What it looks for in that object: what the question calls it, and the object's colour if it is told by that."""
     values: tuple[str, ...] = ()
     """Words that can be told, such as the answer: they are learnt apart from the wording around them."""
+    astray: bool = False
+    """Whether what it looks at is a mistake: then neither the choice nor what follows it is learnt."""
     options: tuple[str, ...] = ()
     """The lines of the question's options in their order, such as `(B) red`, if it names one by its letter."""
 
@@ -242,6 +244,8 @@ class Scribe:
                 if turn.sought:  # its left side has been said
                     [token] = page.tokens(*box.span(1))
                     row.about[token - 1] = turn.box, coordinate(turn.box, 0)
+        if turn.astray:
+            self._forget(row, page, tokens)
 
     def _mark_choice(self, row: Written, page: _Page, tokens: range, place: int, sought: Name) -> None:
         """Mark where a turn tells which object it looks at, `place`: then it is about what is `sought` there."""
@@ -254,6 +258,15 @@ class Scribe:
         known = page.tokens(*choice.span(1))[-1] + 1 if choice[1] else said[0]
         for token in range(known, tokens[-1] + 1):
             row.names[token - 1] = _codes((sought,))
+
+    def _forget(self, row: Written, page: _Page, tokens: range) -> None:
+        """Unmark what a turn chooses to look at and what follows, but for which it is."""
+        [choice] = _CHOICE.finditer(page.text, page.spans[tokens[0]][0], page.spans[tokens[-1]][1])
+        for token in range(page.tokens(*choice.span(1 if choice[1] else 2))[0], tokens[-1] + 1):
+            place = token - 1
+            row.labels[place], row.about[place], row.names[place] = NOTHING, _NOWHERE, _UNNAMED
+            if row.turning[place] != CHOICE:
+                row.numbers[place], row.turning[place] = NOTHING, 0
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""

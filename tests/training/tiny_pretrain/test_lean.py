@@ -197,6 +197,35 @@ def test_what_has_been_looked_at_is_asked_for_where_it_chooses(seed: Path) -> No
     assert float(pupil._choice_losses(batch, Spoken(states, states, ()))["strips"]) > 1
 
 
+def test_a_look_that_went_astray_is_not_learnt_but_counts_as_one(seed: Path) -> None:
+    pupil = Pupil(seed, questions=3).requires_grad_(False)
+    text = (
+        f"{_TOLD}<think>I look for the star: the red one at 3.</think><|im_end|>\n<|im_start|>user\n. <|im_end|>\n"
+        "<|im_start|>assistant\n<think>Nothing is here. I look on: the blue one at 40.</think><|im_end|>\n"
+    )
+    own = [Own((-1, -1), (Name(shape="star"),), astray=astray) for astray in (True, False)]
+    batch = pupil.scribe.batch([pupil.scribe.episode(text, (), own)])
+    width = pupil.model.config.text_config.hidden_size
+    states = torch.zeros((*batch.ids.shape, width), dtype=torch.bfloat16)
+    chosen = batch.turning == CHOICE
+    states[chosen] = torch.eye(width)[:4].bfloat16()
+    for head, place, thing in ((pupil.heads.looked, 2, COLOURS.index("red")), (pupil.heads.strips, 3, 0)):
+        head.weight.zero_()
+        head.bias.fill_(-20.0)
+        head.weight[thing, place] = 40.0
+    losses = pupil._choice_losses(batch, Spoken(states, states, ()))
+    assert float(losses["looked"]) < 1e-6
+    assert float(losses["strips"]) < 1e-6
+    [_, second] = torch.nonzero(chosen & (batch.numbers == NOTHING))[:, 1].tolist()
+    blue = F.cross_entropy(pupil._scores(states[0, second]), batch.ids[0, second + 1])
+    torch.testing.assert_close(losses["choices"], blue)
+    looks = torch.full((1, WATCHED_HEADS, batch.ids.shape[1], batch.ids.shape[1]), 0.01).log()
+    lefts = pupil._left_losses(batch, Spoken(states, states, (looks,)))
+    assert float(lefts["looks"]) == pytest.approx(-math.log(0.01))
+    left = F.cross_entropy(pupil._scores(states[0, chosen[0].nonzero()[-1, 0]]), pupil.scribe.number_ids[40])
+    torch.testing.assert_close(lefts["lefts"], left)
+
+
 def test_a_left_side_is_looked_up_where_the_text_tells_it(pupil: Pupil) -> None:
     text = f"{_TOLD}<think>I look for the red star: the one at 40.</think><|im_end|>\n"
     batch = pupil.scribe.batch([pupil.scribe.episode(text, (), (Own((-1, -1), (Name(shape="star"),)),))])
