@@ -154,7 +154,8 @@ class Episodes:
         """Half of them are those of many that look most often."""
         usual = count // 2
         stories = list(self._all_stories(step, usual + _SIFTED * (count - usual)))
-        return stories[:usual] + sorted(stories[usual:], key=lambda story: -len(story.own))[: count - usual]
+        sifted = sorted(stories[usual:], key=lambda story: -sum(not turn.astray for turn in story.own))
+        return stories[:usual] + sifted[: count - usual]
 
     def _all_stories(self, step: int, count: int) -> Iterator[Story]:
         number, made = (self.seed * 10**6 + step) * 4 * count, 0

@@ -109,16 +109,26 @@ class Seeker:
 
     def mistake(self, earlier: Sequence[Step], later: Sequence[Step]) -> Step | None:
         """A look that should not come between these, by who looks for the same as the first of `later`: at what was
-        looked at before, at something else that is not asked about, or at nothing; None if there is none of these.
+        looked at before, at what is clearly not asked about, or at nothing; None if there is none of these or if after
+        any look nothing would be gained by those that come later.
         """
-        wanted = {*self.question.targets, *(step.looked_at for step in later)}
-        again = {step.looked_at for step in earlier} - wanted
-        others = set(range(len(self._boxes))) - again - wanted
-        number, empty = later[0].number, self._empty()
+        if not later[0].clear:
+            return None
+        number, names, empty = later[0].number, self.question.names, self._empty()
+        again = {step.looked_at for step in earlier} - {*self.question.targets}
+        others = {
+            place
+            for place in range(len(self._boxes))
+            if not any(self._is_it(place, name, self._side(place)) for name in names)
+        }
         kinds = [[self._step(place, number) for place in sorted(places)] for places in (again, others) if places]
         if empty:
             kinds.append([Step(-1, empty, number=number)])
-        return replace(pick(self.chance, pick(self.chance, kinds)), astray=True) if kinds else None
+        if not kinds:
+            return None
+        wrong = pick(self.chance, pick(self.chance, kinds))
+        alike = any(abs(wrong.region.corners[0] - step.region.corners[0]) < APART for step in later)
+        return None if alike else replace(wrong, astray=True)
 
     def _step(self, place: int, number: int) -> Step:
         """The zoom on an object by who looks for name `number` of the question."""

@@ -30,7 +30,8 @@ Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 
 _NOWHERE = (-1, -1)
 _ASTRAY = 0.25
-"""Share of the conversations that zoom in which one look is a mistake. It is not learnt, but what comes of it."""
+"""Share of the conversations that look for something in which one look is a mistake, where one is possible. It is not
+learnt, but what comes of it."""
 _STOPPED = 0.1
 """Share of the conversations that look more than once, if they can be answered, whose last look is refused: no more can
 be shown. So may be the one after as many as the loop allows by default."""
@@ -78,7 +79,7 @@ class _Teller:
         steps, stopped = found.steps, self.refused and len(found.steps) > 1
         if self.manner == "always" and not steps:
             steps = (self.seeker.anything(),)
-        elif steps and not self.refused and self.chance.random() < _ASTRAY:
+        elif steps and not stopped and self.chance.random() < _ASTRAY:
             at = int(between(self.chance, 0, len(steps)))
             wrong = self.seeker.mistake(steps[:at], steps[at:])
             steps = (*steps[:at], *([wrong] if wrong else ()), *steps[at:])
@@ -102,7 +103,7 @@ class _Teller:
         """Zoom `number`."""
         step, names = self._steps[number], self.question.names
         here, seen, told = self._in(step.looked_at, 0), "", ()
-        about = here
+        about = -1 if step.astray else here
         if number:
             seen, told = self._seen(number - 1)
             about = self._in(self._steps[number - 1].looked_at, number)

@@ -113,7 +113,7 @@ class Batch:
     ids: torch.Tensor
     """(views, length), padded at the right; with a placeholder for each visual token."""
     labels: torch.Tensor
-    """(views, length): the token that follows, `NOTHING` where it is not the policy's own."""
+    """(views, length): the token that follows, `NOTHING` where it is not the policy's own or a mistake."""
     numbers: torch.Tensor
     """(views, length): the coordinate that follows, `NOTHING` elsewhere."""
     about: torch.Tensor
@@ -231,7 +231,9 @@ class Scribe:
             for token in (*(page.tokens(*choice.span(1)) if choice[1] else ()), *page.tokens(*choice.span(2))):
                 row.turning[token - 1] = CHOICE
                 row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
-        if turn.box is not None:
+        if turn.astray:
+            self._forget(row, page, tokens)
+        elif turn.box is not None:
             if turn.sought:
                 self._mark_choice(row, page, tokens, turn.box, turn.sought)
             for box in _BOX.finditer(page.text, first, end):
@@ -244,8 +246,6 @@ class Scribe:
                 if turn.sought:  # its left side has been said
                     [token] = page.tokens(*box.span(1))
                     row.about[token - 1] = turn.box, coordinate(turn.box, 0)
-        if turn.astray:
-            self._forget(row, page, tokens)
 
     def _mark_choice(self, row: Written, page: _Page, tokens: range, place: int, sought: Name) -> None:
         """Mark where a turn tells which object it looks at, `place`: then it is about what is `sought` there."""
@@ -260,13 +260,10 @@ class Scribe:
             row.names[token - 1] = _codes((sought,))
 
     def _forget(self, row: Written, page: _Page, tokens: range) -> None:
-        """Unmark what a turn chooses to look at and what follows, but for which it is."""
+        """Unmark what a turn chooses to look at and what follows, all but that it was chosen."""
         [choice] = _CHOICE.finditer(page.text, page.spans[tokens[0]][0], page.spans[tokens[-1]][1])
-        for token in range(page.tokens(*choice.span(1 if choice[1] else 2))[0], tokens[-1] + 1):
-            place = token - 1
-            row.labels[place], row.about[place], row.names[place] = NOTHING, _NOWHERE, _UNNAMED
-            if row.turning[place] != CHOICE:
-                row.numbers[place], row.turning[place] = NOTHING, 0
+        for token in range(page.tokens(*choice.span())[0], tokens[-1] + 1):
+            row.labels[token - 1], row.about[token - 1], row.names[token - 1] = NOTHING, _NOWHERE, _UNNAMED
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -307,7 +304,7 @@ class _Page:
         return range(first + (self.spans[first][1] <= low), self.last(high - 1) + 1)
 
     def word(self, token: int) -> str:
-        """The word that a token is, empty if it is a part of one. A digit begins with a token for its space."""
+        """The word that a token is, empty if it is a part of one. A number begins with a token for its space."""
         start, end = self.spans[token]
         within = self.text[start:end]
         if within == " " and token + 1 < len(self.spans):

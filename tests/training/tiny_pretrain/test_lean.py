@@ -200,8 +200,8 @@ def test_what_has_been_looked_at_is_asked_for_where_it_chooses(seed: Path) -> No
 def test_a_look_that_went_astray_is_not_learnt_but_counts_as_one(seed: Path) -> None:
     pupil = Pupil(seed, questions=3).requires_grad_(False)
     text = (
-        f"{_TOLD}<think>I look for the star: the red one at 3.</think><|im_end|>\n<|im_start|>user\n. <|im_end|>\n"
-        "<|im_start|>assistant\n<think>Nothing is here. I look on: the blue one at 40.</think><|im_end|>\n"
+        f"{_TOLD}<think>I look for the star: the red one at 3.</think>[3, 1, 40, 9]<|im_end|>\n<|im_start|>user\n. "
+        "<|im_end|>\n<|im_start|>assistant\n<think>Nothing is here. I look on: the blue one at 40.</think><|im_end|>\n"
     )
     own = [Own((-1, -1), (Name(shape="star"),), astray=astray) for astray in (True, False)]
     batch = pupil.scribe.batch([pupil.scribe.episode(text, (), own)])
