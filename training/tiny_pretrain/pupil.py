@@ -37,6 +37,7 @@ from training.tiny_pretrain.transcript import (
     OPENING,
     SEEN,
     VALUE,
+    WHERE,
     Batch,
     Own,
     Scribe,
@@ -191,12 +192,13 @@ class Pupil(nn.Module):
         losses |= guide_loss(spoken.looks, batch.about[:, first:], owners)
         losses |= self.heads.name_loss(spoken.half, batch.names)
         losses |= self._word_losses(batch, spoken)
-        lefts = _lefts(batch) & (batch.labels != NOTHING)
-        for name, where in (("boxes", (batch.numbers != NOTHING) & ~_lefts(batch)), ("lefts", lefts)):
+        lefts, places = _lefts(batch) & (batch.labels != NOTHING), batch.turning == WHERE
+        boxes = (batch.numbers != NOTHING) & ~_lefts(batch) & ~places
+        for name, where in (("boxes", boxes), ("lefts", lefts), ("told", places)):
             if where.any():
                 likely = self._scores(spoken.last[where]).log_softmax(-1)[:, self.scribe.number_ids]
                 losses[name] = -(near(batch.numbers[where]) * likely).sum(-1).mean()
-        chosen = torch.where(lefts[:, first:, None], batch.about[:, first:], -1)
+        chosen = torch.where((lefts | places)[:, first:, None], batch.about[:, first:], -1)
         aims = guide_loss(spoken.looks, chosen, owners)
         return losses | ({"aims": aims["looks"]} if aims else {})
 

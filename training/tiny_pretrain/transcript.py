@@ -38,7 +38,7 @@ _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 """Left, top, right, bottom in pixels of the overview."""
 _CHOICE = re.compile(r": the (?:(\w+) )?one at (\d+)\.")
 """Which candidate is looked at."""
-OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE = 1, 2, 3, 4, 5, 6
+OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE, WHERE = 1, 2, 3, 4, 5, 6, 7
 """What `Batch.turning` tells tokens by."""
 CHOSEN = 10_000
 """More than any object's number."""
@@ -130,7 +130,7 @@ class Batch:
     """(views, length): `VALUE` where a value that can be told follows, `SEEN` where it says what is there, `CONTRARY`
     where that word is not among those of the question, `OPENING` where the first tokens of a thought do, `CONCLUSION`
     where those after what is there do: these two decide whether to look closer; `CHOICE` where it tells a candidate
-    from others; 0 elsewhere."""
+    from others, `WHERE` where it tells a coordinate of what is there; 0 elsewhere."""
     owner: torch.Tensor
     """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, the `coordinate` of an object where it
     stands in a box or before it, -1 elsewhere."""
@@ -223,7 +223,7 @@ class Scribe:
                 word = page.word(token)
                 row.turning[token - 1] = (SEEN if word in asked else CONTRARY) if word in _WORDS else 0
             for token in page.tokens(*sentence.span(2)) if sentence[2] else ():
-                row.numbers[token - 1], row.turning[token - 1] = self._number.get(row.ids[token], NOTHING), 0
+                row.numbers[token - 1], row.turning[token - 1] = self._number.get(row.ids[token], NOTHING), WHERE
             after = page.tokens(*sentence.span())[-1] + 1
             for place in range(after - 1, after - 1 + _CONCLUDING):
                 row.turning[place] = row.turning[place] or CONCLUSION

@@ -42,6 +42,7 @@ from training.tiny_pretrain.transcript import (
     OPENING,
     SEEN,
     VALUE,
+    WHERE,
     Scribe,
     coordinate,
 )
@@ -171,7 +172,7 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
 
 def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: Any) -> None:
     scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
-    seen, contrary, digits = set(), False, [0, 0]
+    seen, contrary, digits = set(), False, [0, 0, 0]
     for told in Episodes(processor, SCENE_PROFILE, 3, 32, {"adaptive": 1.0}).make(0):
         written = scribe.episode(told.text, told.grids, told.own)
         marked = {
@@ -180,7 +181,7 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
                 for token, turns in zip(written.ids[1:], written.turning, strict=False)
                 if turns == kind
             ]
-            for kind in (OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE)
+            for kind in (OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE, WHERE)
         }
         spaces = {kind: words.count("") for kind, words in marked.items()}  # where it is told that a digit follows
         marked = {kind: [word for word in words if word] for kind, words in marked.items()}
@@ -197,6 +198,7 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
         asked = {getattr(name, attribute) for name in told.own[0].names for attribute in NAMING}
         assert marked[SEEN] == [word for word in words if word in asked]
         assert marked[CONTRARY] == [word for word in words if word not in asked]
+        assert marked[WHERE] == re.findall(r"Here is an? [^.]+ at (\d+)\.", " ".join(turns))
         assert spaces[SEEN] + spaces[CONTRARY] == sum(word.isdigit() for word in words)
         contrary |= bool(marked[CONTRARY])
         last = told.text[told.text.rindex("<think>") :]
@@ -211,6 +213,7 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
         values = re.findall(r" (\d)\b", re.sub(r" at \d+", "", said)) if told.own[-1].values else []
         assert spaces[VALUE] == sum(value in told.own[-1].values for value in values)
         digits[0] += spaces[VALUE]
+        digits[2] += len(marked[WHERE])
         digits[1] += spaces[SEEN] + spaces[CONTRARY]
         assert not any(turn.values for turn in told.own[:-1])
         seen.add((len(told.own), bool(what)))
