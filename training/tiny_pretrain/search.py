@@ -9,7 +9,7 @@ from functools import cached_property
 from random import Random
 from types import MappingProxyType
 
-from cof_agent.geometry import Box, Corners, Size
+from cof_agent.geometry import iou
 from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.palette import between, pick
@@ -137,11 +137,12 @@ class Seeker:
 
     def _empty(self) -> Region | None:
         """A zoom that shows no part of an object; None if none was found."""
-        sides = self.outlook.overview
+        sides, (width, height) = self.outlook.overview, self.outlook.source
+        places = [(x1 * width, y1 * height, x2 * width, y2 * height) for x1, y1, x2, y2 in self._boxes]
         for _ in range(_TRIES):
             x, y = (int(between(self.chance, 0, side - SMALLEST_BOX + 1)) for side in sides)
             region = self.outlook.region((x, y, x + SMALLEST_BOX, y + SMALLEST_BOX))
-            if not any(_meet(region.box, box, self.outlook.source) for box in self._boxes):
+            if not any(iou(region.box.as_list(), place) for place in places):
                 return region
         return None
 
@@ -222,7 +223,7 @@ class Seeker:
             if alike or (side < need and self._steps):
                 continue  # hardly told apart from one that was looked at, or smaller than the first look has shown
             told.append((colour, begins))
-            self._steps.append(Step(place, self.region(place), side >= need, number))
+            self._steps.append(self._step(place, number))
             if side >= need:
                 self._seen.add(place)
                 if self._is_it(place, name):
@@ -233,12 +234,6 @@ class Seeker:
     def _closer(self, place: int) -> float:
         """As `_side`, in a zoom on it."""
         return self.outlook.seen_in(self._boxes[place], self.region(place))
-
-
-def _meet(box: Box, place: Corners, size: Size) -> bool:
-    """Whether a box in pixels of a source of `size` shows some of `place` (fractions of the sides)."""
-    (width, height), (x1, y1, x2, y2) = size, place
-    return x1 * width < box.x2 and box.x1 < x2 * width and y1 * height < box.y2 and box.y1 < y2 * height
 
 
 def _enough(name: Name) -> float:

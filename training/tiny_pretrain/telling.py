@@ -113,10 +113,9 @@ class _Teller:
         else:
             name = names[step.number]
             again = number > 0 and step.number == self._steps[number - 1].number
-            nothing = None, step.region.corners[0]
-            colour, left = self.seeker.pointer(step.looked_at, name) if step.looked_at >= 0 else nothing
-            which = f"{colour} one" if colour else "one"
-            thought = f"I look {'on' if again else f'for the {name}'}: the {which} at {left}."
+            colour = self.seeker.pointer(step.looked_at, name)[0] if step.looked_at >= 0 else None
+            which = f"{colour} one at" if colour else "one at"
+            thought = f"I look {'on' if again else f'for the {name}'}: the {which} {step.region.corners[0]}."
             sought = None if step.astray else replace(name, colour=name.colour or colour)
         own = Own((about, about), names, told, here, sought, astray=step.astray)
         return calling(seen + thought, step.region.corners), own
