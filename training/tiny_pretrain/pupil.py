@@ -34,6 +34,7 @@ from training.tiny_pretrain.transcript import (
     CHOSEN,
     CONCLUSION,
     CONTRARY,
+    COORDINATES,
     OPENING,
     SEEN,
     VALUE,
@@ -130,9 +131,14 @@ class Pupil(nn.Module):
 
         def losses(rows: Sequence[Written], _: object) -> dict[str, torch.Tensor]:
             batch = self.scribe.batch(rows)
-            lefts = _lefts(batch)
-            spoken = self._read(batch, _first(lefts) if lefts.any() else None)
-            return self._word_losses(batch, spoken) | self._left_losses(batch, spoken)
+            looked = _lefts(batch) | _again(batch)
+            spoken = self._read(batch, _first(looked) if looked.any() else None)
+            parts = (
+                self._word_losses(batch, spoken),
+                self._left_losses(batch, spoken),
+                self._again_losses(batch, spoken),
+            )
+            return parts[0] | parts[1] | parts[2]
 
         return _by_length(written, losses)
 
@@ -230,6 +236,17 @@ class Pupil(nn.Module):
         losses = guide_loss(spoken.looks, about, torch.where(told, batch.ids, -1))
         return losses | {"lefts": F.cross_entropy(self._scores(spoken.last[lefts]), batch.labels[lefts])}
 
+    def _again_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
+        """Of the places that the text has told before: there it is to look."""
+        again = _again(batch)
+        if not again.any():
+            return {}
+        about = torch.where(again[:, :, None], batch.about, -1)[:, -spoken.looks[0].shape[2] :]
+        about[:, :, 0] = -1  # an object, of which there is no image
+        aims = guide_loss(spoken.looks, about, batch.owner)
+        told = {"told": F.cross_entropy(self._scores(spoken.last[again]), batch.labels[again])}
+        return told | ({"again": aims["looks"]} if aims else {})
+
     def _word_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
         """In nats, times the weights below."""
         hidden = spoken.last
@@ -254,6 +271,11 @@ class Pupil(nn.Module):
 def _lefts(batch: Batch) -> torch.Tensor:
     """Where a left side follows that tells what is looked at, (texts, length)."""
     return (batch.turning == CHOICE) & (batch.numbers != NOTHING)
+
+
+def _again(batch: Batch) -> torch.Tensor:
+    """Where a place follows that the text has told before, (texts, length)."""
+    return (batch.turning == WHERE) & (batch.about[:, :, 1] >= COORDINATES)
 
 
 def _first(places: torch.Tensor) -> int:

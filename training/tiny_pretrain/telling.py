@@ -23,7 +23,7 @@ from cof_agent.step import NO_MORE
 from cof_agent.tools import refusal
 from training.tiny_pretrain.framing import Framing
 from training.tiny_pretrain.search import MOST_ZOOMS, Seeker, Step
-from training.tiny_pretrain.transcript import Own, Told, coordinate
+from training.tiny_pretrain.transcript import Own, Told, coordinate, told_place
 
 Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 """When it zooms: where it must, never, or once at least."""
@@ -167,19 +167,21 @@ class _Teller:
             return "Nothing is here. ", ()
         if not step.clear:
             return "All is too small here. ", ()
-        what = described(self.question.scene.objects[place], self.question.names[0])
-        return f"This is {what}. ", (Told(*(self._in(place, number + 1),) * 2),)
+        name, here = likewise(self.question.scene.objects[place], self.question.names[0]), self._in(place, number + 1)
+        if self._axis is None:
+            return f"This is {with_article(name)}. ", (Told(here),)
+        overview, side = self._in(place, 0), step.region.corners[self._axis]
+        told = Told(here, name, coordinate(overview, self._axis), told_place(overview))
+        return f"This is {with_article(name)} at {side}. ", (told,)
 
     def _here(self, place: int) -> tuple[str, tuple[Told, ...]]:
         """What the overview shows and, if that is asked, where it begins."""
-        what, where = described(self.question.scene.objects[place], self.question.names[0]), ""
-        here = self._in(place, 0)
-        again, axis = here, self._axis
-        if axis is not None:
-            where = f" at {self.seeker.region(place).corners[axis]}"
-            if place in [step.looked_at for step in self._steps]:
-                again = coordinate(here, axis)
-        return f"Here is {what}{where}. ", (Told(here, again),)
+        name, here = likewise(self.question.scene.objects[place], self.question.names[0]), self._in(place, 0)
+        if self._axis is None:
+            return f"Here is {with_article(name)}. ", (Told(here),)
+        side = self.seeker.region(place).corners[self._axis]
+        seen = any(step.looked_at == place and step.clear for step in self._steps)
+        return f"Here is {with_article(name)} at {side}. ", (Told(here, name, told_place(here) if seen else -1),)
 
     @property
     def _axis(self) -> int | None:
@@ -211,9 +213,14 @@ class _Teller:
         return Framing(self.question.scene, frame, shown, min(1.0, box.width / shown[0]))
 
 
-def described(thing: SceneObject, like: Name) -> str:
-    """What an object is, by the attributes that `like` names, as a noun with its article."""
-    noun = str(Name(**{attribute: getattr(thing, attribute) for attribute in like.attributes}))
+def likewise(thing: SceneObject, like: Name) -> Name:
+    """An object's name by the attributes that `like` names."""
+    return Name(**{attribute: getattr(thing, attribute) for attribute in like.attributes})
+
+
+def with_article(name: Name) -> str:
+    """A name as a noun with its article."""
+    noun = str(name)
     return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
 
 

@@ -42,8 +42,8 @@ OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE, WHERE = 1, 2, 3, 4, 5, 6, 7
 """What `Batch.turning` tells tokens by."""
 CHOSEN = 10_000
 """More than any object's number."""
-_COORDINATES = 5_000
-"""More than any object's number, and with twice that less than `CHOSEN`."""
+COORDINATES, _PLACES = 5_000, 8_000
+"""More than any object's number, and with twice that less than the next."""
 _OPTION = " option"
 """What is said before the letter of one."""
 _DECIDING = 3
@@ -57,9 +57,13 @@ class Told:
     """What a sentence such as “Here is a red star at 12.” is about."""
 
     here: int
-    """The object, as in `Batch.about`, of the first head."""
-    again: int
-    """That of the second one: the same, or a `coordinate` of it."""
+    """The object, as in `Batch.about`."""
+    name: Name | None = None
+    """What is said to begin somewhere, if it is: while it is told where, this alone is asked about."""
+    again: int = -1
+    """Where that has been said before, as in `Batch.owner`: the second head looks there; -1: it has not."""
+    said: int = -1
+    """What it is then in `Batch.owner`, for those who say it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ class Batch:
     """(views, length, 2): the objects that the answer is about where a token of it follows, -1 elsewhere.
 
     Object `i` as image `n` shows it, both from 0, is `n` · `MOST` + `i`. Where the letter of option `i` follows the
-    second is `CHOSEN` + `i`; it may also be the `coordinate` of an object.
+    second is `CHOSEN` + `i`; it may also be the `coordinate` or the `told_place` of an object.
     """
     names: torch.Tensor
     """(views, length, 2, `len(NAMING)`): where a token of the policy's own follows, the places of the first and the
@@ -133,7 +137,7 @@ class Batch:
     from others, `WHERE` where it tells a coordinate of what is there; 0 elsewhere."""
     owner: torch.Tensor
     """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, the `coordinate` of an object where it
-    stands in a box or before it, -1 elsewhere."""
+    stands in a box or before it, its `told_place` where that was told after, -1 elsewhere."""
     grids: tuple[tuple[tuple[int, int], ...], ...]
     """Columns and rows of the images of each."""
 
@@ -218,12 +222,16 @@ class Scribe:
                 row.about[place], row.names[place] = (-1, CHOSEN + letter), _UNNAMED
         for sentence, told in zip(_SENTENCE.finditer(page.text, first, end), turn.told, strict=thinks):
             for token in page.tokens(*sentence.span()):
-                row.about[token - 1] = told.here, told.again
+                row.about[token - 1] = told.here, told.here
             for token in page.tokens(*sentence.span(1)):
                 word = page.word(token)
                 row.turning[token - 1] = (SEEN if word in asked else CONTRARY) if word in _WORDS else 0
             for token in page.tokens(*sentence.span(2)) if sentence[2] else ():
                 row.numbers[token - 1], row.turning[token - 1] = self._number.get(row.ids[token], NOTHING), WHERE
+                row.owner[token] = told.said
+            for token in page.tokens(sentence.end(1), sentence.end()) if told.name else ():
+                row.names[token - 1] = _codes((told.name,))
+                row.about[token - 1] = told.here, told.here if told.again < 0 else told.again
             after = page.tokens(*sentence.span())[-1] + 1
             for place in range(after - 1, after - 1 + _CONCLUDING):
                 row.turning[place] = row.turning[place] or CONCLUSION
@@ -315,7 +323,12 @@ class _Page:
 
 def coordinate(thing: int, axis: int) -> int:
     """As in `Batch.about`: the left (`axis` 0) or top (1) that was written of an object to zoom on it."""
-    return _COORDINATES + 2 * thing + axis
+    return COORDINATES + 2 * thing + axis
+
+
+def told_place(thing: int) -> int:
+    """As in `Batch.owner`: the coordinate that was told of an object once a zoom had shown it."""
+    return _PLACES + thing
 
 
 def _codes(names: Sequence[Name]) -> tuple[tuple[int, ...], ...]:

@@ -44,7 +44,9 @@ from training.tiny_pretrain.transcript import (
     VALUE,
     WHERE,
     Scribe,
+    Told,
     coordinate,
+    told_place,
 )
 from training.tiny_pretrain.truth import NOTHING
 
@@ -136,6 +138,10 @@ def loop_holds(question: SceneQuestion, long_side: int, story: Story) -> None:
         assert np.abs(away).mean() < 6  # of 255: one is resampled once more
 
 
+def seen_and_said(told: Told) -> set[tuple[int, int]]:
+    return {(told.here, told.here)} | ({(told.here, told.again)} if told.again >= 0 else set())
+
+
 @pytest.mark.parametrize("manner", ["adaptive", "direct", "always"])
 def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any) -> None:
     scribe, tokenizer = Scribe(processor.tokenizer), processor.tokenizer
@@ -158,7 +164,7 @@ def test_what_is_learnt_is_the_policys_own_turns(manner: Manner, processor: Any)
         zooms.append(len(told.pixels) - 1)
         looked_at = {pair for pair, label in zip(written.about, written.labels, strict=True) if label != NOTHING}
         looked_at -= {(-1, CHOSEN + number) for number in range(4)}
-        what = {(said.here, said.again) for turn in told.own for said in turn.told}
+        what = {pair for turn in told.own for said in turn.told for pair in seen_and_said(said)}
         assert (
             looked_at
             == {turn.about for turn in told.own}
@@ -198,7 +204,7 @@ def test_a_conversation_turns_on_what_is_seen_and_on_how_turns_begin(processor: 
         asked = {getattr(name, attribute) for name in told.own[0].names for attribute in NAMING}
         assert marked[SEEN] == [word for word in words if word in asked]
         assert marked[CONTRARY] == [word for word in words if word not in asked]
-        assert marked[WHERE] == re.findall(r"Here is an? [^.]+ at (\d+)\.", " ".join(turns))
+        assert marked[WHERE] == re.findall(r"(?:This|Here) is an? [^.]+ at (\d+)\.", " ".join(turns))
         assert spaces[SEEN] + spaces[CONTRARY] == sum(word.isdigit() for word in words)
         contrary |= bool(marked[CONTRARY])
         last = told.text[told.text.rindex("<think>") :]
@@ -229,8 +235,8 @@ def test_a_box_is_that_of_the_candidate_that_was_chosen(processor: Any) -> None:
         row = scribe.episode(told.text, told.grids, told.own)
         names = [
             name
-            for name, number, label in zip(row.names, row.numbers, row.labels, strict=True)
-            if number != NOTHING != label
+            for name, number, label, turning in zip(row.names, row.numbers, row.labels, row.turning, strict=True)
+            if number != NOTHING != label and turning != WHERE
         ]
         for number, turn in enumerate(turn for turn in told.own if turn.box is not None and not turn.astray):
             assert turn.sought
@@ -241,6 +247,22 @@ def test_a_box_is_that_of_the_candidate_that_was_chosen(processor: Any) -> None:
             assert names[5 * number : 5 * number + 5] == [(codes, codes)] * 5  # its left side and the box
             coloured.add(turn.names[0].colour is None)
     assert coloured == {True, False}
+
+
+def test_where_it_is_told_where_something_begins_this_alone_is_asked_about(processor: Any) -> None:
+    scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
+    asked = set()
+    for told in Episodes(processor, SCENE_PROFILE, 3, 24, {"adaptive": 0.5, "direct": 0.5}).make(0):
+        row = scribe.episode(told.text, told.grids, told.own)
+        places = [place for place, turns in enumerate(row.turning) if turns == WHERE and row.numbers[place] != NOTHING]
+        for place in places:
+            said = re.findall(r"(?:This|Here) is an? ([^.]+) at", decode(row.ids[: place + 1]))[-1].split()
+            names = tuple(
+                next((values.index(word) for word in said if word in values), NOTHING) for values in NAMING.values()
+            )
+            assert row.names[place] == (names, names)
+            asked.add(names)
+    assert len(asked) > 3
 
 
 def test_the_letter_of_an_option_is_said_looking_at_its_line(processor: Any) -> None:
@@ -282,6 +304,7 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
         by_size = sorted(question.scene.objects, key=lambda thing: thing.size)
         targets = [by_size.index(question.scene.objects[target]) for target in question.targets]
         zoomed: list[int] = []
+        clear: set[int] = set()
         stopped = SCENE_PROFILE.prompts.closing in story.messages[-2].text
         refused += stopped
         for nth, (text, turn) in enumerate(zip(turns, story.own, strict=True)):
@@ -305,10 +328,14 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
                 colour, shape, character = looks(overview[place])
                 assert set(what.split()) <= {colour, shape, character, "object", "marked"}
                 axis = 0 if "left" in question.text else 1
-                assert bool(side) == (where == "Here" and question.text.count(("left", "above")[axis]) > 0)
+                assert bool(side) == bool(told.name) == (question.text.count(("left", "above")[axis]) > 0)
                 assert not side or abs(int(side) - overview[place][axis]) <= 4.5
-                again = coordinate(told.here, axis) if side and place in zoomed else told.here
-                assert told.again == again
+                if side and where == "This":
+                    assert (told.again, told.said) == (coordinate(place, axis), told_place(place))
+                else:
+                    assert (told.again, told.said) == (told_place(place) if side and place in clear else -1, -1)
+                if where == "This":
+                    clear.add(place)
             assert text.startswith("<think>Nothing is here.") == (bool(zoomed) and zoomed[-1] < 0)
             if turn.box is not None and turn.box >= 0:
                 [box] = boxes(text)
@@ -346,23 +373,27 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
 
 def test_coordinates_that_are_said_again_are_looked_up_where_they_were_written(processor: Any) -> None:
     scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
-    asked = {"box": 0, "place": 0}
+    asked = {"box": 0, "seen": 0, "place": 0}
     for told in Episodes(processor, SCENE_PROFILE, 3, 40, {"adaptive": 1.0}).make(0):
         row = scribe.episode(told.text, told.grids, told.own)
         chosen = {coordinate(turn.box, 0) for turn in told.own if turn.sought and turn.box is not None}
-        again = {said.again for turn in told.own for said in turn.told if said.again != said.here}
-        for code in chosen | again:
+        again = [said.again for turn in told.own for said in turn.told if said.again >= 0]
+        lost = bool([turn for turn in told.own if turn.astray])  # its coordinates are not to be looked up
+        for code in chosen.union(again):
             written = [place for place, owner in enumerate(row.owner) if owner == code]
             said = [
                 place for place, (_, second) in enumerate(row.about) if second == code and row.numbers[place] != NOTHING
             ]
-            assert len(written) == 1 + (code in chosen)
-            assert len(said) == (code in chosen) + (code in again)
+            assert len(said) == (code in chosen) + again.count(code)
+            if lost and not written:
+                continue
+            assert len(written) == 1 + (code in chosen) or lost
             assert {row.labels[place] for place in said} == {row.ids[place] for place in written}
             assert written[0] < said[0]
             assert decode([row.ids[written[0]]]).isdigit()
             asked["box"] += code in chosen
-            asked["place"] += code in again
+            asked["seen"] += code in again and code < told_place(0)
+            asked["place"] += code >= told_place(0)
     assert min(asked.values()) > 3
 
 
