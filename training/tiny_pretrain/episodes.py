@@ -23,9 +23,12 @@ from cof_agent.scenes.split import Split
 from cof_agent.scenes.wording import SIDES, Name, ask_character, ask_colour, ask_relation, with_options
 from training.tiny_pretrain.framing import TOKEN, Framing
 from training.tiny_pretrain.heads import STRIP
+from training.tiny_pretrain.marks import (
+    Own,
+)
 from training.tiny_pretrain.search import CLEAR
 from training.tiny_pretrain.telling import Manner, Story, option_lines, tell
-from training.tiny_pretrain.transcript import IMAGE, Own
+from training.tiny_pretrain.transcript import IMAGE
 from training.tiny_pretrain.truth import NUMBERS, READ_FROM
 
 LONG_SIDES = (224, 336, 448, 672, 1024, 1536, 2240, 3840)

@@ -9,7 +9,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
-from training.tiny_pretrain.transcript import NAMING
+from training.tiny_pretrain.marks import (
+    NAMING,
+)
 from training.tiny_pretrain.truth import GROUND, LEVELS, NOTHING, NUMBERS, Truth
 
 LONGEST = 16

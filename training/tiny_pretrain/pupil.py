@@ -29,7 +29,7 @@ from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import STRIP, Heads, near
 from training.tiny_pretrain.lean_language import Spoken, speak
 from training.tiny_pretrain.lean_tower import look
-from training.tiny_pretrain.transcript import (
+from training.tiny_pretrain.marks import (
     CHOICE,
     CHOSEN,
     CONCLUSION,
@@ -41,9 +41,9 @@ from training.tiny_pretrain.transcript import (
     WHERE,
     Batch,
     Own,
-    Scribe,
     Written,
 )
+from training.tiny_pretrain.transcript import Scribe
 from training.tiny_pretrain.truth import NOTHING, truth
 
 HEADS = "heads.safetensors"

@@ -22,8 +22,13 @@ from cof_agent.scenes.wording import LETTERS, SIDES, Name
 from cof_agent.step import NO_MORE
 from cof_agent.tools import refusal
 from training.tiny_pretrain.framing import Framing
+from training.tiny_pretrain.marks import (
+    Own,
+    Told,
+    coordinate,
+    told_place,
+)
 from training.tiny_pretrain.search import MOST_ZOOMS, Seeker, Step
-from training.tiny_pretrain.transcript import Own, Told, coordinate, told_place
 
 Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 """When it zooms: where it must, never, or once at least."""

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
+from cof_agent.scenes.scene import COLOURS
 from cof_agent.scenes.wording import LETTERS, Name
 from training.tiny_pretrain.dialogue import Exchange
+from training.tiny_pretrain.marks import (
+    CHOICE,
+    CHOSEN,
+    CONCLUSION,
+    CONTRARY,
+    NAMING,
+    NOWHERE,
+    OPENING,
+    SEEN,
+    UNNAMED,
+    VALUE,
+    WHERE,
+    Batch,
+    Own,
+    Written,
+    coordinate,
+)
 from training.tiny_pretrain.truth import NOTHING, NUMBERS
 
 _OPENING = "<|im_start|>user\n<|vision_start|>"
@@ -26,11 +42,7 @@ _NEXT = "\n<|im_start|>user\n"
 IMAGE = "<|image_pad|>"
 _OWN = "<|im_start|>assistant\n"
 
-NAMING: Mapping[str, Sequence[str]] = MappingProxyType({"colour": COLOURS, "shape": SHAPES, "character": CHARACTERS})
-"""What a question names an object by."""
 _WORDS = frozenset(word for values in NAMING.values() for word in values)
-_UNNAMED = ((NOTHING,) * len(NAMING),) * 2
-_NOWHERE = (-1, -1)
 _THINK = "<think>"
 _SENTENCE = re.compile(r"(?:This|Here) is an? ([^.]+?)(?: at (\d+))?\.")
 """What something is and, sometimes, where it begins."""
@@ -38,108 +50,12 @@ _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 """Left, top, right, bottom in pixels of the overview."""
 _CHOICE = re.compile(r": the (?:(\w+) )?one at (\d+)\.")
 """Which candidate is looked at."""
-OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE, WHERE = 1, 2, 3, 4, 5, 6, 7
-"""What `Batch.turning` tells tokens by."""
-CHOSEN = 10_000
-"""More than any object's number."""
-COORDINATES, _PLACES = 5_000, 8_000
-"""More than any object's number, and with twice that less than the next."""
 _OPTION = " option"
 """What is said before the letter of one."""
 _DECIDING = 3
 """Tokens of a thought that tell whether it looks closer."""
 _CONCLUDING = 2
 """Tokens after what is said to be there that tell what comes of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a sentence such as “Here is a red star at 12.” is about."""
-
-    here: int
-    """The object, as in `Batch.about`."""
-    name: Name | None = None
-    """What is said to begin somewhere, if it is: while it is told where, this alone is asked about."""
-    again: int = -1
-    """Where that has been said before, as in `Batch.owner`: the second head looks there; -1: it has not."""
-    said: int = -1
-    """What it is then in `Batch.owner`, for those who say it again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """What is known of one of the policy's own turns."""
-
-    about: tuple[int, int]
-    """The two objects it looks at, as in `Batch.about`, where `told`, `box` and letters say nothing else."""
-    names: tuple[Name, ...]
-    """What the question calls what it is about."""
-    told: tuple[Told, ...] = ()
-    """What it says of what is there, in order."""
-    box: int | None = None
-    """The object it looks at while it chooses what to look at and writes a box, if it does; -1: none."""
-    sought: Name | None = None
-    """What it looks for in that object: what the question calls it, and the object's colour if it is told by that."""
-    values: tuple[str, ...] = ()
-    """Words that can be told, such as the answer: they are learnt apart from the wording around them."""
-    astray: bool = False
-    """Whether what it looks at is a mistake: then neither the choice nor what follows it is learnt."""
-    options: tuple[str, ...] = ()
-    """The lines of the question's options in their order, such as `(B) red`, if it names one by its letter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A conversation, token by token; each list is of one length."""
-
-    ids: list[int]
-    labels: list[int]
-    numbers: list[int]
-    about: list[tuple[int, int]]
-    names: list[tuple[tuple[int, ...], ...]]
-    turning: list[int]
-    owner: list[int]
-    grids: tuple[tuple[int, int], ...]
-    """Columns and rows of its images, in their order."""
-
-    @classmethod
-    def blank(cls, ids: list[int], grids: tuple[tuple[int, int], ...]) -> Written:
-        """One of which nothing is learnt."""
-        count = len(ids)
-        nothing = ([NOTHING] * count, [NOTHING] * count)
-        return cls(ids, *nothing, [_NOWHERE] * count, [_UNNAMED] * count, [0] * count, [-1] * count, grids)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Conversations of one length."""
-
-    ids: torch.Tensor
-    """(views, length), padded at the right; with a placeholder for each visual token."""
-    labels: torch.Tensor
-    """(views, length): the token that follows, `NOTHING` where it is not the policy's own or a mistake."""
-    numbers: torch.Tensor
-    """(views, length): the coordinate that follows, `NOTHING` elsewhere."""
-    about: torch.Tensor
-    """(views, length, 2): the objects that the answer is about where a token of it follows, -1 elsewhere.
-
-    Object `i` as image `n` shows it, both from 0, is `n` · `MOST` + `i`. Where the letter of option `i` follows the
-    second is `CHOSEN` + `i`; it may also be the `coordinate` or the `told_place` of an object.
-    """
-    names: torch.Tensor
-    """(views, length, 2, `len(NAMING)`): where a token of the policy's own follows, the places of the first and the
-    last object's colour, shape and character in their lists, as far as the question names them by these, `NOTHING`
-    elsewhere."""
-    turning: torch.Tensor
-    """(views, length): `VALUE` where a value that can be told follows, `SEEN` where it says what is there, `CONTRARY`
-    where that word is not among those of the question, `OPENING` where the first tokens of a thought do, `CONCLUSION`
-    where those after what is there do: these two decide whether to look closer; `CHOICE` where it tells a candidate
-    from others, `WHERE` where it tells a coordinate of what is there; 0 elsewhere."""
-    owner: torch.Tensor
-    """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, the `coordinate` of an object where it
-    stands in a box or before it, its `told_place` where that was told after, -1 elsewhere."""
-    grids: tuple[tuple[tuple[int, int], ...], ...]
-    """Columns and rows of the images of each."""
 
 
 class Scribe:
@@ -219,7 +135,7 @@ class Scribe:
                 row.turning[place] = OPENING
             if turn.options and row.ids[place] == self._option:
                 letter = LETTERS.index(page.word(token))
-                row.about[place], row.names[place] = (-1, CHOSEN + letter), _UNNAMED
+                row.about[place], row.names[place] = (-1, CHOSEN + letter), UNNAMED
         for sentence, told in zip(_SENTENCE.finditer(page.text, first, end), turn.told, strict=thinks):
             for token in page.tokens(*sentence.span()):
                 row.about[token - 1] = told.here, told.here
@@ -271,7 +187,7 @@ class Scribe:
         """Unmark what a turn chooses to look at and what follows, all but that it was chosen."""
         [choice] = _CHOICE.finditer(page.text, page.spans[tokens[0]][0], page.spans[tokens[-1]][1])
         for token in range(page.tokens(*choice.span())[0], tokens[-1] + 1):
-            row.labels[token - 1], row.about[token - 1], row.names[token - 1] = NOTHING, _NOWHERE, _UNNAMED
+            row.labels[token - 1], row.about[token - 1], row.names[token - 1] = NOTHING, NOWHERE, UNNAMED
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""
@@ -286,7 +202,7 @@ class Scribe:
         text, own = f"{_OPENING}{IMAGE}{_IMAGE_END}", []
         for place, exchange in enumerate(conversation):
             text += f"{_NEXT if place else ''}{exchange.question}{_ASKED}{exchange.answer}{_ANSWERED}"
-            about = (exchange.about[0], exchange.about[-1]) if exchange.about else _NOWHERE
+            about = (exchange.about[0], exchange.about[-1]) if exchange.about else NOWHERE
             box = about[0] if exchange.kind in ("place", "one") else None
             own.append(Own(about, exchange.names, box=box))
         return self.episode(text, (grid,), own)
@@ -321,20 +237,10 @@ class _Page:
         return "" if any(len(part) == 2 and part.isalnum() for part in parts) else within.strip()
 
 
-def coordinate(thing: int, axis: int) -> int:
-    """As in `Batch.about`: the left (`axis` 0) or top (1) that was written of an object to zoom on it."""
-    return COORDINATES + 2 * thing + axis
-
-
-def told_place(thing: int) -> int:
-    """As in `Batch.owner`: the coordinate that was told of an object once a zoom had shown it."""
-    return _PLACES + thing
-
-
 def _codes(names: Sequence[Name]) -> tuple[tuple[int, ...], ...]:
     """The first and the last of them by the places of their attributes in their lists."""
     if not names:
-        return _UNNAMED
+        return UNNAMED
     told = [[getattr(name, attribute) for attribute in NAMING] for name in (names[0], names[-1])]
     return tuple(
         tuple(

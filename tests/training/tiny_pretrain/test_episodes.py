@@ -32,8 +32,7 @@ from tests.training.tiny_pretrain.seeds import write_smallest
 from training.tiny_pretrain import telling
 from training.tiny_pretrain.episodes import Episodes, ask_stranger, in_words
 from training.tiny_pretrain.framing import Framing
-from training.tiny_pretrain.telling import Manner, Story, tell
-from training.tiny_pretrain.transcript import (
+from training.tiny_pretrain.marks import (
     CHOICE,
     CHOSEN,
     CONCLUSION,
@@ -43,11 +42,12 @@ from training.tiny_pretrain.transcript import (
     SEEN,
     VALUE,
     WHERE,
-    Scribe,
     Told,
     coordinate,
     told_place,
 )
+from training.tiny_pretrain.telling import Manner, Story, tell
+from training.tiny_pretrain.transcript import Scribe
 from training.tiny_pretrain.truth import NOTHING
 
 

@@ -28,9 +28,13 @@ from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, number_waves
 from training.tiny_pretrain.lean_language import WATCHED_HEADS, Spoken, speak
 from training.tiny_pretrain.lean_tower import look
+from training.tiny_pretrain.marks import (
+    CHOICE,
+    Batch,
+    Own,
+)
 from training.tiny_pretrain.pupil import _TOGETHER, Pupil, write_model
 from training.tiny_pretrain.seed import write_tiny_seed
-from training.tiny_pretrain.transcript import CHOICE, Batch, Own
 from training.tiny_pretrain.truth import NOTHING
 
 _TOLD = "<|im_start|>user\nred one at 3, blue one at 40, cyan one at 14. Which?<|im_end|>\n<|im_start|>assistant\n"
