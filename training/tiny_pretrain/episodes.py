@@ -23,9 +23,7 @@ from cof_agent.scenes.split import Split
 from cof_agent.scenes.wording import SIDES, Name, ask_character, ask_colour, ask_relation, with_options
 from training.tiny_pretrain.framing import TOKEN, Framing
 from training.tiny_pretrain.heads import STRIP
-from training.tiny_pretrain.marks import (
-    Own,
-)
+from training.tiny_pretrain.marks import Own
 from training.tiny_pretrain.search import CLEAR
 from training.tiny_pretrain.telling import Manner, Story, option_lines, tell
 from training.tiny_pretrain.transcript import IMAGE

@@ -9,9 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
-from training.tiny_pretrain.marks import (
-    NAMING,
-)
+from training.tiny_pretrain.marks import NAMING
 from training.tiny_pretrain.truth import GROUND, LEVELS, NOTHING, NUMBERS, Truth
 
 LONGEST = 16
@@ -121,7 +119,7 @@ class Heads(nn.Module):
         return F.binary_cross_entropy_with_logits(self.strips(hidden.float()), looked)
 
     def name_loss(self, hidden: torch.Tensor, names: torch.Tensor) -> dict[str, torch.Tensor]:
-        """How far off the language model is about what the question names, in nats, where it answers.
+        """How far off the language model is about what is named, in nats, where it answers.
 
         `hidden` is (texts, length, width), `names` as in a `Batch`.
         """

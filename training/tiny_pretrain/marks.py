@@ -15,13 +15,17 @@ from training.tiny_pretrain.truth import NOTHING
 NAMING: Mapping[str, Sequence[str]] = MappingProxyType({"colour": COLOURS, "shape": SHAPES, "character": CHARACTERS})
 """What a question names an object by."""
 UNNAMED = ((NOTHING,) * len(NAMING),) * 2
+"""What `Batch.names` is where nothing is named."""
 NOWHERE = (-1, -1)
+"""What `Batch.about` is where nothing is looked at."""
 OPENING, VALUE, SEEN, CONTRARY, CONCLUSION, CHOICE, WHERE = 1, 2, 3, 4, 5, 6, 7
 """What `Batch.turning` tells tokens by."""
+COORDINATES = 5_000
+"""More than any object's number. From here on codes are coordinates that were written."""
+_PLACES = 8_000
+"""More than any `coordinate`."""
 CHOSEN = 10_000
-"""More than any object's number."""
-COORDINATES, _PLACES = 5_000, 8_000
-"""More than any object's number, and with twice that less than the next."""
+"""More than any `told_place`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +35,11 @@ class Told:
     here: int
     """The object, as in `Batch.about`."""
     name: Name | None = None
-    """What is said to begin somewhere, if it is: while it is told where, this alone is asked about."""
+    """What the state half-way must name while it is told where that begins; None: no place is told."""
     again: int = -1
-    """Where that has been said before, as in `Batch.owner`: the second head looks there; -1: it has not."""
+    """Where the place has been written before, as in `Batch.owner`: the second head looks there; -1: nowhere."""
     said: int = -1
-    """What it is then in `Batch.owner`, for those who say it again."""
+    """What `Batch.owner` is where the place is told here, for a later `again`; -1: none looks here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Batch:
     names: torch.Tensor
     """(views, length, 2, `len(NAMING)`): where a token of the policy's own follows, the places of the first and the
     last object's colour, shape and character in their lists, as far as the question names them by these, `NOTHING`
-    elsewhere."""
+    elsewhere. Where it has said what it looks at, or tells a place, both are that object."""
     turning: torch.Tensor
     """(views, length): `VALUE` where a value that can be told follows, `SEEN` where it says what is there, `CONTRARY`
     where that word is not among those of the question, `OPENING` where the first tokens of a thought do, `CONCLUSION`
@@ -120,5 +124,5 @@ def coordinate(thing: int, axis: int) -> int:
 
 
 def told_place(thing: int) -> int:
-    """As in `Batch.owner`: the coordinate that was told of an object once a zoom had shown it."""
+    """As in `Batch.about`: the coordinate that was told of an object wherever a zoom had shown it."""
     return _PLACES + thing

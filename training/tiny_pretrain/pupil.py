@@ -126,7 +126,7 @@ class Pupil(nn.Module):
         return _by_length(written, lambda rows, told: self._text_losses(self.scribe.batch(rows), self._sights(told)))
 
     def text_losses(self, told: Sequence[tuple[str, Sequence[Own]]]) -> dict[str, torch.Tensor]:
-        """The same about conversations with words for images: all but boxes and what has a place in them."""
+        """The same about conversations with words for images: all but boxes and places that only an image tells."""
         written = [(self.scribe.episode(text, (), own), own) for text, own in told]
 
         def losses(rows: Sequence[Written], _: object) -> dict[str, torch.Tensor]:
@@ -198,9 +198,9 @@ class Pupil(nn.Module):
         losses |= guide_loss(spoken.looks, batch.about[:, first:], owners)
         losses |= self.heads.name_loss(spoken.half, batch.names)
         losses |= self._word_losses(batch, spoken)
-        lefts, places = _lefts(batch) & (batch.labels != NOTHING), batch.turning == WHERE
+        lefts, places, again = _lefts(batch) & (batch.labels != NOTHING), batch.turning == WHERE, _again(batch)
         boxes = (batch.numbers != NOTHING) & ~_lefts(batch) & ~places
-        for name, where in (("boxes", boxes), ("lefts", lefts), ("told", places)):
+        for name, where in (("boxes", boxes), ("lefts", lefts), ("told", places & ~again), ("retold", again)):
             if where.any():
                 likely = self._scores(spoken.last[where]).log_softmax(-1)[:, self.scribe.number_ids]
                 losses[name] = -(near(batch.numbers[where]) * likely).sum(-1).mean()
@@ -229,23 +229,25 @@ class Pupil(nn.Module):
         """Of the left sides that it chooses from those that the text told first: there it is to look."""
         own = batch.labels != NOTHING
         lefts = _lefts(batch) & own
-        if not lefts.any():
-            return {}
-        about = torch.where(lefts, batch.labels, -1)[:, -spoken.looks[0].shape[2] :, None].expand(-1, -1, 2)
+        about = torch.where(lefts, batch.labels, -1)[:, :, None].expand(-1, -1, 2)
         told = (own.cumsum(1) == 0) & torch.isin(batch.ids, self.scribe.number_ids)
-        losses = guide_loss(spoken.looks, about, torch.where(told, batch.ids, -1))
-        return losses | {"lefts": F.cross_entropy(self._scores(spoken.last[lefts]), batch.labels[lefts])}
+        found = self._looked_up(batch, spoken, lefts, about, torch.where(told, batch.ids, -1))
+        return dict(zip(("lefts", "looks"), found, strict=False))
 
     def _again_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
         """Of the places that the text has told before: there it is to look."""
         again = _again(batch)
-        if not again.any():
-            return {}
-        about = torch.where(again[:, :, None], batch.about, -1)[:, -spoken.looks[0].shape[2] :]
-        about[:, :, 0] = -1  # an object, of which there is no image
-        aims = guide_loss(spoken.looks, about, batch.owner)
-        told = {"told": F.cross_entropy(self._scores(spoken.last[again]), batch.labels[again])}
-        return told | ({"again": aims["looks"]} if aims else {})
+        about = torch.where(again[:, :, None], batch.about, -1)
+        return dict(zip(("retold", "aims"), self._looked_up(batch, spoken, again, about, batch.owner), strict=False))
+
+    def _looked_up(
+        self, batch: Batch, spoken: Spoken, where: torch.Tensor, about: torch.Tensor, owner: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """How far off it is in what follows `where` (texts, length), and in looking there as `guide_loss` says."""
+        if not where.any():
+            return []
+        aims = guide_loss(spoken.looks, about[:, -spoken.looks[0].shape[2] :], owner)
+        return [F.cross_entropy(self._scores(spoken.last[where]), batch.labels[where]), *aims.values()]
 
     def _word_losses(self, batch: Batch, spoken: Spoken) -> dict[str, torch.Tensor]:
         """In nats, times the weights below."""

@@ -17,23 +17,17 @@ from cof_agent.profile import DECLINE, Profile
 from cof_agent.scenes.palette import between
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.saying import answering, calling, refusing
-from cof_agent.scenes.scene import MOST, SceneObject
+from cof_agent.scenes.scene import MOST
 from cof_agent.scenes.wording import LETTERS, SIDES, Name
 from cof_agent.step import NO_MORE
 from cof_agent.tools import refusal
 from training.tiny_pretrain.framing import Framing
-from training.tiny_pretrain.marks import (
-    Own,
-    Told,
-    coordinate,
-    told_place,
-)
+from training.tiny_pretrain.marks import NOWHERE, Own, Told, coordinate, told_place
 from training.tiny_pretrain.search import MOST_ZOOMS, Seeker, Step
 
 Manner: TypeAlias = Literal["adaptive", "direct", "always"]
 """When it zooms: where it must, never, or once at least."""
 
-_NOWHERE = (-1, -1)
 _ASTRAY = 0.25
 """Share of the conversations that look for something in which one look is a mistake, where one is possible. It is not
 learnt, but what comes of it."""
@@ -142,7 +136,7 @@ class _Teller:
         else:
             values, turn = (DECLINE.split()[0],), refusing(names, close, self.chance)
         turn = turn.replace("<think>", f"<think>{seen}", 1)
-        about = _NOWHERE
+        about = NOWHERE
         if question.kind is Kind.RELATION:  # where they lie is told from the overview
             about = (self._in(question.targets[0], 0), self._in(question.targets[1], 0))
         elif answerable:
@@ -172,21 +166,31 @@ class _Teller:
             return "Nothing is here. ", ()
         if not step.clear:
             return "All is too small here. ", ()
-        name, here = likewise(self.question.scene.objects[place], self.question.names[0]), self._in(place, number + 1)
-        if self._axis is None:
-            return f"This is {with_article(name)}. ", (Told(here),)
-        overview, side = self._in(place, 0), step.region.corners[self._axis]
-        told = Told(here, name, coordinate(overview, self._axis), told_place(overview))
-        return f"This is {with_article(name)} at {side}. ", (told,)
+        overview, axis = self._in(place, 0), self._axis
+        again = coordinate(overview, axis) if axis is not None else -1
+        return self._sentence("This", place, number + 1, again, told_place(overview))
 
     def _here(self, place: int) -> tuple[str, tuple[Told, ...]]:
         """What the overview shows and, if that is asked, where it begins."""
-        name, here = likewise(self.question.scene.objects[place], self.question.names[0]), self._in(place, 0)
+        overview, axis, again = self._in(place, 0), self._axis, -1
+        looks = [step for step in self._steps if step.looked_at == place]
+        if looks and axis is not None:
+            clear = any(step.clear for step in looks)
+            again = told_place(overview) if clear else coordinate(overview, axis)
+        return self._sentence("Here", place, 0, again)
+
+    def _sentence(
+        self, opening: Literal["This", "Here"], place: int, view: int, again: int, said: int = -1
+    ) -> tuple[str, tuple[Told, ...]]:
+        """What an object in a view is and, if that is asked, where it begins, which is `again` and `said` as in
+        `Told`."""
+        thing, like, here = self.question.scene.objects[place], self.question.names[0], self._in(place, view)
+        name = Name(**{attribute: getattr(thing, attribute) for attribute in like.attributes})
+        what = f"{opening} is {_with_article(str(name))}"
         if self._axis is None:
-            return f"Here is {with_article(name)}. ", (Told(here),)
+            return f"{what}. ", (Told(here),)
         side = self.seeker.region(place).corners[self._axis]
-        seen = any(step.looked_at == place and step.clear for step in self._steps)
-        return f"Here is {with_article(name)} at {side}. ", (Told(here, name, told_place(here) if seen else -1),)
+        return f"{what} at {side}. ", (Told(here, name=name, again=again, said=said),)
 
     @property
     def _axis(self) -> int | None:
@@ -218,14 +222,7 @@ class _Teller:
         return Framing(self.question.scene, frame, shown, min(1.0, box.width / shown[0]))
 
 
-def likewise(thing: SceneObject, like: Name) -> Name:
-    """An object's name by the attributes that `like` names."""
-    return Name(**{attribute: getattr(thing, attribute) for attribute in like.attributes})
-
-
-def with_article(name: Name) -> str:
-    """A name as a noun with its article."""
-    noun = str(name)
+def _with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
 
 

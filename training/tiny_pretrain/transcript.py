@@ -27,6 +27,7 @@ from training.tiny_pretrain.marks import (
     WHERE,
     Batch,
     Own,
+    Told,
     Written,
     coordinate,
 )
@@ -137,39 +138,49 @@ class Scribe:
                 letter = LETTERS.index(page.word(token))
                 row.about[place], row.names[place] = (-1, CHOSEN + letter), UNNAMED
         for sentence, told in zip(_SENTENCE.finditer(page.text, first, end), turn.told, strict=thinks):
-            for token in page.tokens(*sentence.span()):
-                row.about[token - 1] = told.here, told.here
-            for token in page.tokens(*sentence.span(1)):
-                word = page.word(token)
-                row.turning[token - 1] = (SEEN if word in asked else CONTRARY) if word in _WORDS else 0
-            for token in page.tokens(*sentence.span(2)) if sentence[2] else ():
-                row.numbers[token - 1], row.turning[token - 1] = self._number.get(row.ids[token], NOTHING), WHERE
-                row.owner[token] = told.said
-            for token in page.tokens(sentence.end(1), sentence.end()) if told.name else ():
-                row.names[token - 1] = _codes((told.name,))
-                row.about[token - 1] = told.here, told.here if told.again < 0 else told.again
-            after = page.tokens(*sentence.span())[-1] + 1
-            for place in range(after - 1, after - 1 + _CONCLUDING):
-                row.turning[place] = row.turning[place] or CONCLUSION
+            self._mark_sentence(row, page, sentence, told, asked)
         for choice in _CHOICE.finditer(page.text, first, end):
             for token in (*(page.tokens(*choice.span(1)) if choice[1] else ()), *page.tokens(*choice.span(2))):
                 row.turning[token - 1] = CHOICE
                 row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
+        if turn.box is not None:
+            self._mark_box(row, page, tokens, turn, turn.box, thinks)
         if turn.astray:
             self._forget(row, page, tokens)
-        elif turn.box is not None:
-            if turn.sought:
-                self._mark_choice(row, page, tokens, turn.box, turn.sought)
-            for box in _BOX.finditer(page.text, first, end):
-                for token in page.tokens(box.start(1) - 1, box.end(4)):
-                    row.about[token - 1] = turn.box, turn.box
-                    row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
-                for axis in range(2) if thinks and turn.box >= 0 else ():
-                    [token] = page.tokens(*box.span(axis + 1))
-                    row.owner[token] = coordinate(turn.box, axis)
-                if turn.sought:  # its left side has been said
-                    [token] = page.tokens(*box.span(1))
-                    row.about[token - 1] = turn.box, coordinate(turn.box, 0)
+
+    def _mark_sentence(self, row: Written, page: _Page, sentence: re.Match[str], told: Told, asked: set[str]) -> None:
+        """Mark where it is said what is there, which is about `told`; `asked` are the words that the question names."""
+        said = page.tokens(*sentence.span())
+        for token in said:
+            row.about[token - 1] = told.here, told.here
+        for token in page.tokens(*sentence.span(1)):
+            word = page.word(token)
+            row.turning[token - 1] = (SEEN if word in asked else CONTRARY) if word in _WORDS else 0
+        if told.name:
+            [side] = page.tokens(*sentence.span(2))
+            row.numbers[side - 1], row.turning[side - 1] = self._number[row.ids[side]], WHERE
+            row.owner[side] = told.said
+            for token in page.tokens(sentence.end(1), sentence.end()):
+                row.names[token - 1] = _codes((told.name,))
+                row.about[token - 1] = told.here, told.here if told.again < 0 else told.again
+        for place in range(said[-1], said[-1] + _CONCLUDING):
+            row.turning[place] = row.turning[place] or CONCLUSION
+
+    def _mark_box(self, row: Written, page: _Page, tokens: range, turn: Own, place: int, thinks: bool) -> None:
+        """Mark where a turn writes the box of what it looks at, `place`, and what it says of it before."""
+        first, end = page.spans[tokens[0]][0], page.spans[tokens[-1]][1]
+        if turn.sought:
+            self._mark_choice(row, page, tokens, place, turn.sought)
+        for box in _BOX.finditer(page.text, first, end):
+            for token in page.tokens(box.start(1) - 1, box.end(4)):
+                row.about[token - 1] = place, place
+                row.numbers[token - 1] = self._number.get(row.ids[token], NOTHING)
+            for axis in range(2) if thinks and place >= 0 else ():
+                [token] = page.tokens(*box.span(axis + 1))
+                row.owner[token] = coordinate(place, axis)
+            if turn.sought:  # its left side has been said
+                [token] = page.tokens(*box.span(1))
+                row.about[token - 1] = place, coordinate(place, 0)
 
     def _mark_choice(self, row: Written, page: _Page, tokens: range, place: int, sought: Name) -> None:
         """Mark where a turn tells which object it looks at, `place`: then it is about what is `sought` there."""
@@ -184,10 +195,12 @@ class Scribe:
             row.names[token - 1] = _codes((sought,))
 
     def _forget(self, row: Written, page: _Page, tokens: range) -> None:
-        """Unmark what a turn chooses to look at and what follows, all but that it was chosen."""
+        """Unmark what a turn chooses to look at and what follows, all but that it was chosen and where its box is."""
         [choice] = _CHOICE.finditer(page.text, page.spans[tokens[0]][0], page.spans[tokens[-1]][1])
-        for token in range(page.tokens(*choice.span())[0], tokens[-1] + 1):
-            row.labels[token - 1], row.about[token - 1], row.names[token - 1] = NOTHING, NOWHERE, UNNAMED
+        for place in range(page.tokens(*choice.span())[0] - 1, tokens[-1]):
+            row.labels[place], row.about[place], row.names[place] = NOTHING, NOWHERE, UNNAMED
+            if row.turning[place] != CHOICE:
+                row.numbers[place] = NOTHING
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""

@@ -28,6 +28,7 @@ from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.render import render
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES, Scene, SceneObject
+from cof_agent.scenes.wording import Name
 from tests.training.tiny_pretrain.seeds import write_smallest
 from training.tiny_pretrain import telling
 from training.tiny_pretrain.episodes import Episodes, ask_stranger, in_words
@@ -42,10 +43,12 @@ from training.tiny_pretrain.marks import (
     SEEN,
     VALUE,
     WHERE,
+    Own,
     Told,
     coordinate,
     told_place,
 )
+from training.tiny_pretrain.search import MOST_ZOOMS
 from training.tiny_pretrain.telling import Manner, Story, tell
 from training.tiny_pretrain.transcript import Scribe
 from training.tiny_pretrain.truth import NOTHING
@@ -249,20 +252,29 @@ def test_a_box_is_that_of_the_candidate_that_was_chosen(processor: Any) -> None:
     assert coloured == {True, False}
 
 
-def test_where_it_is_told_where_something_begins_this_alone_is_asked_about(processor: Any) -> None:
-    scribe, decode = Scribe(processor.tokenizer), processor.tokenizer.decode
-    asked = set()
-    for told in Episodes(processor, SCENE_PROFILE, 3, 24, {"adaptive": 0.5, "direct": 0.5}).make(0):
-        row = scribe.episode(told.text, told.grids, told.own)
-        places = [place for place, turns in enumerate(row.turning) if turns == WHERE and row.numbers[place] != NOTHING]
-        for place in places:
-            said = re.findall(r"(?:This|Here) is an? ([^.]+) at", decode(row.ids[: place + 1]))[-1].split()
-            names = tuple(
-                next((values.index(word) for word in said if word in values), NOTHING) for values in NAMING.values()
-            )
-            assert row.names[place] == (names, names)
-            asked.add(names)
-    assert len(asked) > 3
+def test_while_a_place_is_told_the_object_is_named_that_begins_there(processor: Any) -> None:
+    scribe, star, heart = Scribe(processor.tokenizer), Name("star", "red"), Name("heart", "blue")
+    turn = "<think>This is a red star at 57. Here is a blue heart at 8.</think>"
+    told = (Told(MOST + 3, star, coordinate(3, 0), told_place(3)), Told(4, heart))
+    text = f"<|im_start|>assistant\n{turn}<|im_end|>\n"
+    row = scribe.episode(text, (), (Own((1, 2), (star, heart), told),))
+    words = [processor.tokenizer.decode([token]) for token in row.ids]
+    star_codes = COLOURS.index("red"), SHAPES.index("star"), NOTHING
+    heart_codes = COLOURS.index("blue"), SHAPES.index("heart"), NOTHING
+    for number, side, codes, about in ((0, "57", star_codes, coordinate(3, 0)), (1, "8", heart_codes, 4)):
+        place, here = words.index(side) - 1, told[number].here
+        assert (row.numbers[place], row.turning[place]) == (int(side), WHERE)
+        assert row.names[place - 2 : place + 2] == [(codes, codes)] * 4  # before “ at”, “ ”, the number and “.”
+        assert row.about[place - 2 : place + 2] == [(here, about)] * 4
+        assert row.names[place - 3] == row.names[place + 2] == (star_codes, heart_codes)
+        assert row.about[place - 3] == (here, here)
+        assert row.owner[place + 1] == told[number].said
+    assert [owner for owner in row.owner if owner >= 0] == [told_place(3)]
+
+
+def test_codes_of_objects_coordinates_places_and_options_are_apart() -> None:
+    most = (MOST_ZOOMS + 2) * MOST
+    assert most < coordinate(0, 0) < coordinate(most, 1) < told_place(0) < told_place(most) < CHOSEN
 
 
 def test_the_letter_of_an_option_is_said_looking_at_its_line(processor: Any) -> None:
@@ -330,10 +342,13 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
                 axis = 0 if "left" in question.text else 1
                 assert bool(side) == bool(told.name) == (question.text.count(("left", "above")[axis]) > 0)
                 assert not side or abs(int(side) - overview[place][axis]) <= 4.5
-                if side and where == "This":
-                    assert (told.again, told.said) == (coordinate(place, axis), told_place(place))
+                if where == "This":
+                    assert not side or (told.again, told.said) == (coordinate(place, axis), told_place(place))
                 else:
-                    assert (told.again, told.said) == (told_place(place) if side and place in clear else -1, -1)
+                    written = (
+                        told_place(place) if place in clear else coordinate(place, axis) if place in zoomed else -1
+                    )
+                    assert (told.again, told.said) == (written if side else -1, -1)
                 if where == "This":
                     clear.add(place)
             assert text.startswith("<think>Nothing is here.") == (bool(zoomed) and zoomed[-1] < 0)
@@ -378,16 +393,15 @@ def test_coordinates_that_are_said_again_are_looked_up_where_they_were_written(p
         row = scribe.episode(told.text, told.grids, told.own)
         chosen = {coordinate(turn.box, 0) for turn in told.own if turn.sought and turn.box is not None}
         again = [said.again for turn in told.own for said in turn.told if said.again >= 0]
-        lost = bool([turn for turn in told.own if turn.astray])  # its coordinates are not to be looked up
+        wrong = [turn.box for turn in told.own if turn.astray]
+        twice = {code for box in wrong for code in (coordinate(box, 0), coordinate(box, 1), told_place(box))}
         for code in chosen.union(again):
             written = [place for place, owner in enumerate(row.owner) if owner == code]
             said = [
                 place for place, (_, second) in enumerate(row.about) if second == code and row.numbers[place] != NOTHING
             ]
             assert len(said) == (code in chosen) + again.count(code)
-            if lost and not written:
-                continue
-            assert len(written) == 1 + (code in chosen) or lost
+            assert len(written) - 1 - (code in chosen) in ({0, 1} if code in twice else {0})
             assert {row.labels[place] for place in said} == {row.ids[place] for place in written}
             assert written[0] < said[0]
             assert decode([row.ids[written[0]]]).isdigit()

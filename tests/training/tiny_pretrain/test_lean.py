@@ -18,7 +18,7 @@ from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.scenes import Split
 from cof_agent.scenes.reach import SCENE_PROFILE
-from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES
+from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES
 from cof_agent.scenes.wording import Name
 from tests.training.tiny_pretrain.seeds import SMALLEST, write_smallest
 from training.tiny_pretrain.chunks import Views, make_views
@@ -28,11 +28,7 @@ from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, number_waves
 from training.tiny_pretrain.lean_language import WATCHED_HEADS, Spoken, speak
 from training.tiny_pretrain.lean_tower import look
-from training.tiny_pretrain.marks import (
-    CHOICE,
-    Batch,
-    Own,
-)
+from training.tiny_pretrain.marks import CHOICE, Batch, Own, Told, told_place
 from training.tiny_pretrain.pupil import _TOGETHER, Pupil, write_model
 from training.tiny_pretrain.seed import write_tiny_seed
 from training.tiny_pretrain.truth import NOTHING
@@ -242,6 +238,32 @@ def test_a_left_side_is_looked_up_where_the_text_tells_it(pupil: Pupil) -> None:
     looks[:, :, 0, told] = math.log(0.3)
     states = torch.zeros((*batch.ids.shape, pupil.model.config.text_config.hidden_size), dtype=torch.bfloat16)
     assert float(pupil._left_losses(batch, Spoken(states, states, (looks,)))["looks"]) == pytest.approx(-math.log(0.3))
+
+
+@torch.no_grad()
+def test_a_place_is_looked_up_where_it_was_written(pupil: Pupil) -> None:
+    star = Name(shape="star")
+    text = (
+        "<|im_start|>assistant\n<think>This is a star at 57.</think><|im_end|>\n<|im_start|>assistant\n"
+        "<think>Here is a star at 57.</think><|im_end|>\n"
+    )
+    told = Told(MOST, star, said=told_place(0)), Told(0, star, again=told_place(0))
+    own = tuple(Own((-1, -1), (star,), (sentence,)) for sentence in told)
+    batch = pupil.scribe.batch([pupil.scribe.episode(text, (), own)])
+    first, second = torch.nonzero(batch.ids[0] == pupil.scribe.number_ids[57]).flatten().tolist()
+    length = batch.ids.shape[1]
+    looks = torch.full((1, WATCHED_HEADS, length - second + 1, length), 1e-9).log()
+    looks[:, 1, :, first] = math.log(0.3)
+    states = torch.zeros((*batch.ids.shape, pupil.model.config.text_config.hidden_size), dtype=torch.bfloat16)
+    losses = pupil._again_losses(batch, Spoken(states, states, (looks,)))
+    assert {name: float(loss) for name, loss in losses.items()} == {
+        "retold": pytest.approx(math.log(pupil.model.config.text_config.vocab_size), rel=1e-3),
+        "aims": pytest.approx(-math.log(0.3)),
+    }
+    lost = replace(batch, owner=torch.full_like(batch.owner, -1))
+    assert set(pupil._again_losses(lost, Spoken(states, states, (looks,)))) == {"retold"}
+    none = replace(batch, turning=torch.zeros_like(batch.turning))
+    assert pupil._again_losses(none, Spoken(states, states, (looks,))) == {}
 
 
 def test_what_is_written_loads_as_a_policy_and_is_the_same(pupil: Pupil, seed: Path, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
         "loss/episode/strips",
         "loss/episode/lefts",
         "loss/episode/aims",
+        "loss/text/retold",
     } <= names
     assert {f"loss/drill/{name}" for name in ("letters", "lines", "looks")} <= names
     resting = pretrain(told(language, tmp_path / "resting", "language", tower=False))

@@ -17,9 +17,7 @@ from cof_agent.scenes.reading import Sight, read_character, read_colour, read_sh
 from training.tiny_pretrain.chunks import Chunks, Plan, Views, make_views
 from training.tiny_pretrain.dialogue import UNREADABLE, exchanges
 from training.tiny_pretrain.framing import KINDS, TOKEN, Kind
-from training.tiny_pretrain.marks import (
-    NAMING,
-)
+from training.tiny_pretrain.marks import NAMING
 from training.tiny_pretrain.truth import GROUND, NOTHING, truth
 
 READ = {"colour": (read_colour, COLOURS), "shape": (read_shape, SHAPES), "character": (read_character, CHARACTERS)}
