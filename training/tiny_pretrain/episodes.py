@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -20,11 +20,12 @@ from cof_agent.scenes.question import Kind, SceneQuestion, ask, scene_question
 from cof_agent.scenes.saying import answering
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES, Scene
 from cof_agent.scenes.split import Split
-from cof_agent.scenes.wording import SIDES, Name, ask_character, ask_colour, ask_relation, with_options
+from cof_agent.scenes.wording import Name, ask_character, ask_colour
 from training.tiny_pretrain.framing import TOKEN, Framing
 from training.tiny_pretrain.heads import STRIP
 from training.tiny_pretrain.marks import Own
 from training.tiny_pretrain.search import CLEAR
+from training.tiny_pretrain.strangers import ask_stranger
 from training.tiny_pretrain.telling import Manner, Story, option_lines, tell
 from training.tiny_pretrain.transcript import IMAGE
 from training.tiny_pretrain.truth import NUMBERS, READ_FROM
@@ -45,10 +46,8 @@ _OTHERS = 500_000
 _SIFTED = 6
 """Of so many times as many conversations half of a batch is chosen: that what has been looked at is passed over is
 learnt where there are several looks."""
-_STRANGERS = (
-    "door", "car", "dog", "cat", "tree", "house", "roof", "cup", "table", "sign", "man", "woman", "child", "shirt",
-    "hat", "bird", "boat", "flower", "bag", "wall", "window", "lamp", "chair", "street", "bottle", "book", "bus",
-)  # fmt: skip
+_STRANGE = 0.7
+"""Share of the questions about what no scene shows that are not of `scenes`."""
 _SHOWN = f"<|vision_start|>{IMAGE}<|vision_end|>"
 
 
@@ -173,9 +172,9 @@ class Episodes:
         """Question `number`: as many as have no answer have one and are about scenes like those of absent objects."""
         drawn = chance.random()
         if drawn < self.unanswerable:
-            kind = pick(chance, (Kind.ABSENT, Kind.ABSENT, Kind.FOREIGN))
+            kind = pick(chance, (Kind.ABSENT, Kind.FOREIGN))
             question = scene_question(self.split, number, kind)
-            return ask_stranger(question, chance) if kind is Kind.FOREIGN and chance.random() < 0.5 else question
+            return ask_stranger(question, chance) if kind is Kind.FOREIGN and chance.random() < _STRANGE else question
         if drawn >= 2 * self.unanswerable:
             return scene_question(self.split, number, pick(chance, _ASKED))
         scene = legible(Scene.from_seed(self.split.seed(number)))
@@ -220,26 +219,6 @@ def in_words(view: Framing, lefts: Sequence[int], chance: Random) -> str:
             paint = f"{COLOURS[int(colour)]} " if side >= limits["colour"] else ""
             told.append(f"{paint}{noun}{mark}{where}")
     return ", ".join(shuffled(told, chance)) + ". "
-
-
-def ask_stranger(question: SceneQuestion, chance: Random) -> SceneQuestion:
-    """A question without an answer in the words of those that have one, about what is not of the world of scenes."""
-    one, other = (Name(shape=noun, colour=_colour(chance)) for noun in shuffled(_STRANGERS, chance)[:2])
-    form = pick(chance, ("character", "colour", "relation"))
-    if form == "relation":
-        axis = pick(chance, tuple(SIDES))
-        text, options = ask_relation(one, other, axis, chance), tuple(shuffled(SIDES[axis], chance))
-    elif form == "colour":
-        text, options = ask_colour(replace(one, colour=None), chance), tuple(shuffled(COLOURS, chance)[:4])
-    else:
-        text, options = ask_character(one, chance), tuple(shuffled(CHARACTERS, chance)[:4])
-    if chance.random() < 0.5:
-        return replace(question, text=with_options(text, options, chance), options=options)
-    return replace(question, text=text, options=())
-
-
-def _colour(chance: Random) -> str | None:
-    return pick(chance, COLOURS) if chance.random() < 0.5 else None
 
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}

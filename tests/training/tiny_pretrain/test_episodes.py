@@ -24,6 +24,7 @@ from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.profile import DECLINE
 from cof_agent.scenes import Split
 from cof_agent.scenes.background import Background
+from cof_agent.scenes.foreign import HELD_OUT
 from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import SCENE_PROFILE
 from cof_agent.scenes.render import render
@@ -31,7 +32,7 @@ from cof_agent.scenes.scene import CHARACTERS, COLOURS, MOST, SHAPES, Scene, Sce
 from cof_agent.scenes.wording import Name
 from tests.training.tiny_pretrain.seeds import write_smallest
 from training.tiny_pretrain import telling
-from training.tiny_pretrain.episodes import Episodes, ask_stranger, in_words
+from training.tiny_pretrain.episodes import Episodes, in_words
 from training.tiny_pretrain.framing import Framing
 from training.tiny_pretrain.marks import (
     CHOICE,
@@ -49,6 +50,7 @@ from training.tiny_pretrain.marks import (
     told_place,
 )
 from training.tiny_pretrain.search import MOST_ZOOMS
+from training.tiny_pretrain.strangers import FORMS, THINGS, ask_stranger
 from training.tiny_pretrain.telling import Manner, Story, tell
 from training.tiny_pretrain.transcript import Scribe
 from training.tiny_pretrain.truth import NOTHING
@@ -411,7 +413,15 @@ def test_coordinates_that_are_said_again_are_looked_up_where_they_were_written(p
     assert min(asked.values()) > 3
 
 
-def test_strangers_are_asked_about_in_the_words_of_scenes_and_have_no_answer(tmp_path: Path) -> None:
+def test_strangers_are_not_those_of_the_test_split() -> None:
+    words = {word for wording in HELD_OUT for word in re.findall(r"\w+", wording)}
+    assert not words & set(THINGS)
+    asked = {form.format(it=thing) for form in FORMS for thing in THINGS}
+    assert not asked & HELD_OUT.keys()
+    assert len(set(THINGS)) == len(THINGS)
+
+
+def test_strangers_are_asked_about_also_in_the_words_of_scenes_and_have_no_answer(tmp_path: Path) -> None:
     texts = set()
     for number in range(60):
         question = ask_stranger(scene_question(Split.TRAIN, number, Kind.FOREIGN), Random(number))
@@ -422,14 +432,16 @@ def test_strangers_are_asked_about_in_the_words_of_scenes_and_have_no_answer(tmp
         assert f"<answer>{DECLINE}" in story.messages[-1].text
         assert len(story.views) == 1
     assert len(texts) > 50
+    forms = re.compile("|".join(re.escape(form).replace(r"\{it\}", r"\w+") for form in FORMS))
+    assert 0.3 < sum(bool(forms.match(text)) for text in texts) / len(texts) < 0.7
     unanswered = Episodes(
         load_processor(write_smallest(tmp_path / "smallest")), SCENE_PROFILE, 1, 60, {"always": 1.0}, 0.5
     )
     told = [whole for whole in unanswered.make(0) if f"<answer>{DECLINE}" in whole.text]
     assert {len(whole.pixels) for whole in told} >= {2}
     assert {bool(whole.own[0].names) for whole in told} == {True, False}
-    nouns = [re.search(r"\b(door|car|dog|cat|tree|house|man|bus|hat|bird)\b", whole.text) for whole in told]
-    assert any(nouns)
+    nouns = re.compile(rf"\b({'|'.join(THINGS)})\b")
+    assert sum(bool(nouns.search(whole.text)) for whole in told) > len(told) / 8
     assert len({"\n" in text for text in texts}) == 2
 
 
