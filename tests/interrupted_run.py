@@ -24,11 +24,14 @@ from tests.patience import PATIENCE
 
 TURNS = [zoom(10, 10, 60, 60), zoom(100, 100, 160, 160), zoom(200, 200, 260, 260), answer("42")]
 THREAD: Any = {"configurable": {"thread_id": "killed"}}
+ZOOMED = threading.Event()
+"""The view of the first zoom has been printed; inside of a parent, the loop does not wait for that."""
 
 
 class StuckModel(ScriptedModel):
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         if any(isinstance(message, AIMessage) for message in messages):
+            ZOOMED.wait(PATIENCE)
             print("stuck", flush=True)
             threading.Event().wait(2 * PATIENCE)
         return super()._generate(messages, *args, **kwargs)
@@ -67,6 +70,8 @@ def main(directory: Path, phase: str, place: str = "root") -> None:
             given = {"image": str(directory / "photo.png"), "question": "What is it?"}
         for _, event in graph.stream(given, THREAD, stream_mode="custom", durability="sync", subgraphs=True):
             print(event["view"]["index"], flush=True)
+            if event["view"]["index"] == 1:
+                ZOOMED.set()
         if inside and phase == "resume":
             print(graph.get_state(THREAD).values["story"], graph.get_state(THREAD).values["wondered"])
 
