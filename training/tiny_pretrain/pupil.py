@@ -133,12 +133,8 @@ class Pupil(nn.Module):
             batch = self.scribe.batch(rows)
             looked = _lefts(batch) | _again(batch)
             spoken = self._read(batch, _first(looked) if looked.any() else None)
-            parts = (
-                self._word_losses(batch, spoken),
-                self._left_losses(batch, spoken),
-                self._again_losses(batch, spoken),
-            )
-            return parts[0] | parts[1] | parts[2]
+            losses = self._word_losses(batch, spoken)
+            return losses | self._left_losses(batch, spoken) | self._again_losses(batch, spoken)
 
         return _by_length(written, losses)
 

@@ -113,8 +113,8 @@ class _Teller:
             name = names[step.number]
             again = number > 0 and step.number == self._steps[number - 1].number
             colour = self.seeker.pointer(step.looked_at, name)[0] if step.looked_at >= 0 else None
-            which = f"{colour} one at" if colour else "one at"
-            thought = f"I look {'on' if again else f'for the {name}'}: the {which} {step.region.corners[0]}."
+            which = f"{colour} one" if colour else "one"
+            thought = f"I look {'on' if again else f'for the {name}'}: the {which} at {step.region.corners[0]}."
             sought = None if step.astray else replace(name, colour=name.colour or colour)
         own = Own((about, about), names, told, here, sought, astray=step.astray)
         return calling(seen + thought, step.region.corners), own
