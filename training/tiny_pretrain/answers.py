@@ -12,6 +12,7 @@ from cof_agent.scenes.split import Split
 from training.tiny_pretrain.chunks import make_views
 from training.tiny_pretrain.dialogue import Exchange, exchanges
 from training.tiny_pretrain.framing import TOKEN, Kind
+from training.tiny_pretrain.lean_tower import pack
 from training.tiny_pretrain.pupil import Pupil
 
 PLACES: tuple[tuple[Kind, tuple[int, int]], ...] = (("overview", (8, 7)), ("zoom", (4, 4)))
@@ -33,7 +34,7 @@ def measure_answers(pupil: Pupil, views: int) -> dict[str, float]:
     for kind, grid in PLACES:
         kept: dict[str, list[float]] = {}
         made = make_views(kind, grid, range(views), Split.VALIDATION)
-        tokens = pupil.look(torch.from_numpy(made.pixels))
+        tokens = pupil.look(pack(list(made.pixels)))
         for number, things in enumerate(made.things):
             chance = Random(f"asked {number}")
             for asked in exchanges(things, grid[0] * TOKEN, grid[1] * TOKEN, 2, chance):

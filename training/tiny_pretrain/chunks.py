@@ -1,11 +1,9 @@
-"""Rendered views in chunks, made ahead in another thread: each view is used several times, cut a little elsewhere."""
+"""Rendered views in chunks: each view is used several times, cut a little elsewhere."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import numpy as np
@@ -14,9 +12,6 @@ from numpy.typing import NDArray
 from cof_agent.scenes.palette import pick
 from cof_agent.scenes.split import Split
 from training.tiny_pretrain.framing import KINDS, TOKEN, Kind
-
-WAIT = 600.0
-"""Seconds that a chunk may take."""
 
 OVERVIEWS = (
     (8, 8),
@@ -74,6 +69,10 @@ class Plan:
         """Steps for which a chunk is the newest."""
         return self.batches * self.reuse
 
+    def single(self) -> Plan:
+        """The same with a chunk of its own for each batch."""
+        return replace(self, reuse=1, held=1, batches=1)
+
     def views(self, columns: int, rows: int) -> int:
         """Views of a batch."""
         return max(1, self.tokens // (columns * rows))
@@ -114,21 +113,18 @@ class Chunks:
     """Batches of a plan: the same at the same step, also after a new start."""
 
     plan: Plan
-    _made: OrderedDict[int, Future[Views]] = field(default_factory=OrderedDict)
-    _pool: ThreadPoolExecutor | None = None
+    _made: dict[int, Views] = field(default_factory=dict)
 
     def batch(self, step: int) -> Views:
-        """The batch of a step: views cut at random from those of a chunk. Raises TimeoutError after `WAIT` seconds."""
+        """The batch of a step: views cut at random from those of a chunk."""
         oldest = step // self.plan.steps
         newest = oldest + self.plan.held - 1
-        for number in list(self._made):
-            if number < oldest:
-                self._made.pop(number).cancel()
-        for number in range(oldest, newest + 3):
-            if number not in self._made:
-                self._made[number] = self._workers().submit(make_chunk, self.plan, number)
         chance = np.random.default_rng([self.plan.seed, step])
-        chunk = self._made[int(chance.integers(oldest, newest + 1))].result(WAIT)
+        number = int(chance.integers(oldest, newest + 1))
+        self._made = {made: views for made, views in self._made.items() if oldest <= made <= newest}
+        if number not in self._made:
+            self._made[number] = make_chunk(self.plan, number)
+        chunk = self._made[number]
         columns, rows = (side - 1 for side in chunk.grid)
         views = chance.choice(len(chunk.pixels), self.plan.views(columns, rows), replace=False)
         pixels = np.empty((len(views), rows * TOKEN, columns * TOKEN, 3), dtype=np.uint8)
@@ -138,15 +134,3 @@ class Chunks:
             pixels[place] = chunk.pixels[view, top : top + rows * TOKEN, left : left + columns * TOKEN]
         things[:, :, :4] -= np.tile(cuts, 2)[:, None, :]
         return Views(pixels, things)
-
-    def close(self) -> None:
-        """End the thread that renders."""
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
-        self._made.clear()
-
-    def _workers(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, "tiny-views")
-        return self._pool

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -32,15 +31,12 @@ from training.tiny_pretrain.truth import NUMBERS, READ_FROM
 
 LONG_SIDES = (224, 336, 448, 672, 1024, 1536, 2240, 3840)
 """Longer sides of the sources, in pixels: those of the evaluation."""
-WAIT = 600.0
-"""Seconds that a batch may take."""
 _VISIBLE = 1.5
 """Side in pixels of the overview under which an object is too faint to be pointed at: few such are asked for."""
 _FAINT = 0.25
 """Share of the questions about fainter ones that is kept."""
 _ASKED = (Kind.CHARACTER, Kind.COLOUR, Kind.RELATION)
 """Each alike; `scenes` asks for a relation half of the time."""
-_AHEAD = 3
 _OTHERS = 500_000
 """Texts are those of so many steps later."""
 _SIFTED = 6
@@ -72,7 +68,7 @@ class Episode:
 
 @dataclass
 class Episodes:
-    """Batches of conversations, made ahead in another thread: the same at the same step, also after a new start."""
+    """Batches of conversations: the same at the same step, also after a new start."""
 
     processor: Any
     profile: Profile
@@ -84,20 +80,9 @@ class Episodes:
     unanswerable: float = 0.0
     """Share of the questions that have no answer."""
     split: Split = Split.TRAIN
-    _made: dict[int, Future[list[Episode]]] = field(default_factory=dict)
-    _pool: ThreadPoolExecutor | None = None
-
-    def batch(self, step: int) -> list[Episode]:
-        """The conversations of a step. Raises TimeoutError after `WAIT` seconds."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, "tiny-episodes")
-        for number in range(step, step + _AHEAD):
-            if number not in self._made:
-                self._made[number] = self._pool.submit(self.make, number)
-        return self._made.pop(step).result(WAIT)
 
     def make(self, step: int) -> list[Episode]:
-        """As `batch`, at once."""
+        """The conversations of a step."""
         return [self.written(story) for story in self._stories(step, self.count)]
 
     def texts(self, step: int, count: int) -> list[tuple[str, tuple[Own, ...]]]:
@@ -192,13 +177,6 @@ class Episodes:
     def _text(self, messages: Sequence[BaseMessage]) -> str:
         turns = [{"role": _ROLES[message.type], "content": message.content} for message in messages]
         return str(self.processor.apply_chat_template(turns, tokenize=False))
-
-    def close(self) -> None:
-        """End the thread."""
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
-        self._made.clear()
 
 
 def _apart(count: int, chance: Random) -> list[int]:

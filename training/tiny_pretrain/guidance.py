@@ -16,7 +16,7 @@ def guide_loss(looks: Sequence[torch.Tensor], about: torch.Tensor, owner: torch.
     place is not asked for.
     """
     text, place, head = torch.nonzero(about >= 0, as_tuple=True)
-    before = torch.arange(owner.shape[1]) <= place[:, None] + owner.shape[1] - about.shape[1]
+    before = torch.arange(owner.shape[1], device=owner.device) <= place[:, None] + owner.shape[1] - about.shape[1]
     its_own = (owner[text] == about[text, place, head, None]) & before
     there = its_own.any(-1)
     text, place, head, its_own = text[there], place[there], head[there], its_own[there]

@@ -44,7 +44,7 @@ def number_waves(count: int = NUMBERS) -> torch.Tensor:
 
 def near(numbers: torch.Tensor, count: int = NUMBERS) -> torch.Tensor:
     """How much each number from 0 to `count` - 1 is wanted where `numbers` are true, (…, count), 1 in all."""
-    away = torch.arange(count) - numbers[..., None]
+    away = torch.arange(count, device=numbers.device) - numbers[..., None]
     return torch.softmax(-0.5 * (away / _SPREAD) ** 2, -1)
 
 

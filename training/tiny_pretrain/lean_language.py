@@ -56,22 +56,22 @@ def speak(
     model: Any,
     ids: torch.Tensor,
     images: torch.Tensor,
-    grids: Sequence[Sequence[tuple[int, int]]],
+    places: torch.Tensor,
     dtype: torch.dtype,
     watched_from: int | None = None,
 ) -> Spoken:
     """The hidden states of texts `ids` (texts, length), and what they attend to from place `watched_from` on,
     1 at least.
 
-    `ids` hold placeholders for the visual tokens `images` (tokens of all images in their order, width), and `grids` are
-    columns and rows of each text's images. What follows the end of a text does not change what comes before.
+    `ids` hold placeholders for the visual tokens `images` (tokens of all images in their order, width), and `places`
+    are their `positions`. What follows the end of a text does not change what comes before.
     """
     text, placeholder = model.model.language_model, model.config.image_token_id
     words = F.embedding(ids, text.embed_tokens.weight).to(dtype)
     words = words.index_put(torch.nonzero(ids == placeholder, as_tuple=True), images.to(dtype))
-    cos, sin = (part[:, None] for part in text.rotary_emb(words, positions(ids, grids, placeholder)))
+    cos, sin = (part[:, None] for part in text.rotary_emb(words, places))
     shared = min(_shared(ids, placeholder), watched_from or ids.shape[1])
-    causal = torch.full((ids.shape[1], ids.shape[1]), float("-inf"), dtype=dtype).triu(1)
+    causal = torch.full((ids.shape[1], ids.shape[1]), float("-inf"), dtype=dtype, device=ids.device).triu(1)
     early, late = causal[:shared, :shared], causal[shared:]
 
     def linear(x: torch.Tensor, layer: Any) -> torch.Tensor:
@@ -122,5 +122,5 @@ def _shared(ids: torch.Tensor, placeholder: int) -> int:
 def _look(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     scores = (q @ k[:, :1].transpose(2, 3)).float() * q.shape[-1] ** -0.5
     asked, length = scores.shape[-2:]
-    later = torch.ones(asked, length, dtype=torch.bool).triu(1 + length - asked)
+    later = torch.ones(asked, length, dtype=torch.bool, device=q.device).triu(1 + length - asked)
     return scores.masked_fill(later, float("-inf")).log_softmax(-1)

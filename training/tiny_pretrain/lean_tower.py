@@ -1,15 +1,19 @@
-"""The forward pass of Qwen2.5-VL's vision tower for views of one size, over the weights of the real class.
+"""The forward pass of Qwen2.5-VL's vision tower for images side by side, over the weights of the real class.
 
-transformers' class takes views of any sizes, one after the other, and runs parts of it in 32 bits. A batch of views
-of one size needs no index arithmetic, and computing in bfloat16 throughout takes a half of the time on a CPU.
+transformers' class takes images one after the other, and runs parts of it in 32 bits. A batch of images needs no index
+arithmetic, and computing in bfloat16 throughout takes a half of the time on a CPU.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 
 from cof_agent.errors import ConfigError
@@ -18,31 +22,55 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 """CLIP's, of the channels, as in all Qwen2.5-VL checkpoints."""
 
+PATCH, MERGE = 14, 2
+"""Pixels of a patch's side, and patches of a visual token's side, as in all Qwen2.5-VL checkpoints."""
+
+_SHIFT = tuple(mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True))
 _EPSILON = 1e-6
 
 
-def patches(pixels: torch.Tensor, tower: Qwen2_5_VisionTransformerPretrainedModel, dtype: torch.dtype) -> torch.Tensor:
-    """Views, (views, height, width, 3) bytes, as the tower's patches (views, patches, 3·14·14), once for both frames.
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Images of any sizes side by side, as the tower takes them: those of fewer patches are filled up."""
 
-    They come in the tower's order: those of one visual token together.
+    patches: torch.Tensor
+    """(images, patches, 3·14·14) bytes, those of one visual token together. Both frames of a still image are alike."""
+    places: torch.Tensor
+    """(images, patches, 2): row and column of each patch, -1 where there is none."""
+
+    @property
+    def tokens(self) -> torch.Tensor:
+        """(images, visual tokens): whether it is one of the image."""
+        return self.places[:, :: MERGE * MERGE, 0] >= 0
+
+
+def pack(images: Sequence[NDArray[np.uint8]]) -> Packed:
+    """Images, (height, width, 3) each: whole numbers of visual tokens."""
+    cut = [_patches(image) for image in images]
+    most = max(len(patches) for patches, _ in cut)
+    bytes_ = torch.zeros(len(cut), most, cut[0][0].shape[1], dtype=torch.uint8)
+    places = torch.full((len(cut), most, 2), -1)
+    for number, (patches, where) in enumerate(cut):
+        bytes_[number, : len(patches)] = torch.from_numpy(patches)
+        places[number, : len(where)] = torch.from_numpy(where)
+    return Packed(bytes_, places)
+
+
+def _patches(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The image's patches with row and column of each."""
+    rows, columns = (side // (PATCH * MERGE) for side in image.shape[:2])
+    cut = image.reshape(rows, MERGE, PATCH, columns, MERGE, PATCH, 3).transpose(0, 3, 1, 4, 6, 2, 5)
+    grid = np.indices((rows * MERGE, columns * MERGE)).reshape(2, rows, MERGE, columns, MERGE).transpose(1, 3, 2, 4, 0)
+    return cut.reshape(-1, 3 * PATCH * PATCH), grid.reshape(-1, 2)
+
+
+def look(tower: Qwen2_5_VisionTransformerPretrainedModel, packed: Packed, dtype: torch.dtype) -> torch.Tensor:
+    """What the tower makes of images: (images, visual tokens, width of the language model), those of `packed.tokens`.
+
+    Computed in `dtype`; gradients reach the tower's own weights. Raises ConfigError when an image is larger than the
+    window of a layer that does not see all of one.
     """
-    size, merge = tower.patch_size, tower.spatial_merge_size
-    views, height, width, _ = pixels.shape
-    scale = 1 / (255 * torch.tensor(DEVIATION))
-    shift = torch.tensor(MEAN) / torch.tensor(DEVIATION)
-    values = pixels.to(torch.float32).mul_(scale).sub_(shift).to(dtype)
-    step = size * merge
-    split = values.view(views, height // step, merge, size, width // step, merge, size, 3)
-    return split.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(views, -1, 3 * size * size)
-
-
-def look(tower: Qwen2_5_VisionTransformerPretrainedModel, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """What the tower makes of views, (views, height, width, 3) bytes: (views, tokens, width of the language model).
-
-    Computed in `dtype`; gradients reach the tower's own weights. Raises ConfigError when the views are larger than the
-    window of a layer that does not see all of a view.
-    """
-    views, height, width, _ = pixels.shape
+    height, width = ((packed.places.amax((0, 1)) + 1) * PATCH).tolist()
     windowed = len(tower.fullatt_block_indexes) < len(tower.blocks)
     if windowed and max(height, width) > tower.window_size:
         raise ConfigError(
@@ -59,13 +87,16 @@ def look(tower: Qwen2_5_VisionTransformerPretrainedModel, pixels: torch.Tensor, 
     def norm(x: torch.Tensor, layer: Any) -> torch.Tensor:
         return F.rms_norm(x, x.shape[-1:], cast(layer.weight), _EPSILON)
 
-    cos, sin = _rotation(tower, height, width, dtype)
+    views, filled = len(packed.patches), packed.places[:, :, 0] < 0
+    nowhere = torch.zeros(filled.shape, dtype=dtype, device=filled.device).masked_fill(filled, float("-inf"))
+    unseen = nowhere[:, None, None, None] if filled.any() else None
+    cos, sin = _rotation(tower, packed.places.clamp(min=0), dtype)
     kernel = tower.patch_embed.proj.weight.sum(2)  # both frames of a still image are the same
-    x = F.linear(patches(pixels, tower, dtype), cast(kernel.flatten(1)))
+    x = F.linear(_values(packed.patches, dtype), cast(kernel.flatten(1)))
     for block in tower.blocks:
         qkv = linear(norm(x, block.norm1), block.attn.qkv)
         q, k, v = qkv.view(views, x.shape[1], 3, block.attn.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        seen = attend(rotate(q, cos, sin), rotate(k, cos, sin), v)
+        seen = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, unseen)
         x = x + linear(seen.transpose(1, 2).flatten(2), block.attn.proj)
         y = norm(x, block.norm2)
         x = x + linear(F.silu(linear(y, block.mlp.gate_proj)) * linear(y, block.mlp.up_proj), block.mlp.down_proj)
@@ -77,8 +108,8 @@ def look(tower: Qwen2_5_VisionTransformerPretrainedModel, pixels: torch.Tensor, 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
     """Attention of queries (views, heads, places, width) to keys and values of the same or fewer heads.
 
-    `seen` (places, keys) is added to the scores: 0, or minus infinity where a key is not to be seen. Written out: on a
-    CPU the fused one takes longer in bfloat16.
+    `seen` (places, keys), or by view (views, 1, 1, 1, keys), is added to the scores: 0, or minus infinity where a key
+    is not to be seen. Written out: on a CPU the fused one takes longer in bfloat16.
     """
     views, heads, places, width = q.shape
     scores = (q * width**-0.5).reshape(views, k.shape[1], -1, width) @ k.transpose(2, 3)
@@ -87,16 +118,22 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: torch.Tensor
     return (torch.softmax(scores, -1) @ v).view(views, heads, places, width)
 
 
+def _values(patches: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Bytes as the tower takes them, by channel."""
+    scale, shift = (
+        torch.tensor(values).repeat_interleave(PATCH * PATCH).to(patches.device)
+        for values in ([1 / (255 * deviation) for deviation in DEVIATION], _SHIFT)
+    )
+    return patches.to(torch.float32).mul_(scale).sub_(shift).to(dtype)
+
+
 def _rotation(
-    tower: Qwen2_5_VisionTransformerPretrainedModel, height: int, width: int, dtype: torch.dtype
+    tower: Qwen2_5_VisionTransformerPretrainedModel, places: torch.Tensor, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosines and sines by patch, (patches, width of a head)."""
-    size, merge = tower.patch_size, tower.spatial_merge_size
-    grid = torch.stack(torch.meshgrid(torch.arange(height // size), torch.arange(width // size), indexing="ij"))
-    rows, columns = height // size // merge, width // size // merge
-    places = grid.view(2, rows, merge, columns, merge).transpose(2, 3).flatten(1).T
-    cos, sin = tower.rotary_pos_emb(torch.empty(0), places)
-    return cos.to(dtype), sin.to(dtype)
+    """Cosines and sines by patch, (images, 1, patches, width of a head)."""
+    cos, sin = tower.rotary_pos_emb(torch.empty(0, device=places.device), places.flatten(0, 1))
+    shape = (len(places), 1, places.shape[1], -1)
+    return cos.view(shape).to(dtype), sin.view(shape).to(dtype)
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:

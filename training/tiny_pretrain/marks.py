@@ -114,8 +114,8 @@ class Batch:
     owner: torch.Tensor
     """(views, length): `CHOSEN` + `i` at the end of the line of option `i`, the `coordinate` of an object where it
     stands in a box or before it, its `told_place` where that was told after, -1 elsewhere."""
-    grids: tuple[tuple[tuple[int, int], ...], ...]
-    """Columns and rows of the images of each."""
+    positions: torch.Tensor
+    """(3, views, length): time, row and column of each token, as `lean_language.positions` tells."""
 
 
 def coordinate(thing: int, axis: int) -> int:

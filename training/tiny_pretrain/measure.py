@@ -10,6 +10,7 @@ import torch
 from cof_agent.scenes.split import Split
 from training.tiny_pretrain.chunks import make_views
 from training.tiny_pretrain.framing import Kind
+from training.tiny_pretrain.lean_tower import pack
 from training.tiny_pretrain.pupil import Pupil
 from training.tiny_pretrain.truth import NOTHING, truth
 
@@ -42,15 +43,15 @@ def _read(pupil: Pupil, kind: Kind, grid: tuple[int, int], views: int) -> dict[s
     for first in range(0, views, _BATCH):
         made = make_views(kind, grid, range(first, min(first + _BATCH, views)), Split.VALIDATION)
         true = truth(made.things, grid[1], grid[0])
-        tokens = pupil.look(torch.from_numpy(made.pixels))
+        tokens = pupil.look(pack(list(made.pixels)))
         central = true.legibility != NOTHING
         for name, scores in pupil.heads.read(tokens).items():
             target = getattr(true, name)
             asked = target != NOTHING if name in ("row", "column") else central & (target != NOTHING)
-            right = (scores.argmax(-1) == target).float()
+            right = (scores.argmax(-1).cpu() == target).float()
             for key, where in _groups(name, true.side):
                 kept.setdefault(key, []).append(right[asked & where])
-        box = pupil.heads.read_offsets(tokens[central]).argmax(-1)
+        box = pupil.heads.read_offsets(tokens[central.to(tokens.device)]).argmax(-1).cpu()
         kept.setdefault("box", []).append((box - true.offsets[central]).abs().float().mean(-1))
     return {key: torch.cat(values) for key, values in kept.items()}
 

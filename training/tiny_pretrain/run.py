@@ -1,4 +1,4 @@
-"""A pretraining run: steps, measurements, saves; it goes on from its last save, bit for bit."""
+"""A pretraining run: steps, measurements, saves; it goes on from its last save, on a CPU bit for bit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import logging
 import time
 from pathlib import Path
-from random import Random
 
 import torch
 from torch import nn
@@ -15,8 +14,7 @@ from cof_agent.errors import ConfigError
 from cof_agent.policies.qwen.processor import local_directory
 from training.checkpoints import check_same_run, last_save, record_run
 from training.tiny_pretrain.answers import measure_answers
-from training.tiny_pretrain.chunks import Chunks, Plan
-from training.tiny_pretrain.episodes import Episodes
+from training.tiny_pretrain.lessons import Lessons, on
 from training.tiny_pretrain.measure import measure
 from training.tiny_pretrain.metrics import Metrics
 from training.tiny_pretrain.pupil import Pupil, write_model
@@ -40,7 +38,8 @@ def pretrain(settings: PretrainSettings) -> Path:
     base = local_directory(settings.model)
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    pupil = Pupil(base, settings.questions, settings.tower)
+    device = torch.device(settings.device)
+    pupil = Pupil(base, settings.questions, settings.tower).to(device)
     averaged = copy.deepcopy(pupil).requires_grad_(False)
     mover = Mover(pupil, settings)
     record_run(output, settings)
@@ -54,39 +53,22 @@ def pretrain(settings: PretrainSettings) -> Path:
         write_save(output, step, pupil, averaged, mover)
         write_model(averaged, base, output / MODEL)
 
-    chunks = Chunks(Plan(settings.seed, settings.tokens, settings.reuse, settings.views, settings.held))
-    shares = settings.manners, settings.unanswerable
-    episodes = Episodes(pupil.processor, pupil.profile, settings.seed, settings.episodes, *shares)
+    lessons = Lessons(pupil.processor, pupil.profile, settings).after(done)
     metrics = Metrics(output, done)
     saved_at = time.monotonic()
     try:
-        for step in range(done, settings.steps):
-            views = chunks.batch(step)
-            losses = pupil.losses(views, Random(f"questions {settings.seed} {step}"))
-            _descend(losses, step)
-            if settings.texts:
-                told = pupil.text_losses(episodes.texts(step, settings.texts))
+        for step, lesson in enumerate(lessons, done):
+            losses: dict[str, torch.Tensor] = {}
+            for told in pupil.losses(on(lesson, device)):
                 _descend(told, step)
-                losses |= {f"text/{name}": loss for name, loss in told.items()}
-            if settings.drills:
-                told = pupil.drill_losses(episodes.drills(step, settings.drills))
-                _descend(told, step)
-                losses |= {f"drill/{name}": loss for name, loss in told.items()}
-            if settings.tours:
-                told = pupil.tour_losses(episodes.tours(step, settings.tours))
-                _descend(told, step)
-                losses |= {f"tour/{name}": loss for name, loss in told.items()}
-            if settings.episodes:
-                told = pupil.episode_losses(episodes.batch(step))
-                _descend(told, step)
-                losses |= {f"episode/{name}": loss for name, loss in told.items()}
+                losses |= told
             nn.utils.clip_grad_norm_([weight for _, weight in moving], _CLIP)
             mover.step(step)
             share = max(1 - settings.average, 9 / (step + 10))  # while there are few steps, of those there are
             with torch.no_grad():
                 for mean, weight in moving:
                     mean.lerp_(weight, share)
-            metrics.add(losses, len(views.pixels))
+            metrics.add(losses, lesson.shown)
             if (step + 1) % settings.log_steps == 0:
                 metrics.note_mean(step + 1)
             if (step + 1) % settings.measure_steps == 0:
@@ -100,8 +82,6 @@ def pretrain(settings: PretrainSettings) -> Path:
             keep(settings.steps)
         return output / MODEL
     finally:
-        chunks.close()
-        episodes.close()
         metrics.close()
 
 

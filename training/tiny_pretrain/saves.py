@@ -30,7 +30,7 @@ def write_save(output: Path, step: int, model: nn.Module, averaged: nn.Module, m
 
 def read_save(save: Path, model: nn.Module, averaged: nn.Module, mover: Mover) -> int:
     """Take the state that `write_save` wrote, and return the steps done."""
-    state = torch.load(save / _STATE, weights_only=True)
+    state = torch.load(save / _STATE, map_location="cpu", weights_only=True)
     model.load_state_dict(state["weights"])
     averaged.load_state_dict(state["averaged"])
     mover.load_state_dict(state["mover"])

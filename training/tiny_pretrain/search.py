@@ -73,6 +73,9 @@ class Seeker:
     profile: Profile
     chance: Random
     most_zooms: int = MOST_ZOOMS
+    in_vain: bool = False
+    """Whether the first look is taken even where a zoom shows hardly more than the overview: who sees only that cannot
+    know."""
     _steps: list[Step] = field(init=False)
     _seen: set[int] = field(init=False)
 
@@ -216,7 +219,8 @@ class Seeker:
             if kind is Kind.RELATION and len(left) == 1:
                 return True  # what else
             side = self._closer(place)
-            if len(self._steps) == self.most_zooms or side < WORTHWHILE * self._side(place):
+            vain = side < WORTHWHILE * self._side(place) and (self._steps or not self.in_vain)
+            if vain or len(self._steps) == self.most_zooms:
                 return False
             colour, begins = self.pointer(place, name)
             alike = any(colour == other and abs(begins - at) < APART for other, at in told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -55,6 +55,12 @@ class PretrainSettings(BaseModel):
     """Last share of the steps, in which they fall to 0."""
     average: float = Field(default=0.998, ge=0.0, lt=1.0)
     """The averaged weights, which are measured and written, keep so much of themselves at each step."""
+    together: int = Field(default=8, ge=1)
+    """Conversations that are read at once: more on a GPU."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """On a GPU a run that goes on ends nearly, not bit for bit, as if undisturbed."""
+    workers: int = Field(default=0, ge=0)
+    """Processes that make ahead what is learnt, each view for one step alone; 0: made when it is its turn."""
     threads: int = Field(default=2, ge=1)
     seed: int = Field(default=0, ge=0)
     save_minutes: float = Field(default=10.0, gt=0, le=10.0)

@@ -34,6 +34,9 @@ learnt, but what comes of it."""
 _STOPPED = 0.1
 """Share of the conversations that look more than once, if they can be answered, whose last look is refused: no more can
 be shown. So may be the one after as many as the loop allows by default."""
+_IN_VAIN = 0.5
+"""Share of the conversations that take a first look even where hardly more can be shown: what comes of it is seen where
+the policy looks, too, which cannot know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ def tell(question: SceneQuestion, long_side: int, profile: Profile, manner: Mann
     """The conversation about `question` whose source has a longer side of `long_side` pixels."""
     refused = question.kind.answerable and chance.random() < _STOPPED
     most = FocusConfig().max_zooms + 1 if refused else MOST_ZOOMS
-    return _Teller(question, Seeker(question, long_side, profile, chance, most), manner, refused, chance).story()
+    seeker = Seeker(question, long_side, profile, chance, most, chance.random() < _IN_VAIN)
+    return _Teller(question, seeker, manner, refused, chance).story()
 
 
 def option_lines(question: SceneQuestion) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import torch
 from cof_agent.scenes.scene import COLOURS
 from cof_agent.scenes.wording import LETTERS, Name
 from training.tiny_pretrain.dialogue import Exchange
+from training.tiny_pretrain.lean_language import positions
 from training.tiny_pretrain.marks import (
     CHOICE,
     CHOSEN,
@@ -101,7 +102,8 @@ class Scribe:
             parts = row.ids, row.labels, row.numbers, row.about, row.names, row.turning, row.owner
             for table, values in zip((ids, labels, numbers, about, names, turning, owner), parts, strict=True):
                 table[place, : len(values)] = torch.tensor(values)
-        return Batch(ids, labels, numbers, about, names, turning, owner, tuple(row.grids for row in rows))
+        where = positions(ids, [row.grids for row in rows], self.placeholder)
+        return Batch(ids, labels, numbers, about, names, turning, owner, where)
 
     def episode(self, text: str, grids: Sequence[tuple[int, int]], own: Sequence[Own]) -> Written:
         """A conversation in the checkpoint's template, `text`, with images of `grids`, whose own turns are `own`."""

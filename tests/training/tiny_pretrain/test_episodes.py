@@ -447,12 +447,7 @@ def test_strangers_are_asked_about_also_in_the_words_of_scenes_and_have_no_answe
 
 def test_batches_are_a_function_of_their_step(processor: Any) -> None:
     one, other = (Episodes(processor, SCENE_PROFILE, 1, 3, {"adaptive": 1.0, "always": 1.0}) for _ in range(2))
-    try:
-        first, second = one.batch(0), one.batch(1)
-        again = other.batch(1)
-    finally:
-        one.close()
-        other.close()
+    first, second, again = one.make(0), one.make(1), other.make(1)
     assert [told.text for told in second] == [told.text for told in again]
     assert all(
         np.array_equal(image, same)

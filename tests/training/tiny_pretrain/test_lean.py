@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -27,9 +28,10 @@ from training.tiny_pretrain.episodes import Episodes
 from training.tiny_pretrain.guidance import guide_loss
 from training.tiny_pretrain.heads import Heads, number_waves
 from training.tiny_pretrain.lean_language import WATCHED_HEADS, Spoken, speak
-from training.tiny_pretrain.lean_tower import look
+from training.tiny_pretrain.lean_tower import look, pack
+from training.tiny_pretrain.lessons import episode_readings
 from training.tiny_pretrain.marks import CHOICE, Batch, Own, Told, told_place
-from training.tiny_pretrain.pupil import _TOGETHER, Pupil, write_model
+from training.tiny_pretrain.pupil import Pupil, mean_losses, write_model
 from training.tiny_pretrain.seed import write_tiny_seed
 from training.tiny_pretrain.truth import NOTHING
 
@@ -63,7 +65,7 @@ def test_the_tower_and_its_gradients_are_those_of_the_real_class(
     gradients = []
     for result in (
         tower(given["pixel_values"], grid_thw=given["image_grid_thw"]).pooler_output,
-        look(tower, torch.from_numpy(views.pixels), torch.float32).flatten(0, 1),
+        look(tower, pack(list(views.pixels)), torch.float32).flatten(0, 1),
     ):
         found = torch.autograd.grad((result * weight).sum(), list(tower.parameters()))
         gradients.append((result.detach(), *found))
@@ -74,16 +76,16 @@ def test_the_tower_and_its_gradients_are_those_of_the_real_class(
 def test_views_larger_than_a_window_are_refused(tmp_path: Path) -> None:
     windowed = write_tiny_seed(tmp_path / "seed", replace(SMALLEST, window=112))
     tower = Pupil(windowed, questions=0).model.model.visual
-    look(tower, torch.zeros(1, 112, 112, 3, dtype=torch.uint8), torch.float32)
+    look(tower, pack([np.zeros((112, 112, 3), np.uint8)]), torch.float32)
     with pytest.raises(ConfigError, match="views of 140x112 pixels are larger than the tower's window of 112"):
-        look(tower, torch.zeros(1, 112, 140, 3, dtype=torch.uint8), torch.float32)
+        look(tower, pack([np.zeros((112, 140, 3), np.uint8)]), torch.float32)
 
 
 def test_the_language_model_is_that_of_the_real_class(pupil: Pupil, seed: Path) -> None:
     views = make_views("crowd", (5, 4), range(3), Split.TRAIN)
     talks = [exchanges(things, 140, 112, 3, Random(0)) for things in views.things]
     batch = pupil.scribe.write(talks, (5, 4))
-    tokens = look(pupil.model.model.visual, torch.from_numpy(views.pixels), torch.float32).flatten(0, 1)
+    tokens = look(pupil.model.model.visual, pack(list(views.pixels)), torch.float32).flatten(0, 1)
     is_that_of_the_real_class(pupil, batch, tokens, images(views, seed))
 
 
@@ -97,6 +99,9 @@ def test_the_language_model_is_that_of_the_real_class_in_conversations_of_severa
     given = pupil.processor.image_processor(images=shown, return_tensors="pt", do_resize=False)
     tower = pupil.model.model.visual
     tokens = tower(given["pixel_values"], grid_thw=given["image_grid_thw"]).pooler_output
+    packed = pack([image for told in episodes for image in told.pixels])
+    assert not packed.tokens.all()
+    torch.testing.assert_close(look(tower, packed, torch.float32)[packed.tokens], tokens, rtol=0, atol=1e-4)
     is_that_of_the_real_class(pupil, batch, tokens, given)
 
 
@@ -113,7 +118,7 @@ def is_that_of_the_real_class(pupil: Pupil, batch: Batch, tokens: torch.Tensor, 
         **given,
     )
     first = int((batch.about[:, :, 0] >= 0).any(0).int().argmax())
-    spoken = speak(pupil.model, batch.ids, tokens, batch.grids, torch.float32, first)
+    spoken = speak(pupil.model, batch.ids, tokens, batch.positions, torch.float32, first)
     assert written.sum() < written.numel()
     said = F.linear(spoken.last, pupil.model.lm_head.weight)
     torch.testing.assert_close(said[written], real.logits[written], rtol=0, atol=1e-4)
@@ -127,8 +132,10 @@ def test_conversations_weigh_the_same_however_they_are_grouped(pupil: Pupil) -> 
     episodes = Episodes(pupil.processor, SCENE_PROFILE, 0, 8, {"adaptive": 1.0}).make(0)
     zooming = [episode for episode in episodes if len(episode.own) > 1]
     told = max(zooming, key=lambda episode: len(episode.own[-1].values))
+    readings = [episode_readings(pupil.scribe, made, 3) for made in ([told], [told] * 7)]
     with torch.no_grad():
-        one, many = pupil.episode_losses([told]), pupil.episode_losses([told] * (2 * _TOGETHER + 1))
+        one, many = (mean_losses(reading, pupil.episode_losses) for reading in readings)
+    assert [len(reading.batch.ids) for reading in readings[1]] == [3, 3, 1]
     assert set(one) == set(many) >= {"words", "values", "seen", "boxes", "looks", "named", "places"}
     for name, loss in one.items():
         torch.testing.assert_close(many[name], loss, rtol=1e-2, atol=1e-2)

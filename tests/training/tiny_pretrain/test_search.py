@@ -136,7 +136,7 @@ def test_what_is_told_alike_is_looked_at_once() -> None:
 
 def test_which_candidate_is_looked_at_is_said() -> None:
     looks = [("red", "circle", SMALL), ("red", "star", SMALL), ("red", "heart", SMALL)]
-    story = tell(asked(Kind.CHARACTER, looks, RED_STAR), 2240, SCENE_PROFILE, "adaptive", Random(1))
+    story = tell(asked(Kind.CHARACTER, looks, RED_STAR), 2240, SCENE_PROFILE, "adaptive", Random(2))
     turns = [message.text for message in story.messages if message.type == "ai"]
     assert len(turns) > 2
     assert all(
@@ -144,7 +144,7 @@ def test_which_candidate_is_looked_at_is_said() -> None:
         for way, turn in zip(("for the red star", "on", "on"), turns[:-1], strict=False)
     )
     question = asked(Kind.COLOUR, looks, Name(shape="star"), options=("red", "blue"))
-    story = tell(question, 2240, SCENE_PROFILE, "adaptive", Random(1))
+    story = tell(question, 2240, SCENE_PROFILE, "adaptive", Random(2))
     [first, *_] = [message.text for message in story.messages if message.type == "ai"]
     assert "I look for the star: the red one at " in first
     assert story.own[0].sought == RED_STAR
@@ -206,6 +206,20 @@ def test_what_is_missing_is_missing_when_every_candidate_has_been_seen(
     question = asked(Kind.ABSENT, [*looks, ("blue", "star", LARGE)], RED_STAR, missing=True)
     found = search(question)
     assert (len(found.steps), found.sure) == (steps, True)
+
+
+def test_a_first_look_may_be_taken_in_vain_and_no_other() -> None:
+    looks = [("red", "star", SMALL), ("red", "circle", SMALL), ("red", "cross", SMALL)]
+    question, at = asked(Kind.CHARACTER, looks, RED_STAR), set()
+    for seed in range(20):
+        found = Seeker(question, 224, SCENE_PROFILE, Random(seed), in_vain=True).search()
+        [step] = found.steps
+        at.add(step.looked_at)
+        assert (step.needed, step.clear, found.sure) == (True, False, False)
+    assert at == {0, 1, 2}
+    assert not search(question, 224).steps
+    seen = Seeker(question, 2240, SCENE_PROFILE, Random(0), in_vain=True).search()
+    assert seen == search(question)
 
 
 def test_one_who_is_told_to_look_looks_at_a_candidate_and_sees_what_is_there() -> None:

@@ -35,11 +35,7 @@ def test_labels_are_what_the_ideal_observer_reads_there(kind: Kind) -> None:
 
 
 def test_they_still_are_in_views_that_are_cut() -> None:
-    chunks = Chunks(plan(tokens=640))
-    try:
-        assert _agreement(chunks.batch(0)) > 0.97
-    finally:
-        chunks.close()
+    assert _agreement(Chunks(plan(tokens=640)).batch(0)) > 0.97
 
 
 def test_each_object_is_told_where_its_middle_lies() -> None:
@@ -97,16 +93,19 @@ def test_characters_are_told_on_one_token_alone() -> None:
 
 def test_a_batch_is_a_function_of_its_step() -> None:
     one, other = Chunks(plan()), Chunks(plan())
-    try:
-        forward = [one.batch(step) for step in (0, 1, 5)]
-        for step, views in zip((5, 1, 0), forward[::-1], strict=True):
-            again = other.batch(step)
-            assert np.array_equal(views.pixels, again.pixels)
-            assert np.array_equal(views.things, again.things)
-        assert not np.array_equal(forward[0].pixels, forward[1].pixels)
-    finally:
-        one.close()
-        other.close()
+    forward = [one.batch(step) for step in (0, 1, 5)]
+    for step, views in zip((5, 1, 0), forward[::-1], strict=True):
+        again = other.batch(step)
+        assert np.array_equal(views.pixels, again.pixels)
+        assert np.array_equal(views.things, again.things)
+    assert not np.array_equal(forward[0].pixels, forward[1].pixels)
+
+
+def test_each_batch_may_have_views_of_its_own() -> None:
+    single = plan().single()
+    assert (single.steps, single.held) == (1, 1)
+    first, second = (Chunks(single).batch(step) for step in (0, 1))
+    assert first.things.tolist() != second.things.tolist()
 
 
 def test_what_is_asked_about_a_view_is_true() -> None:
