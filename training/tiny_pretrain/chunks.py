@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 
 import numpy as np
@@ -69,10 +69,6 @@ class Plan:
         """Steps for which a chunk is the newest."""
         return self.batches * self.reuse
 
-    def single(self) -> Plan:
-        """The same with a chunk of its own for each batch."""
-        return replace(self, reuse=1, held=1, batches=1)
-
     def views(self, columns: int, rows: int) -> int:
         """Views of a batch."""
         return max(1, self.tokens // (columns * rows))
@@ -92,7 +88,7 @@ def make_chunk(plan: Plan, number: int) -> Views:
     """Render chunk `number`: views a token wider and higher than what is cut from them."""
     columns, rows = plan.grid(number)
     count = plan.batches * plan.views(columns, rows)
-    first = plan.seed * 10**8 + number * 10**4
+    first = (plan.seed * 10**6 + number) * 10**4
     return make_views(plan.kind(number), (columns + 1, rows + 1), range(first, first + count), Split.TRAIN)
 
 

@@ -23,7 +23,8 @@ from cof_agent.scenes.wording import Name, ask_character, ask_colour
 from training.tiny_pretrain.framing import TOKEN, Framing
 from training.tiny_pretrain.heads import STRIP
 from training.tiny_pretrain.marks import Own
-from training.tiny_pretrain.search import CLEAR
+from training.tiny_pretrain.own_looks import OwnLooks
+from training.tiny_pretrain.search import CLEAR, MOST_ZOOMS
 from training.tiny_pretrain.strangers import ask_stranger
 from training.tiny_pretrain.telling import Manner, Story, option_lines, tell
 from training.tiny_pretrain.transcript import IMAGE
@@ -42,6 +43,8 @@ _OTHERS = 500_000
 _SIFTED = 6
 """Of so many times as many conversations half of a batch is chosen: that what has been looked at is passed over is
 learnt where there are several looks."""
+_ON = 0.5
+"""Share of the conversations that go on from a policy's own looks, where there are such."""
 _STRANGE = 0.7
 """Share of the questions about what no scene shows that are not of `scenes`."""
 _SHOWN = f"<|vision_start|>{IMAGE}<|vision_end|>"
@@ -80,6 +83,8 @@ class Episodes:
     unanswerable: float = 0.0
     """Share of the questions that have no answer."""
     split: Split = Split.TRAIN
+    looks: Sequence[OwnLooks] = ()
+    """From where half of the conversations go on, if there are any: after some of the looks."""
 
     def make(self, step: int) -> list[Episode]:
         """The conversations of a step."""
@@ -146,12 +151,21 @@ class Episodes:
         number, made = (self.seed * 10**6 + step) * 4 * count, 0
         while made < count:
             chance = Random(f"episode {self.seed} {number}")
+            if self.looks and chance.random() < _ON:
+                yield self._on(pick(chance, self.looks), chance)
+                made, number = made + 1, number + 1
+                continue
             question, long_side = self._question(number, chance), pick(chance, LONG_SIDES)
             number += 1
             if min(_sides(question), default=_VISIBLE) >= _VISIBLE or chance.random() < _FAINT:
                 [manner] = chance.choices(list(self.manners), list(self.manners.values()))
                 yield tell(question, long_side, self.profile, manner, chance)
                 made += 1
+
+    def _on(self, looks: OwnLooks, chance: Random) -> Story:
+        """A conversation that goes on from looks, at most as many as leave one."""
+        before = looks.boxes[: int(between(chance, 1, min(len(looks.boxes), MOST_ZOOMS) + 1))]
+        return tell(looks.question, looks.long_side, self.profile, "adaptive", chance, before)
 
     def _question(self, number: int, chance: Random) -> SceneQuestion:
         """Question `number`: as many as have no answer have one and are about scenes like those of absent objects."""

@@ -56,20 +56,20 @@ def speak(
     model: Any,
     ids: torch.Tensor,
     images: torch.Tensor,
-    places: torch.Tensor,
+    where: torch.Tensor,
     dtype: torch.dtype,
     watched_from: int | None = None,
 ) -> Spoken:
     """The hidden states of texts `ids` (texts, length), and what they attend to from place `watched_from` on,
     1 at least.
 
-    `ids` hold placeholders for the visual tokens `images` (tokens of all images in their order, width), and `places`
+    `ids` hold placeholders for the visual tokens `images` (tokens of all images in their order, width), and `where`
     are their `positions`. What follows the end of a text does not change what comes before.
     """
     text, placeholder = model.model.language_model, model.config.image_token_id
     words = F.embedding(ids, text.embed_tokens.weight).to(dtype)
     words = words.index_put(torch.nonzero(ids == placeholder, as_tuple=True), images.to(dtype))
-    cos, sin = (part[:, None] for part in text.rotary_emb(words, places))
+    cos, sin = (part[:, None] for part in text.rotary_emb(words, where))
     shared = min(_shared(ids, placeholder), watched_from or ids.shape[1])
     causal = torch.full((ids.shape[1], ids.shape[1]), float("-inf"), dtype=dtype, device=ids.device).triu(1)
     early, late = causal[:shared, :shared], causal[shared:]

@@ -18,6 +18,7 @@ from training.tiny_pretrain.episodes import Episode, Episodes
 from training.tiny_pretrain.framing import TOKEN
 from training.tiny_pretrain.lean_tower import Packed, pack
 from training.tiny_pretrain.marks import Batch, Own, Written
+from training.tiny_pretrain.own_looks import read_own_looks
 from training.tiny_pretrain.settings import PretrainSettings
 from training.tiny_pretrain.transcript import Scribe
 from training.tiny_pretrain.truth import Truth, truth
@@ -67,10 +68,18 @@ class Lessons(Dataset[Lesson]):
     def __init__(self, processor: Any, profile: Profile, settings: PretrainSettings) -> None:
         self._settings = settings
         self._scribe = Scribe(processor.tokenizer)
-        plan = Plan(settings.seed, settings.tokens, settings.reuse, settings.views, settings.held)
-        self._chunks = Chunks(plan.single() if settings.workers else plan)  # each of several would render a chunk again
-        shares = settings.manners, settings.unanswerable
-        self._episodes = Episodes(processor, profile, settings.seed, settings.episodes, *shares)
+        batches = 4 if settings.reuse * settings.held > 1 else 1
+        plan = Plan(settings.seed, settings.tokens, settings.reuse, settings.views, settings.held, batches)
+        self._chunks = Chunks(plan)
+        self._episodes = Episodes(
+            processor,
+            profile,
+            settings.seed,
+            settings.episodes,
+            settings.manners,
+            settings.unanswerable,
+            looks=read_own_looks(settings.looks, profile) if settings.looks else (),
+        )
 
     def __getitem__(self, step: int) -> Lesson:
         settings, made = self._settings, self._episodes
@@ -93,11 +102,16 @@ class Lessons(Dataset[Lesson]):
 
         Raises RuntimeError after `WAIT` seconds without one.
         """
-        workers = self._settings.workers
-        if workers:
-            torch.multiprocessing.set_sharing_strategy("file_system")  # file descriptors are too few
-        steps = range(done, len(self))
-        return DataLoader(self, None, sampler=steps, num_workers=workers, timeout=WAIT if workers else 0)
+        workers, steps = self._settings.workers, range(done, len(self))
+        if not workers:
+            return DataLoader(self, None, sampler=steps)
+        _share_files()
+        return DataLoader(self, None, sampler=steps, num_workers=workers, timeout=WAIT, worker_init_fn=_share_files)
+
+
+def _share_files(worker: int = 0) -> None:
+    """Hand tensors over in files: they are more than file descriptors may be open."""
+    torch.multiprocessing.set_sharing_strategy("file_system")
 
 
 def view_reading(scribe: Scribe, views: Views, questions: int, chance: Random) -> tuple[Reading, Truth]:
@@ -146,7 +160,7 @@ def on(thing: _T, device: torch.device) -> _T:
     """A lesson, or a part of one, with all its tensors on `device`."""
     made: Any = thing
     if isinstance(thing, torch.Tensor):
-        made = thing.to(device, non_blocking=True)
+        made = thing.to(device)
     elif isinstance(thing, tuple):
         made = tuple(on(part, device) for part in thing)
     elif is_dataclass(thing):

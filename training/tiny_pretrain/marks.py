@@ -60,6 +60,8 @@ class Own:
     """Words that can be told, such as the answer: they are learnt apart from the wording around them."""
     astray: bool = False
     """Whether what it looks at is a mistake: then neither the choice nor what follows it is learnt."""
+    taken: bool = False
+    """Whether that it looks may be one, too: then only what it says of what it has seen is learnt."""
     options: tuple[str, ...] = ()
     """The lines of the question's options in their order, such as `(B) red`, if it names one by its letter."""
 

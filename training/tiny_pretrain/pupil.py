@@ -1,4 +1,4 @@
-"""The model that learns, with its readings, and what it is asked at a step."""
+"""The model that learns, with its readings, and what it gets wrong."""
 
 from __future__ import annotations
 

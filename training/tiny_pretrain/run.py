@@ -35,6 +35,8 @@ def pretrain(settings: PretrainSettings) -> Path:
     """
     output = Path(settings.output).expanduser()
     check_same_run(output, settings)
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: cuda, but PyTorch finds no GPU here: set device to cpu")
     base = local_directory(settings.model)
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)

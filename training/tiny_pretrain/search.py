@@ -27,6 +27,8 @@ than is named is passed over. From there on the tower is right in most cases (`t
 EARLY = 0.4
 """What is named tends to be looked at before what may only be it: its turn comes after so many times the wait, where
 the overview tells something of it still. So one who learns from this tries first what looks most like it."""
+WHOLE_ENOUGH = 0.8
+"""Share of an object's sides that a zoom must show for it to be told there."""
 _TRIES = 10
 MOST_ZOOMS = 5
 """After so many it guesses: one less than the loop allows by default, which leaves one for a mistake."""
@@ -47,6 +49,8 @@ class Step:
     """False: looked at only because it was told to look."""
     astray: bool = False
     """Whether it is a mistake."""
+    taken: bool = False
+    """Whether it is a policy's own, and may be another mistake: to look at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,8 @@ class Seeker:
     chance: Random
     most_zooms: int = MOST_ZOOMS
     in_vain: bool = False
-    """Whether the first look is taken even where a zoom shows hardly more than the overview: who sees only that cannot
-    know."""
+    """Whether the first look is taken even where a zoom shows hardly more than the overview, and too little: who sees
+    only that cannot know."""
     _steps: list[Step] = field(init=False)
     _seen: set[int] = field(init=False)
 
@@ -87,9 +91,11 @@ class Seeker:
     def _boxes(self) -> list[tuple[float, float, float, float]]:
         return [self.question.scene.fraction(thing.box) for thing in self.question.scene.objects]
 
-    def search(self, zooms: bool = True) -> Search:
-        """What is looked at; nothing where nothing is gained by it, or without `zooms`."""
-        self._steps, self._seen = [], set()
+    def search(self, zooms: bool = True, before: Sequence[Step] = ()) -> Search:
+        """What is looked at, after what was looked at `before`; nothing where nothing is gained by it (but see
+        `in_vain`), or without `zooms`."""
+        self._steps = list(before)
+        self._seen = {step.looked_at for step in before if step.looked_at >= 0 and step.clear}
         found = [self._find(number, name, zooms) for number, name in enumerate(self.question.names)]
         return Search(tuple(self._steps), all(found))
 
@@ -132,6 +138,38 @@ class Seeker:
         wrong = pick(self.chance, pick(self.chance, kinds))
         alike = any(abs(wrong.region.corners[0] - step.region.corners[0]) < APART for step in later)
         return None if alike else replace(wrong, astray=True)
+
+    def taken(self, boxes: Sequence[tuple[int, int, int, int]]) -> tuple[Step, ...]:
+        """The looks of one who asked for `boxes`, in pixels of the overview: none of them is to be learnt."""
+        steps: list[Step] = []
+        for box in boxes:
+            region = self.outlook.region(box)
+            seen = {step.looked_at for step in steps if step.clear}
+            found = [any(self._is_it(place, name) for place in seen if place >= 0) for name in self.question.names]
+            number = found.index(False) if False in found else 0
+            place = self._shown_in(region)
+            clear = place >= 0 and self._whole_side(place, region) >= _enough(self.question.names[number])
+            steps.append(Step(place, region, clear, number, astray=True, taken=True))
+        return tuple(steps)
+
+    def _shown_in(self, region: Region) -> int:
+        """The object whose middle lies nearest to that of a region, if it lies in it; -1: none does."""
+        width, height = self.outlook.source
+        away = {}
+        for place, (x1, y1, x2, y2) in enumerate(self._boxes):
+            x, y = (x1 + x2) / 2 * width, (y1 + y2) / 2 * height
+            if region.box.x1 <= x < region.box.x2 and region.box.y1 <= y < region.box.y2:
+                aside, above = x - (region.box.x1 + region.box.x2) / 2, y - (region.box.y1 + region.box.y2) / 2
+                away[place] = math.hypot(aside, above)
+        return min(away, key=away.__getitem__, default=-1)
+
+    def _whole_side(self, place: int, region: Region) -> float:
+        """Side of an object in a region, in pixels that count; 0 if it is cut off there."""
+        (x1, y1, x2, y2), (width, height), box = self._boxes[place], self.outlook.source, region.box
+        across, down = (x2 - x1) * width, (y2 - y1) * height
+        inside = min(x2 * width, box.x2) - max(x1 * width, box.x1), min(y2 * height, box.y2) - max(y1 * height, box.y1)
+        whole = inside[0] >= WHOLE_ENOUGH * across and inside[1] >= WHOLE_ENOUGH * down
+        return self.outlook.seen_in(self._boxes[place], region) if whole else 0.0
 
     def _step(self, place: int, number: int) -> Step:
         """The zoom on an object by who looks for name `number` of the question."""
@@ -214,13 +252,13 @@ class Seeker:
             return True
         if not zooms:
             return False
-        need, told = _enough(name), list[tuple[str | None, int]]()
+        need, told = _enough(name), [self.pointer(step.looked_at, name) for step in self._steps if step.looked_at >= 0]
         for place in list(left):
             if kind is Kind.RELATION and len(left) == 1:
                 return True  # what else
             side = self._closer(place)
-            vain = side < WORTHWHILE * self._side(place) and (self._steps or not self.in_vain)
-            if vain or len(self._steps) == self.most_zooms:
+            first = not self._steps and self.in_vain and side < need
+            if len(self._steps) == self.most_zooms or (side < WORTHWHILE * self._side(place) and not first):
                 return False
             colour, begins = self.pointer(place, name)
             alike = any(colour == other and abs(begins - at) < APART for other, at in told)

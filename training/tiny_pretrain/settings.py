@@ -33,7 +33,11 @@ class PretrainSettings(BaseModel):
     """Texts of a step, without images, that look at one of each colour or at all of one: what has been looked at is
     passed over."""
     manners: dict[Manner, float] = {"adaptive": 1.0}
-    """Shares of the manners in them: zooming where it must, never (`direct`), or once at least (`always`)."""
+    """Shares of the manners in them: zooming where it must, as far as can be known, never (`direct`), or once at least
+    (`always`)."""
+    looks: str | None = None
+    """Directory that `cof-agent eval scenes:train --policy hf:MODEL --out` has written: half of the conversations go on
+    from where that policy looked."""
     unanswerable: float = Field(default=0.15, ge=0.0, le=0.5)
     """Share of the questions in them that have no answer, which it is to say."""
     steps: int = Field(ge=1)
@@ -60,7 +64,9 @@ class PretrainSettings(BaseModel):
     device: Literal["cpu", "cuda"] = "cpu"
     """On a GPU a run that goes on ends nearly, not bit for bit, as if undisturbed."""
     workers: int = Field(default=0, ge=0)
-    """Processes that make ahead what is learnt, each view for one step alone; 0: made when it is its turn."""
+    """Processes that make ahead what is learnt, each two steps; 0: made when it is its turn. They hand it over in
+    /dev/shm, some 20 MB for a step of 64 conversations, and each renders the chunks it needs: with them set `reuse` and
+    `held` to 1."""
     threads: int = Field(default=2, ge=1)
     seed: int = Field(default=0, ge=0)
     save_minutes: float = Field(default=10.0, gt=0, le=10.0)

@@ -16,6 +16,7 @@ from cof_agent.geometry import Box, Size
 from cof_agent.profile import DECLINE, Profile
 from cof_agent.scenes.palette import between
 from cof_agent.scenes.question import Kind, SceneQuestion
+from cof_agent.scenes.reach import Region
 from cof_agent.scenes.saying import answering, calling, refusing
 from cof_agent.scenes.scene import MOST
 from cof_agent.scenes.wording import LETTERS, SIDES, Name
@@ -51,12 +52,22 @@ class Story:
     """The left side of a zoom on each object, in pixels of the overview and in the order of a view's things."""
 
 
-def tell(question: SceneQuestion, long_side: int, profile: Profile, manner: Manner, chance: Random) -> Story:
-    """The conversation about `question` whose source has a longer side of `long_side` pixels."""
-    refused = question.kind.answerable and chance.random() < _STOPPED
+def tell(
+    question: SceneQuestion,
+    long_side: int,
+    profile: Profile,
+    manner: Manner,
+    chance: Random,
+    before: Sequence[tuple[int, int, int, int]] = (),
+) -> Story:
+    """The conversation about `question` whose source has a longer side of `long_side` pixels.
+
+    It begins with looks at the boxes `before`, in pixels of the overview, of which what they show is learnt alone.
+    """
+    refused = question.kind.answerable and not before and chance.random() < _STOPPED
     most = FocusConfig().max_zooms + 1 if refused else MOST_ZOOMS
     seeker = Seeker(question, long_side, profile, chance, most, chance.random() < _IN_VAIN)
-    return _Teller(question, seeker, manner, refused, chance).story()
+    return _Teller(question, seeker, manner, refused, chance, seeker.taken(before)).story()
 
 
 def option_lines(question: SceneQuestion) -> tuple[str, ...]:
@@ -75,14 +86,16 @@ class _Teller:
     refused: bool
     """Whether its last look is, if there are several."""
     chance: Random
+    before: tuple[Step, ...] = ()
+    """Looks that it begins with."""
     _steps: tuple[Step, ...] = field(init=False)
 
     def story(self) -> Story:
-        found = self.seeker.search(zooms=self.manner != "direct")
+        found = self.seeker.search(self.manner != "direct", self.before)
         steps, stopped = found.steps, self.refused and len(found.steps) > 1
         if self.manner == "always" and not steps:
             steps = (self.seeker.anything(),)
-        elif steps and not stopped and self.chance.random() < _ASTRAY:
+        elif steps and not self.before and not stopped and self.chance.random() < _ASTRAY:
             at = int(between(self.chance, 0, len(steps)))
             wrong = self.seeker.mistake(steps[:at], steps[at:])
             steps = (*steps[:at], *([wrong] if wrong else ()), *steps[at:])
@@ -120,7 +133,7 @@ class _Teller:
             which = f"{colour} one" if colour else "one"
             thought = f"I look {'on' if again else f'for the {name}'}: the {which} at {step.region.corners[0]}."
             sought = None if step.astray else replace(name, colour=name.colour or colour)
-        own = Own((about, about), names, told, here, sought, astray=step.astray)
+        own = Own((about, about), names, told, here, sought, astray=step.astray, taken=step.taken)
         return calling(seen + thought, step.region.corners), own
 
     def _concluding(self, sure: bool, stopped: bool) -> tuple[str, Own]:
@@ -172,28 +185,27 @@ class _Teller:
             return "All is too small here. ", ()
         overview, axis = self._in(place, 0), self._axis
         again = coordinate(overview, axis) if axis is not None else -1
-        return self._sentence("This", place, number + 1, again, told_place(overview))
+        return self._sentence("This", place, number + 1, step.region, again, told_place(overview))
 
     def _here(self, place: int) -> tuple[str, tuple[Told, ...]]:
         """What the overview shows and, if that is asked, where it begins."""
         overview, axis, again = self._in(place, 0), self._axis, -1
-        looks = [step for step in self._steps if step.looked_at == place]
+        looks = sorted((step for step in self._steps if step.looked_at == place), key=lambda step: step.clear)
         if looks and axis is not None:
-            clear = any(step.clear for step in looks)
-            again = told_place(overview) if clear else coordinate(overview, axis)
-        return self._sentence("Here", place, 0, again)
+            again = told_place(overview) if looks[-1].clear else coordinate(overview, axis)
+        return self._sentence("Here", place, 0, looks[-1].region if looks else self.seeker.region(place), again)
 
     def _sentence(
-        self, opening: Literal["This", "Here"], place: int, view: int, again: int, said: int = -1
+        self, opening: Literal["This", "Here"], place: int, view: int, region: Region, again: int, said: int = -1
     ) -> tuple[str, tuple[Told, ...]]:
-        """What an object in a view is and, if that is asked, where it begins, which is `again` and `said` as in
-        `Told`."""
+        """What an object in a view is and, if that is asked, where it begins, as `region` does, which is `again` and
+        `said` as in `Told`."""
         thing, like, here = self.question.scene.objects[place], self.question.names[0], self._in(place, view)
         name = Name(**{attribute: getattr(thing, attribute) for attribute in like.attributes})
         what = f"{opening} is {_with_article(str(name))}"
         if self._axis is None:
             return f"{what}. ", (Told(here),)
-        side = self.seeker.region(place).corners[self._axis]
+        side = region.corners[self._axis]
         return f"{what} at {side}. ", (Told(here, name=name, again=again, said=said),)
 
     @property

@@ -52,6 +52,8 @@ _BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 """Left, top, right, bottom in pixels of the overview."""
 _CHOICE = re.compile(r": the (?:(\w+) )?one at (\d+)\.")
 """Which candidate is looked at."""
+_LOOKING = "I look"
+"""How a thought begins that looks."""
 _OPTION = " option"
 """What is said before the letter of one."""
 _DECIDING = 3
@@ -148,7 +150,7 @@ class Scribe:
         if turn.box is not None:
             self._mark_box(row, page, tokens, turn, turn.box, thinks)
         if turn.astray:
-            self._forget(row, page, tokens)
+            self._forget(row, page, tokens, turn.taken)
 
     def _mark_sentence(self, row: Written, page: _Page, sentence: re.Match[str], told: Told, asked: set[str]) -> None:
         """Mark where it is said what is there, which is about `told`; `asked` are the words that the question names."""
@@ -196,13 +198,16 @@ class Scribe:
         for token in range(known, tokens[-1] + 1):
             row.names[token - 1] = _codes((sought,))
 
-    def _forget(self, row: Written, page: _Page, tokens: range) -> None:
-        """Unmark what a turn chooses to look at and what follows, all but that it was chosen and where its box is."""
-        [choice] = _CHOICE.finditer(page.text, page.spans[tokens[0]][0], page.spans[tokens[-1]][1])
-        for place in range(page.tokens(*choice.span())[0] - 1, tokens[-1]):
+    def _forget(self, row: Written, page: _Page, tokens: range, taken: bool) -> None:
+        """Unmark what a turn chooses to look at and what follows, all but that it was chosen and where its box is, and
+        that it looks at all if that was `taken`."""
+        first, end = page.spans[tokens[0]][0], page.spans[tokens[-1]][1]
+        [choice] = _CHOICE.finditer(page.text, first, end)
+        begin = page.text.index(_LOOKING, first, end) if taken else choice.start()
+        for place in range(page.last(begin) - 1, tokens[-1]):
             row.labels[place], row.about[place], row.names[place] = NOTHING, NOWHERE, UNNAMED
             if row.turning[place] != CHOICE:
-                row.numbers[place] = NOTHING
+                row.numbers[place], row.turning[place] = NOTHING, 0
 
     def box(self, ids: Sequence[int]) -> list[int] | None:
         """The four coordinates in an answer; None when it is no box."""

@@ -117,6 +117,18 @@ def test_a_composed_conversation_is_the_one_that_the_loop_holds(number: int, lon
     loop_holds(question, long_side, tell(question, long_side, SCENE_PROFILE, "adaptive", Random(0)))
 
 
+def test_a_first_look_in_vain_is_one_that_the_loop_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(telling, "_IN_VAIN", share)
+        stories = [tell(scene_question(Split.TRAIN, n), 224, SCENE_PROFILE, "adaptive", Random(n)) for n in range(12)]
+        looks.append(sum(len(story.own) - 1 for story in stories))
+        for number, story in enumerate(stories if share else ()):
+            loop_holds(scene_question(Split.TRAIN, number), 224, story)
+    assert looks[0] == 0
+    assert 3 < looks[1] <= 12
+
+
 def test_a_look_that_went_astray_is_one_that_the_loop_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telling, "_ASTRAY", 1.0)
     astray = set()
@@ -381,7 +393,7 @@ def test_what_is_said_to_be_there_is_there_and_boxes_are_those_of_what_is_looked
             last = [what for _, what, _ in said]
             assert last[-len(question.names) :] == [str(name) for name in question.names]
         seen.add((str(question.kind), len(turns)))
-    most = {"adaptive": (1, 6), "direct": (1, 1), "always": (2, 6)}[manner]
+    most = {"adaptive": (1, 7), "direct": (1, 1), "always": (2, 7)}[manner]
     assert (min(turns for _, turns in seen), max(turns for _, turns in seen)) == most
     assert {kind for kind, _ in seen} == {"character", "colour", "relation", "absent"}
     assert bool(refused) == (manner != "direct")
@@ -457,7 +469,8 @@ def test_batches_are_a_function_of_their_step(processor: Any) -> None:
     assert {told.text for told in first}.isdisjoint(told.text for told in second)
 
 
-def test_the_wording_alone_is_that_of_other_conversations(processor: Any) -> None:
+def test_the_wording_alone_is_that_of_other_conversations(processor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "_ASTRAY", 0.0)  # of a mistake less is learnt
     scribe, episodes = Scribe(processor.tokenizer), Episodes(processor, SCENE_PROFILE, 1, 1, {"always": 1.0})
     [whole] = episodes.make(0)
     texts = episodes.texts(0, 3)

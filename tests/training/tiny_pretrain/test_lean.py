@@ -60,17 +60,31 @@ def test_the_tower_and_its_gradients_are_those_of_the_real_class(
 ) -> None:
     views = make_views("crowd", grid, range(2), Split.TRAIN)
     tower, given = pupil.model.model.visual, images(views, seed)
-    torch.manual_seed(0)
-    weight = torch.randn(2 * grid[0] * grid[1], SMALLEST.text_width)
-    gradients = []
-    for result in (
+    equal_with_gradients(
+        tower,
         tower(given["pixel_values"], grid_thw=given["image_grid_thw"]).pooler_output,
         look(tower, pack(list(views.pixels)), torch.float32).flatten(0, 1),
-    ):
-        found = torch.autograd.grad((result * weight).sum(), list(tower.parameters()))
-        gradients.append((result.detach(), *found))
-    for real, lean in zip(*gradients, strict=True):
-        torch.testing.assert_close(lean, real, rtol=1e-3, atol=1e-3 * float(real.abs().max()))
+    )
+
+
+def test_images_of_several_sizes_side_by_side_are_those_of_the_real_class(pupil: Pupil, seed: Path) -> None:
+    views = [make_views("crowd", grid, range(1), Split.TRAIN).pixels[0] for grid in ((4, 4), (10, 5), (3, 6))]
+    processor: Any = load_processor(seed)
+    given = processor.image_processor(images=[Image.fromarray(view) for view in views], return_tensors="pt")
+    tower, packed = pupil.model.model.visual, pack(views)
+    equal_with_gradients(
+        tower,
+        tower(given["pixel_values"], grid_thw=given["image_grid_thw"]).pooler_output,
+        look(tower, packed, torch.float32)[packed.tokens],
+    )
+
+
+def equal_with_gradients(tower: torch.nn.Module, real: torch.Tensor, lean: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    weight, parameters = torch.randn(real.shape), list(tower.parameters())
+    found, wanted = (torch.autograd.grad((result * weight).sum(), parameters) for result in (lean, real))
+    for one, other in zip((lean, *found), (real, *wanted), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
 
 
 def test_views_larger_than_a_window_are_refused(tmp_path: Path) -> None:

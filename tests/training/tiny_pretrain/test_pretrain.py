@@ -100,6 +100,18 @@ def test_the_first_stage_moves_the_tower_alone_and_the_second_goes_on_from_it(se
     assert any(name.startswith("model.layers.") for name in moved(language, resting))
 
 
+def test_the_configuration_for_a_gpu_learns_on_a_cpu_with_another_process(seed: Path, tmp_path: Path) -> None:
+    few = {"episodes": 2, "texts": 2, "drills": 2, "tours": 2, "steps": 2, "measure_steps": 2}
+    output = pretrain(told(seed, tmp_path / "gpu", "gpu", device="cpu", workers=1, **few))
+    assert {"layers", "visual"} <= {part for name in moved(seed, output) for part in name.split(".")}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_none_is_used(seed: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="device: cuda, but PyTorch finds no GPU here: set device to cpu"):
+        pretrain(told(seed, tmp_path / "gpu", "gpu"))
+
+
 def test_a_batch_seen_again_and_again_is_learnt(seed: Path, tmp_path: Path) -> None:
     pretrain(
         told(

@@ -102,8 +102,7 @@ def test_a_batch_is_a_function_of_its_step() -> None:
 
 
 def test_each_batch_may_have_views_of_its_own() -> None:
-    single = plan().single()
-    assert (single.steps, single.held) == (1, 1)
+    single = plan(reuse=1, held=1, batches=1)
     first, second = (Chunks(single).batch(step) for step in (0, 1))
     assert first.things.tolist() != second.things.tolist()
 
