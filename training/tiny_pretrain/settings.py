@@ -65,7 +65,7 @@ class PretrainSettings(BaseModel):
     """On a GPU a run that goes on ends nearly, not bit for bit, as if undisturbed."""
     workers: int = Field(default=0, ge=0)
     """Processes that make ahead what is learnt, each two steps; 0: made when it is its turn. They hand it over in
-    /dev/shm, some 20 MB for a step of 64 conversations, and each renders the chunks it needs: with them set `reuse` and
+    /dev/shm, some 40 MB for a step of 64 conversations, and each renders the chunks it needs: with them set `reuse` and
     `held` to 1."""
     threads: int = Field(default=2, ge=1)
     seed: int = Field(default=0, ge=0)
