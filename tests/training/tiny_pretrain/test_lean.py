@@ -84,7 +84,7 @@ def equal_with_gradients(tower: torch.nn.Module, real: torch.Tensor, lean: torch
     weight, parameters = torch.randn(real.shape), list(tower.parameters())
     found, wanted = (torch.autograd.grad((result * weight).sum(), parameters) for result in (lean, real))
     for one, other in zip((lean, *found), (real, *wanted), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * float(other.detach().abs().max()))
 
 
 def test_views_larger_than_a_window_are_refused(tmp_path: Path) -> None:
