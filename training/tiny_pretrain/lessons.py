@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from random import Random
 from typing import Any, TypeVar
@@ -51,8 +51,6 @@ class Reading:
 class Lesson:
     """All of a step."""
 
-    shown: int
-    """Views."""
     views: Reading
     true: Truth
     """Of the views."""
@@ -61,6 +59,11 @@ class Lesson:
     tours: tuple[Reading, ...] = ()
     episodes: tuple[Reading, ...] = ()
 
+    @property
+    def shown(self) -> int:
+        """Views."""
+        return len(self.views.batch.ids)
+
 
 class Lessons(Dataset[Lesson]):
     """The lesson of each step: a function of the settings and the step."""
@@ -68,7 +71,7 @@ class Lessons(Dataset[Lesson]):
     def __init__(self, processor: Any, profile: Profile, settings: PretrainSettings) -> None:
         self._settings = settings
         self._scribe = Scribe(processor.tokenizer)
-        batches = 4 if settings.reuse * settings.held > 1 else 1
+        batches = 4 if settings.reuse * settings.held > 1 else 1  # a chunk that is for one step is no larger
         plan = Plan(settings.seed, settings.tokens, settings.reuse, settings.views, settings.held, batches)
         self._chunks = Chunks(plan)
         self._episodes = Episodes(
@@ -92,7 +95,7 @@ class Lessons(Dataset[Lesson]):
             for told in (made.drills(step, settings.drills), made.tours(step, settings.tours))
         )
         episodes = episode_readings(self._scribe, made.make(step), settings.together)
-        return Lesson(len(views.pixels), reading, true, texts, drills, tours, episodes)
+        return Lesson(reading, true, texts, drills, tours, episodes)
 
     def __len__(self) -> int:
         return self._settings.steps
@@ -127,7 +130,7 @@ def view_reading(scribe: Scribe, views: Views, questions: int, chance: Random) -
 def text_readings(scribe: Scribe, told: Sequence[tuple[str, Sequence[Own]]], together: int) -> tuple[Reading, ...]:
     """Conversations without images, `together` at once."""
     written = [scribe.episode(text, (), own) for text, own in told]
-    return tuple(Reading(scribe.batch([row for row, _ in group])) for group in _alike(written, written, together))
+    return tuple(Reading(scribe.batch(rows)) for rows in _alike(written, lambda row: row, together))
 
 
 def episode_readings(scribe: Scribe, episodes: Sequence[Episode], together: int) -> tuple[Reading, ...]:
@@ -135,13 +138,13 @@ def episode_readings(scribe: Scribe, episodes: Sequence[Episode], together: int)
     written = [scribe.episode(told.text, told.grids, told.own) for told in episodes]
     return tuple(
         Reading(scribe.batch([row for row, _ in group]), _images([told for _, told in group]))
-        for group in _alike(written, episodes, together)
+        for group in _alike(list(zip(written, episodes, strict=True)), lambda pair: pair[0], together)
     )
 
 
-def _alike(written: Sequence[Written], made: Sequence[_T], together: int) -> Iterable[list[tuple[Written, _T]]]:
-    """Those of like lengths, each with what it was made of."""
-    ordered = sorted(zip(written, made, strict=True), key=lambda pair: len(pair[0].ids))
+def _alike(things: Sequence[_T], written: Callable[[_T], Written], together: int) -> Iterable[list[_T]]:
+    """Those whose conversations are of like lengths."""
+    ordered = sorted(things, key=lambda thing: len(written(thing).ids))
     return (ordered[first : first + together] for first in range(0, len(ordered), together))
 
 

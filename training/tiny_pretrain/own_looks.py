@@ -40,15 +40,14 @@ def read_own_looks(folder: str | Path, profile: Profile) -> tuple[OwnLooks, ...]
     try:
         about = json.loads((directory / "run.json").read_text(encoding="utf-8"))
         lines = (directory / "results.jsonl").read_text(encoding="utf-8").splitlines()
-    except OSError as missing:
-        raise ConfigError(
-            f"looks: {directory} is not what `cof-agent eval scenes:train --out` writes: {missing}"
-        ) from None
+        rows = [json.loads(line) for line in lines]
+    except (OSError, ValueError) as why:
+        raise ConfigError(f"looks: {directory} is not what `cof-agent eval scenes:train --out` writes: {why}") from None
     if about["role"] != Split.TRAIN or not about["benchmark"].startswith("scenes:"):
         raise ConfigError(f"looks: {directory} is about {about['benchmark']}: take scenes:train")
     kind = about["benchmark"].removeprefix("scenes:").partition(":")[2]
     asked = Kind(kind) if kind else None
-    found = tuple(looks for row in map(json.loads, lines) if row["zooms"] and (looks := _looks(row, asked, profile)))
+    found = tuple(looks for row in rows if row["zooms"] and (looks := _looks(row, asked, profile)))
     if not found:
         raise ConfigError(f"looks: no run in {directory} zoomed")
     return found

@@ -27,7 +27,7 @@ than is named is passed over. From there on the tower is right in most cases (`t
 EARLY = 0.4
 """What is named tends to be looked at before what may only be it: its turn comes after so many times the wait, where
 the overview tells something of it still. So one who learns from this tries first what looks most like it."""
-WHOLE_ENOUGH = 0.8
+_WHOLE_ENOUGH = 0.8
 """Share of an object's sides that a zoom must show for it to be told there."""
 _TRIES = 10
 MOST_ZOOMS = 5
@@ -168,7 +168,7 @@ class Seeker:
         (x1, y1, x2, y2), (width, height), box = self._boxes[place], self.outlook.source, region.box
         across, down = (x2 - x1) * width, (y2 - y1) * height
         inside = min(x2 * width, box.x2) - max(x1 * width, box.x1), min(y2 * height, box.y2) - max(y1 * height, box.y1)
-        whole = inside[0] >= WHOLE_ENOUGH * across and inside[1] >= WHOLE_ENOUGH * down
+        whole = inside[0] >= _WHOLE_ENOUGH * across and inside[1] >= _WHOLE_ENOUGH * down
         return self.outlook.seen_in(self._boxes[place], region) if whole else 0.0
 
     def _step(self, place: int, number: int) -> Step:

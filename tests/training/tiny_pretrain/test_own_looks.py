@@ -112,6 +112,11 @@ def test_half_of_the_conversations_go_on_from_looks(looks: tuple[OwnLooks, ...],
 def test_runs_that_do_not_fit_are_refused(ran: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not what `cof-agent eval scenes:train --out` writes"):
         read_own_looks(tmp_path / "none", SCENE_PROFILE)
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "run.json").write_text((ran / "run.json").read_text())
+    (tmp_path / "torn" / "results.jsonl").write_text((ran / "results.jsonl").read_text()[:-40])
+    with pytest.raises(ConfigError, match="torn is not what `cof-agent eval scenes:train --out` writes: "):
+        read_own_looks(tmp_path / "torn", SCENE_PROFILE)
     evaluate("scenes:test", "observer", resolutions=(448,), limit=2, out=tmp_path / "test")
     with pytest.raises(ConfigError, match="is about scenes: take scenes:train"):
         read_own_looks(tmp_path / "test", SCENE_PROFILE)
