@@ -1,6 +1,6 @@
 """The forward pass of Qwen2.5-VL's language model, over the weights of the real class.
 
-As in `lean_tower`, it computes in bfloat16 throughout; and it tells what is attended to.
+As in `lean_tower`, it computes in one precision throughout; and it tells what is attended to.
 """
 
 from __future__ import annotations

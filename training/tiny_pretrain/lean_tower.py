@@ -1,7 +1,8 @@
 """The forward pass of Qwen2.5-VL's vision tower for images side by side, over the weights of the real class.
 
 transformers' class takes images one after the other, and runs parts of it in 32 bits. A batch of images is
-computed at once, smaller ones filled up, and computing in bfloat16 throughout takes a half of the time on a CPU.
+computed at once, smaller ones filled up, and in one precision throughout: bfloat16 takes a half of the time on a CPU
+that has instructions for it.
 """
 
 from __future__ import annotations

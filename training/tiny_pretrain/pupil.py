@@ -41,8 +41,8 @@ HEADS = "heads.safetensors"
 """Beside the weights of a checkpoint: the readings of its visual tokens, which only training needs."""
 Losses = dict[str, torch.Tensor]
 """By name."""
-DTYPE = torch.bfloat16
-"""In which is computed. Weights are kept in float32."""
+KEPT = torch.bfloat16
+"""In which weights are written."""
 
 
 class Pupil(nn.Module):
@@ -52,12 +52,13 @@ class Pupil(nn.Module):
     _letter_ids: torch.Tensor
     _colour_ids: torch.Tensor
 
-    def __init__(self, folder: Path, questions: int, tower: bool = True) -> None:
+    def __init__(self, folder: Path, questions: int, tower: bool = True, dtype: torch.dtype = torch.bfloat16) -> None:
         """Open the checkpoint in `folder`; `questions` are asked about each view, 0: the language model rests.
 
-        Without `tower` the vision tower stays as it is.
+        Without `tower` the vision tower stays as it is. It computes in `dtype`; weights are float32.
         """
         super().__init__()
+        self.dtype = dtype
         with quietly():
             self.model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
         self.heads = Heads(self.model.config.text_config.hidden_size)
@@ -79,7 +80,7 @@ class Pupil(nn.Module):
 
     def look(self, packed: Packed) -> torch.Tensor:
         """Visual tokens of images, (images, tokens, width)."""
-        return look(self.model.model.visual, on(packed, self.device), DTYPE)
+        return look(self.model.model.visual, on(packed, self.device), self.dtype)
 
     def losses(self, lesson: Lesson) -> Iterator[Losses]:
         """What it gets wrong, by what is asked, in nats: about views, then about each kind of text."""
@@ -108,7 +109,7 @@ class Pupil(nn.Module):
         while len(ids) - start < most and ids[-1] != self.scribe.end:
             written = torch.tensor([ids])
             where = positions(written, [[grid]], self.scribe.placeholder)
-            spoken = speak(self.model, written.to(self.device), tokens.flatten(0, 1), where.to(self.device), DTYPE)
+            spoken = speak(self.model, written.to(self.device), tokens.flatten(0, 1), where.to(self.device), self.dtype)
             ids.append(int(self._scores(spoken.last[:, -1]).argmax()))
         return ids[start:]
 
@@ -137,7 +138,7 @@ class Pupil(nn.Module):
         spoken = self._read(batch, first)
         ends = batch.owner >= CHOSEN
         norm = self.model.model.language_model.norm
-        half = F.rms_norm(spoken.half[ends], norm.weight.shape, norm.weight.to(DTYPE), norm.variance_epsilon)
+        half = F.rms_norm(spoken.half[ends], norm.weight.shape, norm.weight.to(self.dtype), norm.variance_epsilon)
         return guide_loss(spoken.looks, batch.about[:, first:], batch.owner) | {
             "letters": F.cross_entropy(self._scores(spoken.last[letters]), batch.labels[letters]),
             "lines": F.cross_entropy(self._scores(half), self._letter_ids[batch.owner[ends] - CHOSEN]),
@@ -152,12 +153,12 @@ class Pupil(nn.Module):
     def _read(self, batch: Batch, first: int | None = None) -> Spoken:
         """Texts without images."""
         nothing = torch.zeros(0, self.model.config.text_config.hidden_size, device=self.device)
-        return speak(self.model, batch.ids, nothing, batch.positions, DTYPE, first)
+        return speak(self.model, batch.ids, nothing, batch.positions, self.dtype, first)
 
     def _image_losses(self, batch: Batch, tokens: torch.Tensor, images: Images) -> Losses:
         """About texts with `images`, whose visual tokens are `tokens`, one after the other."""
         first = _first(batch.about[:, :, 0] >= 0)
-        spoken = speak(self.model, batch.ids, tokens, batch.positions, DTYPE, first)
+        spoken = speak(self.model, batch.ids, tokens, batch.positions, self.dtype, first)
         owners, visual = batch.owner.clone(), batch.ids == self.scribe.placeholder
         owners[visual] = images.owner
         losses = self.heads.place_loss(spoken.half[visual], images.numbers)
@@ -234,7 +235,7 @@ class Pupil(nn.Module):
         return losses
 
     def _scores(self, hidden: torch.Tensor) -> torch.Tensor:
-        return F.linear(hidden, self.model.lm_head.weight.to(DTYPE)).float()
+        return F.linear(hidden, self.model.lm_head.weight.to(self.dtype)).float()
 
 
 def _lefts(batch: Batch) -> torch.Tensor:
@@ -275,7 +276,7 @@ def write_model(pupil: Pupil, base: Path, folder: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(base, part, ignore=shutil.ignore_patterns("*.safetensors", "config.json"))
     with quietly():
-        copy.deepcopy(pupil.model).to(DTYPE).save_pretrained(part)
-    save_file({name: weight.to(DTYPE) for name, weight in pupil.heads.state_dict().items()}, part / HEADS)
+        copy.deepcopy(pupil.model).to(KEPT).save_pretrained(part)
+    save_file({name: weight.to(KEPT) for name, weight in pupil.heads.state_dict().items()}, part / HEADS)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)

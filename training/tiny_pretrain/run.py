@@ -28,6 +28,14 @@ _log = logging.getLogger("training.tiny_pretrain")
 _CLIP = 1.0
 
 
+def computed_in(settings: PretrainSettings) -> torch.dtype:
+    """What a run computes in; see `PretrainSettings.dtype`."""
+    if settings.dtype:
+        return torch.float32 if settings.dtype == "float32" else torch.bfloat16
+    fast = settings.device == "cuda" or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return torch.bfloat16 if fast else torch.float32
+
+
 def pretrain(settings: PretrainSettings) -> Path:
     """Train, or go on training, and return the directory of the trained checkpoint.
 
@@ -41,7 +49,7 @@ def pretrain(settings: PretrainSettings) -> Path:
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     device = torch.device(settings.device)
-    pupil = Pupil(base, settings.questions, settings.tower).to(device)
+    pupil = Pupil(base, settings.questions, settings.tower, computed_in(settings)).to(device)
     averaged = copy.deepcopy(pupil).requires_grad_(False)
     mover = Mover(pupil, settings)
     record_run(output, settings)

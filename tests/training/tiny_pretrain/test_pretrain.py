@@ -17,7 +17,7 @@ from training.checkpoints import last_save
 from training.settings import load_settings
 from training.tiny_pretrain.__main__ import main
 from training.tiny_pretrain.pupil import HEADS
-from training.tiny_pretrain.run import pretrain
+from training.tiny_pretrain.run import computed_in, pretrain
 from training.tiny_pretrain.settings import PretrainSettings
 
 ROOT = Path(__file__).parents[3]
@@ -110,6 +110,35 @@ def test_the_configuration_for_a_gpu_learns_on_a_cpu_with_another_process(seed: 
 def test_without_a_gpu_none_is_used(seed: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="device: cuda, but PyTorch finds no GPU here: set device to cpu"):
         pretrain(told(seed, tmp_path / "gpu", "gpu"))
+
+
+@pytest.mark.parametrize(
+    ("cpu", "changes", "used"),
+    [
+        ("AVX2", {}, torch.float32),
+        ("DEFAULT", {}, torch.float32),
+        ("AVX512", {}, torch.bfloat16),
+        ("AVX2", {"device": "cuda"}, torch.bfloat16),
+        ("AVX2", {"dtype": "bfloat16"}, torch.bfloat16),
+        ("AVX512", {"dtype": "float32"}, torch.float32),
+    ],
+)
+def test_it_computes_in_what_is_fast_unless_told(
+    cpu: str, changes: dict[str, Any], used: torch.dtype, seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: cpu)
+    assert computed_in(told(seed, tmp_path, **changes)) == used
+
+
+def test_losses_of_both_precisions_are_alike(seed: Path, tmp_path: Path) -> None:
+    def first(dtype: str) -> dict[str, float]:
+        pretrain(told(seed, tmp_path / dtype, "language", dtype=dtype, steps=1, log_steps=1, measure_steps=9))
+        [line] = lines(tmp_path / dtype)
+        return {name: value for name, value in line.items() if name.startswith("loss/")}
+
+    exact, short = first("float32"), first("bfloat16")
+    assert exact != short
+    assert short == pytest.approx(exact, rel=0.05, abs=0.02)
 
 
 def test_a_batch_seen_again_and_again_is_learnt(seed: Path, tmp_path: Path) -> None:
