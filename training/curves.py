@@ -14,12 +14,17 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from cof_agent.errors import CofError, ConfigError, MissingExtraError
 
-from cof_agent.errors import CofError, ConfigError
+try:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from training.checkpoints import last_save
+except ImportError as missing:
+    raise MissingExtraError.for_extra("train", "training") from missing
+
 from cof_agent.evaluation.plots import COLOURS
-from training.checkpoints import last_save
 
 CURVES = {
     "reward": "Reward",
