@@ -2,7 +2,7 @@
 
 transformers' class takes images one after the other, and runs parts of it in 32 bits. A batch of images is
 computed at once, smaller ones filled up, and in one precision throughout: bfloat16 takes a half of the time on a CPU
-that has instructions for it.
+with AVX512-BF16.
 """
 
 from __future__ import annotations

@@ -28,12 +28,12 @@ _log = logging.getLogger("training.tiny_pretrain")
 _CLIP = 1.0
 
 
-def computed_in(settings: PretrainSettings) -> torch.dtype:
-    """What a run computes in; see `PretrainSettings.dtype`."""
+def resolve_dtype(settings: PretrainSettings) -> PretrainSettings:
+    """The settings with `dtype` decided: it is recorded, so that a run goes on in what it began in."""
     if settings.dtype:
-        return torch.float32 if settings.dtype == "float32" else torch.bfloat16
+        return settings
     fast = settings.device == "cuda" or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-    return torch.bfloat16 if fast else torch.float32
+    return settings.model_copy(update={"dtype": "bfloat16" if fast else "float32"})
 
 
 def pretrain(settings: PretrainSettings) -> Path:
@@ -41,7 +41,7 @@ def pretrain(settings: PretrainSettings) -> Path:
 
     Raises ConfigError for a checkpoint or an output directory that do not fit the settings.
     """
-    output = Path(settings.output).expanduser()
+    output, settings = Path(settings.output).expanduser(), resolve_dtype(settings)
     check_same_run(output, settings)
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device: cuda, but PyTorch finds no GPU here: set device to cpu")
@@ -49,7 +49,7 @@ def pretrain(settings: PretrainSettings) -> Path:
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     device = torch.device(settings.device)
-    pupil = Pupil(base, settings.questions, settings.tower, computed_in(settings)).to(device)
+    pupil = Pupil(base, settings.questions, settings.tower, getattr(torch, str(settings.dtype))).to(device)
     averaged = copy.deepcopy(pupil).requires_grad_(False)
     mover = Mover(pupil, settings)
     record_run(output, settings)

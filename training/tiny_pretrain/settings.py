@@ -64,8 +64,8 @@ class PretrainSettings(BaseModel):
     device: Literal["cpu", "cuda"] = "cpu"
     """On a GPU a run that goes on ends nearly, not bit for bit, as if undisturbed."""
     dtype: Literal["bfloat16", "float32"] | None = None
-    """In which is computed; weights are kept in float32. Default: bfloat16, but float32 on a CPU without AVX-512, which
-    takes ten times as long in bfloat16."""
+    """In which is computed; weights are kept in float32. Default: bfloat16, but float32 on a CPU without AVX-512: an
+    AMD EPYC with AVX2 took seven times as long in bfloat16."""
     workers: int = Field(default=0, ge=0)
     """Processes that make ahead what is learnt, each two steps; 0: made when it is its turn. They hand it over in
     /dev/shm, some 40 MB for a step of 64 conversations, and each renders the chunks it needs: with them set `reuse` and

@@ -17,7 +17,7 @@ from training.checkpoints import last_save
 from training.settings import load_settings
 from training.tiny_pretrain.__main__ import main
 from training.tiny_pretrain.pupil import HEADS
-from training.tiny_pretrain.run import computed_in, pretrain
+from training.tiny_pretrain.run import pretrain, resolve_dtype
 from training.tiny_pretrain.settings import PretrainSettings
 
 ROOT = Path(__file__).parents[3]
@@ -115,19 +115,29 @@ def test_without_a_gpu_none_is_used(seed: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cpu", "changes", "used"),
     [
-        ("AVX2", {}, torch.float32),
-        ("DEFAULT", {}, torch.float32),
-        ("AVX512", {}, torch.bfloat16),
-        ("AVX2", {"device": "cuda"}, torch.bfloat16),
-        ("AVX2", {"dtype": "bfloat16"}, torch.bfloat16),
-        ("AVX512", {"dtype": "float32"}, torch.float32),
+        ("AVX2", {}, "float32"),
+        ("DEFAULT", {}, "float32"),
+        ("AVX512", {}, "bfloat16"),
+        ("AVX2", {"device": "cuda"}, "bfloat16"),
+        ("AVX2", {"dtype": "bfloat16"}, "bfloat16"),
+        ("AVX512", {"dtype": "float32"}, "float32"),
     ],
 )
 def test_it_computes_in_what_is_fast_unless_told(
-    cpu: str, changes: dict[str, Any], used: torch.dtype, seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cpu: str, changes: dict[str, Any], used: str, seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: cpu)
-    assert computed_in(told(seed, tmp_path, **changes)) == used
+    assert resolve_dtype(told(seed, tmp_path, **changes)).dtype == used
+
+
+def test_a_run_goes_on_in_what_it_began_in(seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = told(seed, tmp_path / "out", steps=1)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    pretrain(settings)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    with pytest.raises(ConfigError, match="dtype was 'float32', is 'bfloat16'"):
+        pretrain(settings)
+    pretrain(settings.model_copy(update={"dtype": "float32"}))
 
 
 def test_losses_of_both_precisions_are_alike(seed: Path, tmp_path: Path) -> None:
