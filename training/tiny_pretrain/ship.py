@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from cof_agent.errors import CofError, ConfigError
 from cof_agent.policies.qwen import load_qwen
@@ -28,6 +29,7 @@ NEEDED = (
     "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json",
 )  # fmt: skip
 """What the policy needs of a checkpoint; readings, optimizers and records of the training are left behind."""
+_FORMAT = {"format": "pt"}
 ALSO = ("processor_config.json",)
 """What a trainer writes beside, and loaders of transformers look for."""
 
@@ -35,8 +37,9 @@ ALSO = ("processor_config.json",)
 def ship(model: Path, assets: Path = ASSETS) -> Path:
     """Replace what is in `assets` by the checkpoint in `model`, whole or not at all, and return `assets`.
 
-    The card that is there stays; where there is none it is the package's. Raises ConfigError for a directory that is
-    no trained checkpoint of this kind or holds more than `LIMIT` bytes, and for `assets` with anything else in it.
+    Weights are put into bfloat16. The card that is there stays; where there is none it is the package's. Raises
+    ConfigError for a directory that is no trained checkpoint of this kind or holds more than `LIMIT` bytes, and for
+    `assets` with anything else in it.
     """
     model, assets = model.expanduser(), assets.expanduser().absolute()
     part, old = (assets.with_name(f".{assets.name}.{end}") for end in ("part", "old"))
@@ -71,17 +74,15 @@ def _check_place(assets: Path) -> None:
 
 
 def _names(model: Path) -> Iterable[str]:
-    """What is taken of a checkpoint, by the names and the sizes of its files."""
+    """What is taken of a checkpoint."""
     if lacking := [name for name in NEEDED if not (model / name).is_file()]:
         raise ConfigError(f"{model} has no {', no '.join(lacking)}: name the directory of a trained checkpoint of tiny")
-    names = [name for name in (*NEEDED, *ALSO) if (model / name).is_file()]
-    if (size := sum((model / name).stat().st_size for name in names)) > LIMIT:
-        raise ConfigError(f"{model} has {size:,} bytes, more than the {LIMIT:,} of tiny: save its weights in bfloat16")
-    return names
+    return [name for name in (*NEEDED, *ALSO) if (model / name).is_file()]
 
 
 def _check_checkpoint(folder: Path, model: Path) -> None:
-    """See that the policy opens, has tiny's vocabulary, and that its weights are numbers."""
+    """Put its weights into bfloat16, and see that the policy opens, has tiny's size and vocabulary, and numbers for
+    weights."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind, vocabulary = config["model_type"], config["text_config"]["vocab_size"]
@@ -95,6 +96,10 @@ def _check_checkpoint(folder: Path, model: Path) -> None:
         )
     if broken := sorted(name for name, weight in weights.items() if not weight.isfinite().all()):
         raise ConfigError(f"{model} has weights that are no numbers, {broken[0]} for one: take an earlier save")
+    if any(weight.dtype == torch.float32 for weight in weights.values()):  # as training.grpo on a CPU writes them
+        save_file({name: weight.bfloat16() for name, weight in weights.items()}, folder / "model.safetensors", _FORMAT)
+    if (size := sum(path.stat().st_size for path in folder.iterdir() if path.name != CARD)) > LIMIT:
+        raise ConfigError(f"{model} has {size:,} bytes in bfloat16, more than the {LIMIT:,} of tiny")
     load_qwen(str(folder), device="cpu")
 
 
@@ -103,7 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.tiny_pretrain.ship", description="Put a trained checkpoint into the package as `tiny`."
     )
-    parser.add_argument("model", type=Path, metavar="MODEL_DIR", help="what a stage, or training.sft, has written")
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL_DIR", help="what a stage, training.sft or training.grpo has written"
+    )
     parser.add_argument("--assets", type=Path, default=ASSETS, help="instead of the package's own place")
     given = parser.parse_args(arguments)
     try:

@@ -52,6 +52,15 @@ def test_it_takes_what_the_policy_needs_and_keeps_the_card(
     load_policy(f"hf:{assets}", device="cpu")
 
 
+def test_weights_in_32_bits_are_put_into_bfloat16(model: Path, tmp_path: Path) -> None:
+    short = load_file(model / "model.safetensors")
+    exact = {name: weight.float() for name, weight in short.items()}
+    save_file(exact, model / "model.safetensors", {"format": "pt"})
+    shipped = load_file(ship.ship(model, tmp_path / "tiny") / "model.safetensors")
+    assert {weight.dtype for weight in shipped.values()} == {torch.bfloat16}
+    assert all(torch.equal(shipped[name], weight) for name, weight in short.items())
+
+
 def without(name: str) -> Any:
     def remove(model: Path) -> None:
         (model / name).unlink()
@@ -61,7 +70,7 @@ def without(name: str) -> Any:
 
 def swell(model: Path) -> None:
     weights = load_file(model / "model.safetensors")
-    save_file(weights | {"more": torch.zeros(ship.LIMIT // 4)}, model / "model.safetensors", {"format": "pt"})
+    save_file(weights | {"more": torch.zeros(ship.LIMIT // 2)}, model / "model.safetensors", {"format": "pt"})
 
 
 def break_weight(model: Path) -> None:
