@@ -29,7 +29,6 @@ NEEDED = (
     "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json",
 )  # fmt: skip
 """What the policy needs of a checkpoint; readings, optimizers and records of the training are left behind."""
-_FORMAT = {"format": "pt"}
 ALSO = ("processor_config.json",)
 """What a trainer writes beside, and loaders of transformers look for."""
 
@@ -55,6 +54,8 @@ def ship(model: Path, assets: Path = ASSETS) -> Path:
             with whole_file(part / source.name) as copy, source.open("rb") as content:
                 shutil.copyfileobj(content, copy)
         _check_checkpoint(part, model)
+        _shorten(part / "model.safetensors")
+        _check_policy(part, model)
         shutil.rmtree(old, ignore_errors=True)
         if assets.exists():
             assets.rename(old)
@@ -81,8 +82,7 @@ def _names(model: Path) -> Iterable[str]:
 
 
 def _check_checkpoint(folder: Path, model: Path) -> None:
-    """Put its weights into bfloat16, and see that the policy opens, has tiny's size and vocabulary, and numbers for
-    weights."""
+    """See that it has tiny's vocabulary, and that its weights are numbers."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind, vocabulary = config["model_type"], config["text_config"]["vocab_size"]
@@ -96,8 +96,17 @@ def _check_checkpoint(folder: Path, model: Path) -> None:
         )
     if broken := sorted(name for name, weight in weights.items() if not weight.isfinite().all()):
         raise ConfigError(f"{model} has weights that are no numbers, {broken[0]} for one: take an earlier save")
-    if any(weight.dtype == torch.float32 for weight in weights.values()):  # as training.grpo on a CPU writes them
-        save_file({name: weight.bfloat16() for name, weight in weights.items()}, folder / "model.safetensors", _FORMAT)
+
+
+def _shorten(file: Path) -> None:
+    """Put weights into bfloat16: a run that learnt in float32 writes them so."""
+    weights = load_file(file)
+    if any(weight.dtype == torch.float32 for weight in weights.values()):
+        save_file({name: weight.bfloat16() for name, weight in weights.items()}, file, {"format": "pt"})
+
+
+def _check_policy(folder: Path, model: Path) -> None:
+    """See that it is as small as tiny is to be, and that the policy opens."""
     if (size := sum(path.stat().st_size for path in folder.iterdir() if path.name != CARD)) > LIMIT:
         raise ConfigError(f"{model} has {size:,} bytes in bfloat16, more than the {LIMIT:,} of tiny")
     load_qwen(str(folder), device="cpu")
