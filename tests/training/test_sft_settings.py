@@ -9,15 +9,22 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from cof_agent.errors import ConfigError
 from training.checkpoints import TimelySaves, check_same_run, last_save, mark_whole, record_run
+from training.grpo_settings import GrpoSettings
 from training.settings import SftSettings, load_settings
+from training.tiny_pretrain.settings import PretrainSettings
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 PLAIN = {"model": "m", "data": "d", "output": "o"}
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("sft_*.yaml")), ids=lambda path: path.stem)
+KINDS = {"sft": SftSettings, "grpo": GrpoSettings, "tiny": PretrainSettings}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path for kind in KINDS for path in CONFIGS.glob(f"{kind}_*.yaml")), ids=lambda path: path.stem
+)
 def test_every_configuration_loads(path: Path) -> None:
-    assert load_settings(path).model
+    assert load_settings(path, KINDS[path.stem.partition("_")[0]]).model
 
 
 def test_the_7b_configuration_is_that_of_the_release() -> None:
