@@ -15,8 +15,6 @@ from training.tiny_pretrain.settings import PretrainSettings
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 PLAIN = {"model": "m", "data": "d", "output": "o"}
-
-
 KINDS = {"sft": SftSettings, "grpo": GrpoSettings, "tiny": PretrainSettings}
 
 
