@@ -13,7 +13,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import cof_agent
-from cof_agent.cli import app
+from cof_agent.cli.app import app
 from cof_agent.dialects import DIALECTS, default_profile
 from cof_agent.tools import image_tools
 

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cof_agent import read_trajectories
-from cof_agent.cli import app
+from cof_agent.cli.app import app
 from tests.killing import running
 from tests.patience import PATIENCE
 

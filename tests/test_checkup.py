@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cof_agent.cli import app
+from cof_agent.cli.app import app
 from cof_agent.policies.known import _MODEL_TYPES
 from cof_agent.policies.qwen.processor import PROCESSORS
 from tests.patience import PATIENCE

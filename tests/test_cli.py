@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cof_agent import read_trajectories
-from cof_agent.cli import app
-from cof_agent.cli_terminal import aside
+from cof_agent.cli.app import app
+from cof_agent.cli.terminal import aside
 from tests.killing import running
 from tests.patience import PATIENCE
 
@@ -210,7 +210,7 @@ def test_ctrl_c_does_not_wait_for_the_policy() -> None:
     code = """
 import os
 from cof_agent import ChainOfFocus
-from cof_agent.cli_terminal import aside
+from cof_agent.cli.terminal import aside
 from tests.conversations import answer, photo, slow
 try:
     policy = slow(answer("42"), on_call=lambda: os.write(1, b"asked\\n"))
@@ -230,7 +230,7 @@ except KeyboardInterrupt:
 def test_ctrl_c_that_comes_just_before_the_wait_is_heard() -> None:
     code = """
 import _thread, os, sys, threading
-from cof_agent.cli_terminal import aside
+from cof_agent.cli.terminal import aside
 def work():
     while sys._current_frames()[threading.main_thread().ident].f_code is not aside.__code__:
         pass

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from typer.testing import CliRunner
 
-from cof_agent.cli import app
+from cof_agent.cli.app import app
 from cof_agent.doctor import diagnose
 
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from cof_agent.pictures import in_characters
+from cof_agent.cli.drawing import in_characters
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from cof_agent import read_trajectories
-from cof_agent.cli_collect import collect_command
+from cof_agent.cli.collect import collect_command
 from cof_agent.collecting import collect, read_rows
 from cof_agent.collecting.front import DEFAULT_RESOLUTIONS
 from cof_agent.evaluation import read_run
@@ -26,7 +26,7 @@ app.command()(collect_command)
 START = """
 import typer
 import cof_agent.evaluation.report, cof_agent.evaluation.results
-from cof_agent.cli_collect import collect_command
+from cof_agent.cli.collect import collect_command
 cof_agent.evaluation.report.write_report = cof_agent.evaluation.results.read_run  # plots take longer than all else
 typer.run(collect_command)
 """

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from cof_agent.cli import app
-from cof_agent.cli_evaluation import evaluate_command
+from cof_agent.cli.app import app
+from cof_agent.cli.evaluate import evaluate_command
 from cof_agent.evaluation import aevaluate, read_run
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
 from tests.conversations import answer, photo, zoom

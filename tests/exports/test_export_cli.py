@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cof_agent.cli_export import export_command
+from cof_agent.cli.export import export_command
 from cof_agent.errors import ConfigError
 from cof_agent.exports import export
 from cof_agent.exports.conversation import Conversation, Facts, Message, Picture

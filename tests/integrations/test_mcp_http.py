@@ -19,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from typer.testing import CliRunner
 
 from cof_agent import ConfigError
-from cof_agent.cli import app
+from cof_agent.cli.app import app
 from cof_agent.integrations.mcp import CallLimits, mcp_server
 from cof_agent.integrations.mcp_http import HttpSettings, serve_http
 from tests.integrations.hosts import agent, script

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from cof_agent import ChainOfFocus, FocusConfig, load_policy
-from cof_agent.cli import app
+from cof_agent.cli.app import app
 from cof_agent.dialects import load_profile
 from cof_agent.errors import ConfigError
 from cof_agent.policies.tiny import FOLDER

@@ -12,7 +12,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from cof_agent.cli_scenes import scenes
+from cof_agent.cli.scenes import scenes
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.scenes.question import scene_question
 from cof_agent.scenes.render import render
@@ -167,7 +167,7 @@ def test_the_command_says_what_it_wrote_and_what_was_wrong(tmp_path: Path) -> No
 
 def test_without_numpy_the_command_names_the_extra(tmp_path: Path) -> None:
     code = (
-        "import sys, typer; sys.modules['numpy'] = None; from cof_agent.cli_scenes import scenes; "
+        "import sys, typer; sys.modules['numpy'] = None; from cof_agent.cli.scenes import scenes; "
         "app = typer.Typer(); app.command()(scenes); app()"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "out"), "--count", "1", "--resolution", "9"]

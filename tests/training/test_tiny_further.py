@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cof_agent.cli import app
+from cof_agent.cli.app import app
 from cof_agent.collecting import read_rows
 from cof_agent.evaluation import read_run
 from training import sft

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cof_agent.cli_options import failures
+from cof_agent.cli.options import failures
 from cof_agent.errors import MissingExtraError
 from cof_agent.scenes.split import Split
 

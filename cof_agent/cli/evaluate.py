@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cof_agent.cli_options import (
+from cof_agent.cli.options import (
     EXIT_CODES,
     DialectOption,
     OptionOption,

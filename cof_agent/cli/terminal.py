@@ -22,7 +22,7 @@ def watch(agent: ChainOfFocus, events: Iterator[Event], show: bool) -> FocusResu
     from rich.console import Console
 
     from cof_agent.agent import ViewEvent
-    from cof_agent.pictures import in_characters
+    from cof_agent.cli.drawing import in_characters
 
     console = Console(stderr=True, highlight=False)
     result: FocusResult | Request | None = None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cof_agent.cli_options import EXIT_CODES, SaveOption, failures
+from cof_agent.cli.options import EXIT_CODES, SaveOption, failures
 from cof_agent.errors import TrajectoryError
 
 

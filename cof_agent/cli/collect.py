@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cof_agent.cli_evaluation import (
+from cof_agent.cli.evaluate import (
     BenchmarkArgument,
     BudgetsOption,
     ConcurrencyOption,
@@ -19,7 +19,7 @@ from cof_agent.cli_evaluation import (
     ResolutionsOption,
     RetryOption,
 )
-from cof_agent.cli_options import (
+from cof_agent.cli.options import (
     EXIT_CODES,
     DialectOption,
     OptionOption,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cof_agent.cli_options import (
+from cof_agent.cli.options import (
     DialectOption,
     OptionOption,
     PolicyOption,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cof_agent.cli_options import ProfileOption, failures
+from cof_agent.cli.options import ProfileOption, failures
 
 _TOLD = 5
 """Rows left out that are told one by one."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cof_agent.cli_collect import collect_command
-from cof_agent.cli_evaluation import compare, evaluate_command
-from cof_agent.cli_export import export_command
-from cof_agent.cli_history import history_command
-from cof_agent.cli_keep import asked, check_thread, kept_in
-from cof_agent.cli_mcp import mcp_command
-from cof_agent.cli_options import (
+from cof_agent.cli.collect import collect_command
+from cof_agent.cli.conversations import asked, check_thread, kept_in
+from cof_agent.cli.evaluate import compare, evaluate_command
+from cof_agent.cli.export import export_command
+from cof_agent.cli.history import history_command
+from cof_agent.cli.mcp import mcp_command
+from cof_agent.cli.options import (
     EXIT_CODES,
     INTERRUPTED,
     ChatImageArgument,
@@ -39,14 +39,14 @@ from cof_agent.cli_options import (
     named_policy,
     stop,
 )
-from cof_agent.cli_scenes import scenes
-from cof_agent.cli_terminal import print_result, typed_lines, watch
+from cof_agent.cli.scenes import scenes
+from cof_agent.cli.terminal import print_result, typed_lines, watch
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError, WaitingError
 
 if TYPE_CHECKING:
     from cof_agent.agent import ChainOfFocus
-    from cof_agent.chat import Chat
-    from cof_agent.cli_keep import Kept
+    from cof_agent.cli.chat import Chat
+    from cof_agent.cli.conversations import Kept
     from cof_agent.policies import Policy
 
 app = typer.Typer(
@@ -155,7 +155,7 @@ def chat(
         return f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"
 
     with failures(when_interrupted), kept_in(keep) as kept:
-        from cof_agent.chat import Chat
+        from cof_agent.cli.chat import Chat
 
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from cof_agent.agent import ChainOfFocus, Event, FocusResult, Request
-from cof_agent.cli_keep import begun, new_thread
+from cof_agent.cli.conversations import begun, new_thread
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
 from cof_agent.images import open_image
 from cof_agent.review import Decision
