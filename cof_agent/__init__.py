@@ -24,19 +24,21 @@ if TYPE_CHECKING:
         TrajectoryError,
         WaitingError,
     )
-    from cof_agent.geometry import Box, CoordinateSpace, RegionRule, SizeRule, smart_resize
     from cof_agent.graph import build_graph
-    from cof_agent.images import ImageLimits, ImageRef, ViewEncoding, open_image
+    from cof_agent.images.geometry import Box, CoordinateSpace, RegionRule, SizeRule, smart_resize
+    from cof_agent.images.limits import ImageLimits
+    from cof_agent.images.opening import ViewEncoding, open_image
+    from cof_agent.images.reference import ImageRef
+    from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
+    from cof_agent.images.views import View, ViewEvent
     from cof_agent.integrations.langgraph import perception_node
     from cof_agent.policies import Policy, load_policy
     from cof_agent.profile import Profile, Prompts
     from cof_agent.result import FailedQuestion, FocusResult
     from cof_agent.review import Decision, Request
     from cof_agent.state import Status, StopReason
-    from cof_agent.store import DirectoryStore, ImageStore, MemoryStore
     from cof_agent.trajectory import Trajectory
     from cof_agent.trajectory_file import read_trajectories, save_trajectory
-    from cof_agent.views import View, ViewEvent
 
 _HOMES = {
     "agent": ("ChainOfFocus",),
@@ -53,7 +55,7 @@ _HOMES = {
         "TrajectoryError",
         "WaitingError",
     ),
-    "geometry": ("Box", "CoordinateSpace", "RegionRule", "SizeRule", "smart_resize"),
+    "images.geometry": ("Box", "CoordinateSpace", "RegionRule", "SizeRule", "smart_resize"),
     "graph": ("build_graph",),
     "images": ("ImageLimits", "ImageRef", "ViewEncoding", "open_image"),
     "integrations.langgraph": ("perception_node",),
@@ -62,10 +64,10 @@ _HOMES = {
     "review": ("Decision", "Request"),
     "result": ("FailedQuestion", "FocusResult"),
     "state": ("Status", "StopReason"),
-    "store": ("DirectoryStore", "ImageStore", "MemoryStore"),
+    "images.store": ("DirectoryStore", "ImageStore", "MemoryStore"),
     "trajectory": ("Trajectory",),
     "trajectory_file": ("read_trajectories", "save_trajectory"),
-    "views": ("View", "ViewEvent"),
+    "images.views": ("View", "ViewEvent"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeAlias
 
 from cof_agent.errors import CofError, ConfigError
-from cof_agent.images import ImageSource
+from cof_agent.images.opening import ImageSource
 from cof_agent.result import FailedQuestion, FocusResult
 
 log = logging.getLogger(__name__)

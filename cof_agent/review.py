@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError
-from cof_agent.geometry import Box
+from cof_agent.images.geometry import Box
+from cof_agent.images.views import SCHEMA, ViewKind
 from cof_agent.state import FocusState
 from cof_agent.tools import Review, Wanted
 from cof_agent.transcript import question_of, storable
 from cof_agent.validation import validated
-from cof_agent.views import SCHEMA, ViewKind
 
 _CHECKPOINTER = "__pregel_checkpointer"
 """Where LangGraph's configuration of a node has the checkpointer."""

@@ -11,10 +11,10 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from cof_agent.errors import TrajectoryError
-from cof_agent.images import ImageRef
+from cof_agent.images.reference import ImageRef
+from cof_agent.images.views import SCHEMA, View
 from cof_agent.state import Status, StopReason
 from cof_agent.transcript import calls_of, question_of, view_of
-from cof_agent.views import SCHEMA, View
 
 
 def _as_view(value: Any) -> Any:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cof_agent.errors import ImageError, TrajectoryError
+from cof_agent.images.store import DirectoryStore, ImageStore
 from cof_agent.json_bytes import json_bytes
-from cof_agent.store import DirectoryStore, ImageStore
 from cof_agent.trajectory import Trajectory
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from cof_agent.dialects import Turn
-from cof_agent.views import View
+from cof_agent.images.views import View
 
 _ORDER = "cof_call_order"
 """Key of a message's metadata: the ids of its calls as written, where readable and unreadable ones are mixed."""

@@ -18,7 +18,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Send
 
 from cof_agent import DirectoryStore, FocusConfig, ImageError, ImageLimits, load_policy
-from cof_agent.image_limits import named_roots
+from cof_agent.images.limits import named_roots
 from cof_agent.integrations.langgraph import last_images, perception_node
 from cof_agent.integrations.wording import LOOK, QUESTION
 

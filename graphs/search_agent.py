@@ -26,11 +26,11 @@ from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import open_benchmark
 from cof_agent.evaluation.picture import picture
 from cof_agent.evaluation.question import Benchmark, BenchmarkQuestion, Role
-from cof_agent.image_limits import named_roots
+from cof_agent.images.limits import named_roots
+from cof_agent.images.views import keep_original
 from cof_agent.integrations.langgraph import ask_each
 from cof_agent.rewards import accuracy, rollout_of
 from cof_agent.state import Status
-from cof_agent.views import keep_original
 
 
 class Wanted(BaseModel):

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from cof_agent.geometry import Corners, Size
+from cof_agent.images.geometry import Corners, Size
 from cof_agent.scenes.render import WHOLE, render
 from cof_agent.scenes.scene import Scene
 from cof_agent.scenes.split import Split

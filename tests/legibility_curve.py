@@ -14,7 +14,7 @@ from random import Random
 
 from PIL import Image
 
-from cof_agent.geometry import Box
+from cof_agent.images.geometry import Box
 from cof_agent.scenes import Scene, SceneObject, Split
 from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.question import SceneQuestion, scene_question

@@ -22,10 +22,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from cof_agent import fetch
 from cof_agent.errors import ImageError
-from cof_agent.images import ImageLimits, open_image
-from cof_agent.source_name import show_url
+from cof_agent.images import ImageLimits, fetch, open_image
+from cof_agent.images.display_name import show_url
 from tests.patience import PATIENCE
 
 

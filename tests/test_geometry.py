@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cof_agent.errors import ConfigError
-from cof_agent.geometry import Box, CoordinateSpace, RegionRule, SizeRule, smart_resize, to_original, to_view
+from cof_agent.images.geometry import Box, CoordinateSpace, RegionRule, SizeRule, smart_resize, to_original, to_view
 
 sides = st.integers(1, 6000)
 sizes = st.tuples(sides, sides).filter(lambda size: max(size) / min(size) <= 200)

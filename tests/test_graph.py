@@ -33,10 +33,10 @@ from cof_agent import (
 )
 from cof_agent.agent import FocusResult
 from cof_agent.calling import OutOfTimeError, acall, call
+from cof_agent.images.views import keep_original
 from cof_agent.policies.script import ScriptedModel
 from cof_agent.state import Status, StopReason
 from cof_agent.trajectory import Trajectory
-from cof_agent.views import keep_original
 from tests.conversations import (
     BOTH,
     WatchedModel,

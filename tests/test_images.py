@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 
-from cof_agent import pixels
-from cof_agent.decode_turns import PIXEL_BYTES, DecodeTurns, Rank
 from cof_agent.errors import ConfigError, ImageError
-from cof_agent.geometry import Box, smart_resize
 from cof_agent.images import ImageLimits, ImageRef, SourceImage, ViewEncoding, encode_view, load_image, open_image
-from cof_agent.store import MemoryStore
+from cof_agent.images import decoding as pixels
+from cof_agent.images.decode_queue import PIXEL_BYTES, DecodeTurns, Rank
+from cof_agent.images.geometry import Box, smart_resize
+from cof_agent.images.store import MemoryStore
 from tests.patience import PATIENCE, wait_until
 
 ORIENTATION = 0x0112
@@ -477,7 +477,7 @@ def test_between_pillows_limits_there_is_neither_noise_nor_an_error() -> None:
         before = Image.MAX_IMAGE_PIXELS
         buffer = io.BytesIO()
         Image.new("1", (10_000, 9_500)).save(buffer, "PNG")
-        from cof_agent.geometry import Box
+        from cof_agent.images.geometry import Box
         from cof_agent.images import open_image
         source = open_image(buffer.getvalue())
         assert source.region(Box(0, 0, 10_000, 9_400), (100, 94)).size == (100, 94)
@@ -590,12 +590,13 @@ def run_as_nobody(path: Path) -> None:
     script = f"""
         import os
         os.chmod({str(path.parent)!r}, 0o755)
-        import cof_agent.images
+        from cof_agent.errors import ImageError
+        from cof_agent.images import open_image
         from PIL import Image; Image.init()
         os.setuid(65534)
         try:
-            cof_agent.images.open_image({str(path)!r})
-        except cof_agent.images.ImageError as error:
+            open_image({str(path)!r})
+        except ImageError as error:
             assert "may not be read: check the permissions" in str(error), error
         else:
             raise SystemExit("it was read")
@@ -797,14 +798,14 @@ def test_a_forked_child_opens_images() -> None:
 def test_importing_is_light() -> None:
     run_python("""
         import sys
-        import cof_agent.images, cof_agent.store
+        import cof_agent.images.opening, cof_agent.images.store
         heavy = {"httpx", "httpcore", "langgraph", "langchain_core", "torch", "numpy"} & set(sys.modules)
         assert not heavy, heavy
     """)
 
 
 def run_python(script: str, *options: str) -> None:
-    root = str(Path(pixels.__file__).parents[1])
+    root = str(Path(pixels.__file__).parents[2])
     result = subprocess.run(
         [sys.executable, *options, "-c", textwrap.dedent(script)],
         capture_output=True,

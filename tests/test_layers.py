@@ -14,8 +14,7 @@ FLOORS = (
     {"errors", "lazy_names", "validation"},
     {
         "files", "images",
-        "whole_file", "json_bytes", "geometry", "image_limits", "image_ref", "source_name", "pixels", "decode_turns",
-        "freed_memory", "fetch", "image_sources", "store", "views",
+        "whole_file", "json_bytes",
     },
     {"dialects", "profile", "tools"},
     {

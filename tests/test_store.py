@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from cof_agent import store as store_module
 from cof_agent.errors import ImageError
 from cof_agent.images import ImageRef
-from cof_agent.store import DirectoryStore, ImageStore, MemoryStore
+from cof_agent.images import store as store_module
+from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
 from tests.patience import PATIENCE
 
 
@@ -183,7 +183,7 @@ def test_two_processes_write_and_read_one_directory(tmp_path: Path) -> None:
         import hashlib, sys
         from cof_agent.errors import ImageError
         from cof_agent.images import ImageRef
-        from cof_agent.store import DirectoryStore
+        from cof_agent.images.store import DirectoryStore
         store = DirectoryStore({str(tmp_path)!r})
         sys.stdin.readline()
         for turn in range(5):
@@ -199,7 +199,7 @@ def test_two_processes_write_and_read_one_directory(tmp_path: Path) -> None:
             if sys.argv[1] == "prunes":
                 store.prune([])
     """
-    root = str(Path(store_module.__file__).parents[1])
+    root = str(Path(store_module.__file__).parents[2])
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(script), role],
@@ -224,7 +224,7 @@ def test_two_processes_write_and_read_one_directory(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_nothing_that_is_read(tmp_path: Path) -> None:
     script = f"""
         import hashlib, os, signal
-        from cof_agent import store
+        from cof_agent.images import store
         from cof_agent.images import ImageRef
         def killed(source, target):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -232,7 +232,7 @@ def test_a_killed_writer_leaves_nothing_that_is_read(tmp_path: Path) -> None:
         data = b"x" * 1000
         store.DirectoryStore({str(tmp_path)!r}).put(ImageRef(hashlib.sha256(data).hexdigest(), "image/png", 1, 1), data)
     """
-    root = str(Path(store_module.__file__).parents[1])
+    root = str(Path(store_module.__file__).parents[2])
     subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
         env={**os.environ, "PYTHONPATH": root},

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from cof_agent import Box, ChainOfFocus, ConfigError, FocusConfig, Profile, View
-from cof_agent.geometry import Size
 from cof_agent.images import SourceImage
+from cof_agent.images.geometry import Size
 from cof_agent.state import Status, StopReason
 from tests.conversations import answer, photo, scripted, texts, watched, zoom
 

@@ -234,7 +234,7 @@ def _agent(
 
     from cof_agent.agent import ChainOfFocus
     from cof_agent.config import FocusConfig
-    from cof_agent.images import ImageLimits
+    from cof_agent.images.limits import ImageLimits
     from cof_agent.trajectory_file import prepare_directory
 
     if save:

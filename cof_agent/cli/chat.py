@@ -11,7 +11,7 @@ import typer
 from cof_agent.agent import ChainOfFocus, Event, FocusResult, Request
 from cof_agent.cli.conversations import begun, new_thread
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
-from cof_agent.images import open_image
+from cof_agent.images.opening import open_image
 from cof_agent.review import Decision
 from cof_agent.trajectory_file import save_trajectory
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
     from cof_agent.agent import ChainOfFocus, Event
-    from cof_agent.store import ImageStore
+    from cof_agent.images.store import ImageStore
     from cof_agent.trajectory import Trajectory
 
 IMAGES = "images"
@@ -50,7 +50,7 @@ def kept_in(file: Path | None) -> Iterator[Kept | None]:
         raise MissingExtraError.for_extra("sqlite", "--keep") from error
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-    from cof_agent.store import DirectoryStore
+    from cof_agent.images.store import DirectoryStore
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ class Begun:
 
     def check_image(self, agent: ChainOfFocus, image: str, thread_id: str) -> None:
         """Raise ConfigError where `image` is another one, ImageError where it cannot be opened."""
-        from cof_agent.images import open_image
+        from cof_agent.images.opening import open_image
 
         if open_image(image, limits=agent.limits).ref.sha256 != self.sha256 is not None:
             raise ConfigError(
@@ -103,7 +103,7 @@ class Begun:
 
 def begun(agent: ChainOfFocus, thread_id: str) -> Begun | None:
     """What `agent` has kept under `thread_id`, if anything. Raises ConfigError for a thread of another graph."""
-    from cof_agent.image_ref import ImageRef
+    from cof_agent.images.reference import ImageRef
     from cof_agent.trajectory import Trajectory
     from cof_agent.transcript import question_of, views_of
 

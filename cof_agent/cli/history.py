@@ -28,7 +28,7 @@ def history_command(
     """
     with failures("what was saved is complete"):
         from cof_agent.history import kept_runs, sqlite_runs
-        from cof_agent.store import DirectoryStore
+        from cof_agent.images.store import DirectoryStore
         from cof_agent.trajectory_file import prepare_directory, read_trajectories, save_trajectory
 
         with sqlite_runs(runs) as saver:

@@ -64,7 +64,7 @@ def mcp_command(
 
         from cof_agent.agent import ChainOfFocus
         from cof_agent.config import FocusConfig
-        from cof_agent.images import ImageLimits
+        from cof_agent.images.limits import ImageLimits
         from cof_agent.integrations.mcp import CallLimits, mcp_server, serve_stdio
         from cof_agent.integrations.mcp_http import HttpSettings, serve_http
 
@@ -96,8 +96,8 @@ def _directory(path: Path) -> Path:
 
 def _saved(directory: Path) -> Iterator[FocusResult]:
     """The results of earlier runs in `directory`, which is made where there is none. Raises ConfigError."""
+    from cof_agent.images.store import DirectoryStore
     from cof_agent.result import FocusResult
-    from cof_agent.store import DirectoryStore
     from cof_agent.trajectory_file import IMAGES, prepare_directory, read_trajectories
 
     try:

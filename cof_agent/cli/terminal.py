@@ -21,8 +21,8 @@ def watch(agent: ChainOfFocus, events: Iterator[Event], show: bool) -> FocusResu
     """Follow a question to its end or to a person's decision, telling on standard error what is being looked at."""
     from rich.console import Console
 
-    from cof_agent.agent import ViewEvent
     from cof_agent.cli.drawing import in_characters
+    from cof_agent.images.views import ViewEvent
 
     console = Console(stderr=True, highlight=False)
     result: FocusResult | Request | None = None

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from cof_agent.evaluation.row import ResultRow
-from cof_agent.geometry import Corners
+from cof_agent.images.geometry import Corners
 from cof_agent.trajectory import Trajectory
 
 SAME_REGION = 0.5

@@ -18,9 +18,9 @@ from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.results import SETTINGS
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.settings import RunSettings
-from cof_agent.image_ref import ImageRef
+from cof_agent.images.reference import ImageRef
+from cof_agent.images.store import DirectoryStore
 from cof_agent.json_bytes import json_bytes
-from cof_agent.store import DirectoryStore
 from cof_agent.trajectory import Trajectory
 from cof_agent.trajectory_file import IMAGES, LINES
 from cof_agent.whole_file import whole_file

@@ -19,7 +19,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMess
 from cof_agent.dialects.markup import Markup, opened
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import Block, blocks_of, image_in, user_turns, words
-from cof_agent.geometry import Corners
+from cof_agent.images.geometry import Corners
 from cof_agent.profile import Profile
 from cof_agent.tools import ZOOM
 

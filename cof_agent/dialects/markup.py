@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cof_agent.dialects.lenient_json import json_prefix
 from cof_agent.dialects.turn import Call, Turn
-from cof_agent.geometry import Corners
+from cof_agent.images.geometry import Corners
 
 _POINTED = re.compile(r'"bbox_2d"\s*:\s*\[([-+\d.,\s]{1,200})\]')
 _ASIDE = re.compile(

@@ -18,7 +18,7 @@ from cof_agent.dialects.markup import Markup
 from cof_agent.dialects.terms import Terms
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import Block, image_in, user_turns, words
-from cof_agent.geometry import CoordinateSpace, RegionRule, SizeRule
+from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
 from cof_agent.profile import Profile
 from cof_agent.tools import ZOOM
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
 
-from cof_agent.geometry import Corners
+from cof_agent.images.geometry import Corners
 from cof_agent.profile import Profile
 
 

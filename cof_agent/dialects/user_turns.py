@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from cof_agent.views import View
+from cof_agent.images.views import View
 
 Block: TypeAlias = Any
 """A content block: text or image."""

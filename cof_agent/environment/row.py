@@ -8,7 +8,7 @@ from typing import Any
 
 from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError, ImageError
-from cof_agent.geometry import Size
+from cof_agent.images.geometry import Size
 from cof_agent.profile import Profile
 from cof_agent.tools import ZOOM
 

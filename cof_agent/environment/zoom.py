@@ -22,13 +22,14 @@ from cof_agent.dialects.turn import Call
 from cof_agent.environment.row import check_first_look, original_of, rules_of
 from cof_agent.environment.speech import TURN_END
 from cof_agent.errors import ConfigError
-from cof_agent.images import ImageLimits, SourceImage, open_image
+from cof_agent.images.limits import ImageLimits
+from cof_agent.images.opening import SourceImage, open_image
+from cof_agent.images.store import MemoryStore
+from cof_agent.images.views import RegionPixels, View, cut_region, show_overview
 from cof_agent.state import no_usage, spent
 from cof_agent.step import NO_MORE, Progress, take
-from cof_agent.store import MemoryStore
 from cof_agent.tools import ZOOM, Sight, refusal
 from cof_agent.transcript import as_message, calls_of, view_of
-from cof_agent.views import RegionPixels, View, cut_region, show_overview
 
 Blocks: TypeAlias = list[dict[str, Any]]
 """Content of a message: `{"type": "image", "image": PIL image}` and `{"type": "text", "text": …}`."""

@@ -11,7 +11,7 @@ from cof_agent.evaluation.image_memory import ImageMemory
 from cof_agent.evaluation.modes import with_budget
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.regions import Region
-from cof_agent.geometry import Size
+from cof_agent.images.geometry import Size
 from cof_agent.policies import Policy
 from cof_agent.profile import Profile
 from cof_agent.result import FocusResult

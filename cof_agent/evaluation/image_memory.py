@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from cof_agent.images import ImageRef
-from cof_agent.store import MemoryStore
+from cof_agent.images.reference import ImageRef
+from cof_agent.images.store import MemoryStore
 
 _BYTES = 8 * 2**30
 """Far more than the questions that are asked at a time need; what a broken one leaves behind goes beyond it."""

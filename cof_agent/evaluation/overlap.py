@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cof_agent.geometry import Box, Corners, Size, iou
+from cof_agent.images.geometry import Box, Corners, Size, iou
 
 _SPARE = 0.5
 """Pixels by which a truth may stick out of a box that holds it: boxes are whole pixels, truths are fractions."""

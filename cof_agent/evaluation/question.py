@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from cof_agent.geometry import Corners
-from cof_agent.images import ImageSource
+from cof_agent.images.geometry import Corners
+from cof_agent.images.opening import ImageSource
 from cof_agent.profile import DECLINE
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from PIL import Image
 
-from cof_agent.geometry import Box, Size, to_view
-from cof_agent.images import SourceImage
-from cof_agent.views import RegionPixels, View
+from cof_agent.images.geometry import Box, Size, to_view
+from cof_agent.images.opening import SourceImage
+from cof_agent.images.views import RegionPixels, View
 
 _GREY = 128
 

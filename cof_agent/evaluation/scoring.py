@@ -10,7 +10,7 @@ from cof_agent.evaluation.matching import asked_in, decide
 from cof_agent.evaluation.overlap import overlap
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.row import ResultRow, Rule, Verdict
-from cof_agent.geometry import CoordinateSpace, Size
+from cof_agent.images.geometry import CoordinateSpace, Size
 from cof_agent.profile import Profile
 from cof_agent.result import FailedQuestion, FocusResult
 from cof_agent.state import Status, StopReason

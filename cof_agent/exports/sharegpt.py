@@ -29,7 +29,7 @@ from cof_agent.dialects import get_dialect
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
 from cof_agent.exports.conversation import Conversation, Facts, Malformed, Message, Part, Picture, Role, disorder
 from cof_agent.exports.files import PICTURES, PictureFolder
-from cof_agent.images import open_image
+from cof_agent.images.opening import open_image
 from cof_agent.json_bytes import json_bytes
 
 DATA = "sharegpt.json"

@@ -8,7 +8,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
 
 from cof_agent.errors import ConfigError, ImageError
-from cof_agent.images import ImageLimits, SourceImage, open_image
+from cof_agent.images.limits import ImageLimits
+from cof_agent.images.opening import SourceImage, open_image
 
 MESSAGES = "messages"
 """Where LangGraph's `MessagesState` has them."""

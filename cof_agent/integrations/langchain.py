@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from cof_agent.agent import ChainOfFocus, Event
 from cof_agent.errors import ConfigError, ImageError, StoreError
-from cof_agent.images import ImageLimits, ImageSource
+from cof_agent.images.limits import ImageLimits
+from cof_agent.images.opening import ImageSource
+from cof_agent.images.views import ViewEvent
 from cof_agent.integrations.chat_images import about_another, first_that_opens, sources_of
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.policies import Policy
 from cof_agent.result import FocusResult
 from cof_agent.state import Status
-from cof_agent.views import ViewEvent
 
 
 class LookArguments(BaseModel):

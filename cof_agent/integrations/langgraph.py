@@ -18,7 +18,10 @@ from cof_agent.config import FocusConfig
 from cof_agent.conversation import image_block
 from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
 from cof_agent.graph import as_policy, build_graph
-from cof_agent.images import ImageLimits, open_image
+from cof_agent.images.limits import ImageLimits
+from cof_agent.images.opening import open_image
+from cof_agent.images.store import ImageStore, MemoryStore
+from cof_agent.images.views import View, keep_original
 from cof_agent.integrations.chat_images import (
     about_another,
     first_that_opens,
@@ -32,8 +35,6 @@ from cof_agent.policies import Policy, load_policy
 from cof_agent.result import FailedQuestion
 from cof_agent.review import keeps_runs
 from cof_agent.state import FocusInput, Status
-from cof_agent.store import ImageStore, MemoryStore
-from cof_agent.views import View, keep_original
 
 __all__ = ["Key", "ask_each", "last_image", "last_images", "last_question", "perception_node"]
 

@@ -14,19 +14,19 @@ from typing import Any, TypeAlias
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
-from cof_agent.agent import ChainOfFocus, ViewEvent
+from cof_agent.agent import ChainOfFocus
 from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError
-from cof_agent.geometry import Box, CoordinateSpace
-from cof_agent.images import open_image
+from cof_agent.images.display_name import show_text
+from cof_agent.images.geometry import Box, CoordinateSpace
+from cof_agent.images.opening import open_image
+from cof_agent.images.store import ImageStore
+from cof_agent.images.views import View, ViewEvent
 from cof_agent.integrations.past_runs import PastRuns
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.result import FocusResult
-from cof_agent.source_name import show_text
 from cof_agent.state import Status
-from cof_agent.store import ImageStore
 from cof_agent.tools import Coordinates, Sight
 from cof_agent.validation import validated
-from cof_agent.views import View
 
 try:
     from mcp.server import Server, ServerRequestContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from cof_agent.geometry import SizeRule
+from cof_agent.images.geometry import SizeRule
 
 LEGIBLE: Mapping[str, float] = MappingProxyType({"colour": 3.0, "shape": 8.0, "character": 16.0})
 """Side of an object, in pixels that count, from which on an attribute is read.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cof_agent.geometry import Box, Corners, Size
+from cof_agent.images.geometry import Box, Corners, Size
 from cof_agent.scenes.acuity import LEGIBLE
 from cof_agent.scenes.question import Kind, SceneQuestion
 

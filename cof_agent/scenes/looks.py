@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from PIL import Image
 
 from cof_agent.errors import PolicyError
-from cof_agent.geometry import Box, Corners, Size
+from cof_agent.images.geometry import Box, Corners, Size
 from cof_agent.scenes.legibility import counting_pixels
 from cof_agent.scenes.reach import Outlook
 from cof_agent.scenes.reading import Sight

@@ -18,7 +18,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict
 
 from cof_agent.errors import ConfigError
-from cof_agent.geometry import Corners, Size
+from cof_agent.images.geometry import Corners, Size
 from cof_agent.policies import Policy
 from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import needed

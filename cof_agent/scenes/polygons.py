@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cof_agent.geometry import Corners, Size
+from cof_agent.images.geometry import Corners, Size
 from cof_agent.scenes.shapes import Point
 
 Points = NDArray[np.float64]

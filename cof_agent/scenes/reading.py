@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cof_agent.geometry import Box, Corners, Size
+from cof_agent.images.geometry import Box, Corners, Size
 from cof_agent.scenes.outline import GLYPH_HEIGHT, Polygons, glyph_polygons, shape_polygon
 from cof_agent.scenes.palette import COLOURS, PALETTE, ink_on, pick
 from cof_agent.scenes.scene import CHARACTERS, SHAPES, TURN

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from cof_agent.errors import ConfigError
-from cof_agent.geometry import Corners, Size
-from cof_agent.images import open_image
+from cof_agent.images.geometry import Corners, Size
+from cof_agent.images.opening import open_image
 from cof_agent.scenes.background import Clutter
 from cof_agent.scenes.outline import clutter_polygons, object_polygons
 from cof_agent.scenes.polygons import Figures

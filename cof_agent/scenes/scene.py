@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cof_agent.errors import ConfigError
-from cof_agent.geometry import Corners, Size
+from cof_agent.images.geometry import Corners, Size
 from cof_agent.scenes.background import Background
 from cof_agent.scenes.glyphs import CHARACTERS
 from cof_agent.scenes.palette import COLOURS, JITTER, Rgb, between, ink_on, pick, shaded

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cof_agent.errors import ConfigError
-from cof_agent.images import open_image
+from cof_agent.images.opening import open_image
 from cof_agent.json_bytes import json_bytes
 from cof_agent.scenes.question import SceneQuestion, scene_question
 from cof_agent.scenes.render import render

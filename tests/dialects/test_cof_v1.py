@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage
 
 from cof_agent import FocusConfig
 from cof_agent.dialects import default_profile, get_dialect
-from cof_agent.geometry import enlarge, to_original
+from cof_agent.images.geometry import enlarge, to_original
 from tests.dialects.dialogue import IMAGE, converse, shape
 
 V1 = get_dialect("cof-v1")

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage
 from cof_agent import ConfigError
 from cof_agent.dialects import default_profile, get_dialect
 from cof_agent.dialects.pixel_reasoner import boxed
-from cof_agent.geometry import RegionRule
+from cof_agent.images.geometry import RegionRule
 from tests.dialects.dialogue import IMAGE, apart, converse, shape
 from tests.dialects.test_every_dialect import called
 

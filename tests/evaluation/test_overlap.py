@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cof_agent.evaluation.overlap import overlap
-from cof_agent.geometry import Box
+from cof_agent.images.geometry import Box
 
 SOURCE = (200, 100)
 TRUTH = (0.25, 0.2, 0.5, 0.6)  # 50, 20, 100, 60 in pixels

@@ -9,10 +9,10 @@ from PIL import Image, ImageChops, ImageStat
 
 from cof_agent import ChainOfFocus
 from cof_agent.evaluation.regions import Region, other_place
-from cof_agent.geometry import Box
 from cof_agent.images import SourceImage, open_image
-from cof_agent.store import MemoryStore
-from cof_agent.views import View, show_overview
+from cof_agent.images.geometry import Box
+from cof_agent.images.store import MemoryStore
+from cof_agent.images.views import View, show_overview
 from tests.conversations import answer, photo, watched, zoom
 
 

@@ -24,8 +24,8 @@ from cof_agent.evaluation.row import Cell, ResultRow, Rule
 from cof_agent.evaluation.run_sheet import remarks
 from cof_agent.evaluation.runner import _AHEAD
 from cof_agent.evaluation.tally import summarise
-from cof_agent.geometry import SizeRule
 from cof_agent.images import encode_view
+from cof_agent.images.geometry import SizeRule
 from cof_agent.policies.script import ScriptedModel
 from cof_agent.profile import Profile
 from cof_agent.state import Status, StopReason

@@ -18,7 +18,7 @@ from cof_agent.collecting import collect, read_rows
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation import Role, evaluate
 from cof_agent.exports import export, import_prompts, import_trl
-from cof_agent.geometry import SizeRule
+from cof_agent.images.geometry import SizeRule
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.seed import write_seed
 from cof_agent.profile import Profile

@@ -22,8 +22,8 @@ from cof_agent import (
     open_image,
     perception_node,
 )
+from cof_agent.images.views import keep_original
 from cof_agent.policies.script import ScriptedModel
-from cof_agent.views import keep_original
 
 ZOOM = (
     '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'

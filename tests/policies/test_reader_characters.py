@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from cof_agent import Box, ChainOfFocus, FocusConfig, FocusResult, Status
-from cof_agent.geometry import SizeRule
+from cof_agent.images.geometry import SizeRule
 from cof_agent.policies import load_policy
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.reader.patch import find_patches

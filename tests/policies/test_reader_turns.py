@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from PIL import Image, ImageDraw, ImageFont
 
 from cof_agent.errors import PolicyError
-from cof_agent.geometry import Box, RegionRule, SizeRule, to_original
+from cof_agent.images.geometry import Box, RegionRule, SizeRule, to_original
 from cof_agent.policies.reader import reader_model
 from cof_agent.profile import Prompts
 

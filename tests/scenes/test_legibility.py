@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cof_agent.geometry import Box
+from cof_agent.images.geometry import Box
 from cof_agent.scenes import Split
 from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.question import scene_question

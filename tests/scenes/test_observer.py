@@ -13,8 +13,9 @@ from PIL import Image
 
 from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.errors import ConfigError, PolicyError
-from cof_agent.geometry import Box, Corners, Size
 from cof_agent.images import SourceImage, ViewEncoding, encode_view
+from cof_agent.images.geometry import Box, Corners, Size
+from cof_agent.images.views import View
 from cof_agent.profile import Profile
 from cof_agent.result import FocusResult
 from cof_agent.scenes import Split
@@ -24,7 +25,6 @@ from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import Outlook, ideal_zooms
 from cof_agent.scenes.render import render
 from cof_agent.state import Status, StopReason
-from cof_agent.views import View
 
 SIDE = 560
 """Long side of the sources here, in pixels."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cof_agent.errors import ConfigError, ImageError
-from cof_agent.geometry import Corners, Size
+from cof_agent.images.geometry import Corners, Size
 from cof_agent.scenes.background import Background
 from cof_agent.scenes.outline import object_polygons
 from cof_agent.scenes.palette import JITTER, MUTED_SATURATION, PALETTE, luminance, muted, pick, shaded

@@ -19,7 +19,7 @@ from cof_agent.errors import CofError, ConfigError, PolicyError
 from cof_agent.evaluation.question import BenchmarkQuestion
 from cof_agent.exports import export
 from cof_agent.exports.verl import LOOP
-from cof_agent.geometry import SizeRule
+from cof_agent.images.geometry import SizeRule
 from cof_agent.policies.qwen.checkpoint import find_checkpoint
 from cof_agent.policies.qwen.prompt import PromptWriter
 from cof_agent.profile import Profile, Prompts

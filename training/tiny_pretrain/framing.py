@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cof_agent.geometry import Corners, Size
+from cof_agent.images.geometry import Corners, Size
 from cof_agent.scenes.background import Background
 from cof_agent.scenes.palette import between, pick
 from cof_agent.scenes.placing import place

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cof_agent.errors import ConfigError
-from cof_agent.geometry import Box
+from cof_agent.images.geometry import Box
 from cof_agent.profile import Profile
 from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import Outlook

@@ -9,7 +9,7 @@ from functools import cached_property
 from random import Random
 from types import MappingProxyType
 
-from cof_agent.geometry import iou
+from cof_agent.images.geometry import iou
 from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.palette import between, pick

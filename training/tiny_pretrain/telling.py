@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 
 from cof_agent.config import FocusConfig
 from cof_agent.dialects.cof import DIALECT
-from cof_agent.geometry import Box, Size
+from cof_agent.images.geometry import Box, Size
 from cof_agent.profile import DECLINE, Profile
 from cof_agent.scenes.palette import between
 from cof_agent.scenes.question import Kind, SceneQuestion

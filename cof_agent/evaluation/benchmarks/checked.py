@@ -11,7 +11,7 @@ from cof_agent.evaluation.benchmarks.rows import RowError, corners_as_fractions,
 from cof_agent.evaluation.matching.letter import letter_index
 from cof_agent.evaluation.matching.options import LETTERS, read_options
 from cof_agent.evaluation.question import Benchmark, BenchmarkItem, BenchmarkQuestion, MalformedRow
-from cof_agent.geometry import Corners
+from cof_agent.images.geometry import Corners
 
 _FRACTIONS = "left, top, right, bottom as fractions 0 to 1 of the upright image's width and height"
 

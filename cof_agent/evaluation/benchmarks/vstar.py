@@ -37,8 +37,8 @@ from cof_agent.evaluation.benchmarks.rows import (
 from cof_agent.evaluation.matching.letter import letter_index
 from cof_agent.evaluation.matching.options import LETTERS, read_options
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
-from cof_agent.geometry import Corners
-from cof_agent.pixels import orientation_of
+from cof_agent.images.decoding import orientation_of
+from cof_agent.images.geometry import Corners
 from cof_agent.redaction import hide
 
 log = logging.getLogger(__name__)

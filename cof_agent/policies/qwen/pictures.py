@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from cof_agent.errors import ConfigError, ImageError
-from cof_agent.geometry import Size
+from cof_agent.images.geometry import Size
 
 IMAGE_BLOCKS = ("image", "image_url")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cof_agent.errors import MissingExtraError
-from cof_agent.images import ViewEncoding
+from cof_agent.images.opening import ViewEncoding
 from cof_agent.profile import Profile
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from cof_agent.geometry import Corners, Size, enlarge
+from cof_agent.images.geometry import Corners, Size, enlarge
 from cof_agent.policies.reader.ask import CharacterAsk
 from cof_agent.policies.reader.finding import Finding
 from cof_agent.policies.reader.ocr import Line, TextReader

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from typing import TYPE_CHECKING
 
-from cof_agent.geometry import Corners
+from cof_agent.images.geometry import Corners
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cof_agent.errors import MissingExtraError, PolicyError
-from cof_agent.geometry import Corners, Size
+from cof_agent.images.geometry import Corners, Size
 
 if TYPE_CHECKING:
     from PIL.Image import Image

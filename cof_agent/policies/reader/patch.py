@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cof_agent.geometry import Corners
+from cof_agent.images.geometry import Corners
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from cof_agent.geometry import Box, Corners, Size, enlarge
+from cof_agent.images.geometry import Box, Corners, Size, enlarge
 from cof_agent.policies.reader.finding import Finding, Scene
 from cof_agent.policies.reader.page import Text, around
 from cof_agent.policies.reader.session import Look

@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
 from cof_agent.errors import PolicyError
-from cof_agent.geometry import Corners, Size, enlarge
+from cof_agent.images.geometry import Corners, Size, enlarge
 from cof_agent.policies.reader.ocr import TextReader, decode_base64
 from cof_agent.profile import Prompts
 

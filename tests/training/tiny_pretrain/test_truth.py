@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cof_agent.geometry import Box
+from cof_agent.images.geometry import Box
 from cof_agent.scenes import CHARACTERS, COLOURS, SHAPES, Split
 from cof_agent.scenes.observer import best
 from cof_agent.scenes.reading import Sight, read_character, read_colour, read_shape

@@ -18,8 +18,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TypeAlias, TypeVar
 
-from cof_agent.freed_memory import give_back
-from cof_agent.pixels import Decoded
+from cof_agent.images.decoding import Decoded
+from cof_agent.images.heap import give_back
 
 TURNS = 4
 """Images decoded at once, at most; fewer where there are fewer processors."""

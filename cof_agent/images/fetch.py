@@ -20,8 +20,8 @@ import httpcore
 import httpx
 
 from cof_agent.errors import ImageError
-from cof_agent.image_limits import ImageLimits
-from cof_agent.source_name import show_url
+from cof_agent.images.display_name import show_url
+from cof_agent.images.limits import ImageLimits
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cof_agent.errors import ImageError
-from cof_agent.geometry import Size
+from cof_agent.images.geometry import Size
 
 SCHEMA = 1
 """Version of the JSON form of an :class:`ImageRef`."""

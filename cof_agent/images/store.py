@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cof_agent.errors import StoreError
-from cof_agent.image_ref import ImageRef
+from cof_agent.images.reference import ImageRef
 
 _EXTENSIONS = {
     "image/jpeg": "jpg",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cof_agent.errors import ConfigError, ImageError
-from cof_agent.geometry import MAX_ASPECT, Size
-from cof_agent.source_name import show_text
+from cof_agent.images.display_name import show_text
+from cof_agent.images.geometry import MAX_ASPECT, Size
 
 
 @dataclass(frozen=True, slots=True)

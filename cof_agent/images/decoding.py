@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageFile
 
 from cof_agent.errors import ImageError
-from cof_agent.geometry import Box, Size
-from cof_agent.image_limits import ImageLimits
+from cof_agent.images.geometry import Box, Size
+from cof_agent.images.limits import ImageLimits
 
 _JPEG_SPARE = 1.25
 """How much larger than wanted a reduced JPEG must stay, so that the last step is still a proper Lanczos reduction."""

@@ -11,14 +11,14 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from cof_agent.decode_turns import Rank, decode_turns
 from cof_agent.errors import ConfigError, ImageError, StoreError
-from cof_agent.geometry import MAX_ASPECT, Box, Size
-from cof_agent.image_limits import ImageLimits
-from cof_agent.image_ref import ImageRef
-from cof_agent.image_sources import receive
-from cof_agent.pixels import Decoded, Encoded, flatten, jpeg_scale, orientation_of, reason, to_upright
-from cof_agent.store import ImageStore
+from cof_agent.images.decode_queue import Rank, decode_turns
+from cof_agent.images.decoding import Decoded, Encoded, flatten, jpeg_scale, orientation_of, reason, to_upright
+from cof_agent.images.geometry import MAX_ASPECT, Box, Size
+from cof_agent.images.limits import ImageLimits
+from cof_agent.images.receiving import receive
+from cof_agent.images.reference import ImageRef
+from cof_agent.images.store import ImageStore
 
 __all__ = [
     "ImageLimits",

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from cof_agent.decode_turns import Rank, decode_turns
 from cof_agent.errors import ImageError
-from cof_agent.image_limits import ImageLimits
-from cof_agent.source_name import show_data_url, show_text, show_url
+from cof_agent.images.decode_queue import Rank, decode_turns
+from cof_agent.images.display_name import show_data_url, show_text, show_url
+from cof_agent.images.limits import ImageLimits
 
 EncodedSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
 """Where encoded image bytes may come from. A `str` is a path or a `file:`, `http:`, `https:` or `data:` URL."""
@@ -63,7 +63,7 @@ def _receive_text(source: str, limits: ImageLimits) -> Received:
     if scheme == "data":
         return _receive_data_url(source, limits)
     if is_remote(source):
-        from cof_agent.fetch import fetch
+        from cof_agent.images.fetch import fetch
 
         return Received(fetch(source, limits), show_url(source))
     if scheme == "file":

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cof_agent.errors import TrajectoryError
-from cof_agent.geometry import Box, Size
-from cof_agent.images import ImageRef, SourceImage, ViewEncoding, encode_view
-from cof_agent.store import ImageStore
+from cof_agent.images.geometry import Box, Size
+from cof_agent.images.opening import SourceImage, ViewEncoding, encode_view
+from cof_agent.images.reference import ImageRef
+from cof_agent.images.store import ImageStore
 
 if TYPE_CHECKING:
     from PIL.Image import Image
