@@ -23,7 +23,7 @@ from training.tiny_pretrain.truth import READ_FROM
 
 CLEAR: Mapping[str, float] = MappingProxyType({"colour": 2.0, "shape": 10.0, "character": 16.0})
 """Sides of an object, in pixels that count, from which on the overview tells an attribute: an object with another one
-than is named is passed over. From there on the tower is right in most cases (`training/RESULTS.md`)."""
+than is named is passed over. From there on the tower is right in most cases (`training/results/runs.csv`)."""
 EARLY = 0.4
 """What is named tends to be looked at before what may only be it: its turn comes after so many times the wait, where
 the overview tells something of it still. So one who learns from this tries first what looks most like it."""
