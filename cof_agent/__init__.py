@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from cof_agent.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cof_agent.agent import ChainOfFocus
+    from cof_agent.agent.chain_of_focus import ChainOfFocus
+    from cof_agent.agent.result import FailedQuestion, FocusResult
+    from cof_agent.agent.trajectory import Trajectory
+    from cof_agent.agent.trajectory_file import read_trajectories, save_trajectory
     from cof_agent.config import FocusConfig
     from cof_agent.errors import (
         CofError,
@@ -34,14 +37,11 @@ if TYPE_CHECKING:
     from cof_agent.integrations.langgraph import perception_node
     from cof_agent.policies import Policy, load_policy
     from cof_agent.profile import Profile, Prompts
-    from cof_agent.result import FailedQuestion, FocusResult
     from cof_agent.review import Decision, Request
     from cof_agent.state import Status, StopReason
-    from cof_agent.trajectory import Trajectory
-    from cof_agent.trajectory_file import read_trajectories, save_trajectory
 
 _HOMES = {
-    "agent": ("ChainOfFocus",),
+    "agent.chain_of_focus": ("ChainOfFocus",),
     "config": ("FocusConfig",),
     "errors": (
         "CofError",
@@ -62,11 +62,11 @@ _HOMES = {
     "policies": ("Policy", "load_policy"),
     "profile": ("Profile", "Prompts"),
     "review": ("Decision", "Request"),
-    "result": ("FailedQuestion", "FocusResult"),
+    "agent.result": ("FailedQuestion", "FocusResult"),
     "state": ("Status", "StopReason"),
     "images.store": ("DirectoryStore", "ImageStore", "MemoryStore"),
-    "trajectory": ("Trajectory",),
-    "trajectory_file": ("read_trajectories", "save_trajectory"),
+    "agent.trajectory": ("Trajectory",),
+    "agent.trajectory_file": ("read_trajectories", "save_trajectory"),
     "images.views": ("View", "ViewEvent"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
+from cof_agent.agent.trajectory import Trajectory
 from cof_agent.evaluation.matching import decide_by_rules
 from cof_agent.evaluation.question import BenchmarkQuestion
-from cof_agent.trajectory import Trajectory
 
 ACCURACY_PART = 0.9
 """Share of the outcome that a right answer earns."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from cof_agent import ChainOfFocus, DirectoryStore
-from cof_agent.history import kept_runs, sqlite_runs
+from cof_agent.agent.history import kept_runs, sqlite_runs
 
 HERE = Path(__file__).parent
 folder = Path(*sys.argv[1:2] or ["kept-runs"])

@@ -32,11 +32,11 @@ from cof_agent import (
     perception_node,
 )
 from cof_agent.agent import FocusResult
+from cof_agent.agent.trajectory import Trajectory
 from cof_agent.calling import OutOfTimeError, acall, call
 from cof_agent.images.views import keep_original
 from cof_agent.policies.script import ScriptedModel
 from cof_agent.state import Status, StopReason
-from cof_agent.trajectory import Trajectory
 from tests.conversations import (
     BOTH,
     WatchedModel,

@@ -23,7 +23,7 @@ FLOORS = (
         "ending", "first_look", "resumption", "review", "step", "trainer_loop", "typed", "nodes", "graph",
     },
     {"scenes"},
-    {"agent", "trajectory", "trajectory_file", "history", "result", "batch"},
+    {"agent", },
     {"evaluation", "integrations"},
     {"learning", "rewards", "environment", "collecting", "exports"},
     {"cli", "doctor", "check", "checkpoint_check", "endpoint_check", "checkup"},

@@ -44,7 +44,7 @@ from cof_agent.cli.terminal import print_result, typed_lines, watch
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError, WaitingError
 
 if TYPE_CHECKING:
-    from cof_agent.agent import ChainOfFocus
+    from cof_agent.agent.chain_of_focus import ChainOfFocus
     from cof_agent.cli.chat import Chat
     from cof_agent.cli.conversations import Kept
     from cof_agent.policies import Policy
@@ -95,7 +95,7 @@ def ask(
         failures("the same command, with its --thread, goes on with it" if keep else "nothing was answered"),
         kept_in(keep) as kept,
     ):
-        from cof_agent.agent import FocusResult
+        from cof_agent.agent.result import FocusResult
 
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
@@ -104,7 +104,7 @@ def ask(
             result = watch(agent, asked(agent, image, question, keep, thread), show)
         except ImageError as error:
             if as_json:
-                from cof_agent.result import FailedQuestion
+                from cof_agent.agent.result import FailedQuestion
 
                 failed = FailedQuestion(image, question, error, policy)
                 typer.echo(json.dumps(failed.to_json(), ensure_ascii=False))
@@ -232,10 +232,10 @@ def _agent(
 ) -> ChainOfFocus:
     from langgraph.checkpoint.memory import InMemorySaver
 
-    from cof_agent.agent import ChainOfFocus
+    from cof_agent.agent.chain_of_focus import ChainOfFocus
+    from cof_agent.agent.trajectory_file import prepare_directory
     from cof_agent.config import FocusConfig
     from cof_agent.images.limits import ImageLimits
-    from cof_agent.trajectory_file import prepare_directory
 
     if save:
         try:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import typer
 
-from cof_agent.agent import ChainOfFocus, Event, FocusResult, Request
+from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
+from cof_agent.agent.result import FocusResult
+from cof_agent.agent.trajectory_file import save_trajectory
 from cof_agent.cli.conversations import begun, new_thread
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
 from cof_agent.images.opening import open_image
-from cof_agent.review import Decision
-from cof_agent.trajectory_file import save_trajectory
+from cof_agent.review import Decision, Request
 
 HELP = "Ask a question, or: /views, /save [DIR] (default: cof-chat), /image PATH, /help, /quit"
 

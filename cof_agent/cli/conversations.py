@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
-    from cof_agent.agent import ChainOfFocus, Event
+    from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
+    from cof_agent.agent.trajectory import Trajectory
     from cof_agent.images.store import ImageStore
-    from cof_agent.trajectory import Trajectory
 
 IMAGES = "images"
 """The directory of the images, beside the file: where `history` looks for them."""
@@ -103,8 +103,8 @@ class Begun:
 
 def begun(agent: ChainOfFocus, thread_id: str) -> Begun | None:
     """What `agent` has kept under `thread_id`, if anything. Raises ConfigError for a thread of another graph."""
+    from cof_agent.agent.trajectory import Trajectory
     from cof_agent.images.reference import ImageRef
-    from cof_agent.trajectory import Trajectory
     from cof_agent.transcript import question_of, views_of
 
     settings: RunnableConfig = {"configurable": {"thread_id": thread_id}}

@@ -27,9 +27,9 @@ def history_command(
     unless they are there already.
     """
     with failures("what was saved is complete"):
-        from cof_agent.history import kept_runs, sqlite_runs
+        from cof_agent.agent.history import kept_runs, sqlite_runs
+        from cof_agent.agent.trajectory_file import prepare_directory, read_trajectories, save_trajectory
         from cof_agent.images.store import DirectoryStore
-        from cof_agent.trajectory_file import prepare_directory, read_trajectories, save_trajectory
 
         with sqlite_runs(runs) as saver:
             found = kept_runs(saver, thread)

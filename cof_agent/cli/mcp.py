@@ -24,7 +24,7 @@ from cof_agent.cli.options import (
 from cof_agent.errors import ConfigError, TrajectoryError
 
 if TYPE_CHECKING:
-    from cof_agent.result import FocusResult
+    from cof_agent.agent.result import FocusResult
 
 
 def mcp_command(
@@ -62,7 +62,7 @@ def mcp_command(
         import asyncio
         from concurrent.futures import ThreadPoolExecutor
 
-        from cof_agent.agent import ChainOfFocus
+        from cof_agent.agent.chain_of_focus import ChainOfFocus
         from cof_agent.config import FocusConfig
         from cof_agent.images.limits import ImageLimits
         from cof_agent.integrations.mcp import CallLimits, mcp_server, serve_stdio
@@ -96,9 +96,9 @@ def _directory(path: Path) -> Path:
 
 def _saved(directory: Path) -> Iterator[FocusResult]:
     """The results of earlier runs in `directory`, which is made where there is none. Raises ConfigError."""
+    from cof_agent.agent.result import FocusResult
+    from cof_agent.agent.trajectory_file import IMAGES, prepare_directory, read_trajectories
     from cof_agent.images.store import DirectoryStore
-    from cof_agent.result import FocusResult
-    from cof_agent.trajectory_file import IMAGES, prepare_directory, read_trajectories
 
     try:
         prepare_directory(directory)

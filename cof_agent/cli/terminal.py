@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from cof_agent.agent import ChainOfFocus, Event, FocusResult, Request
+    from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
+    from cof_agent.agent.result import FocusResult
+    from cof_agent.review import Request
 
 Item = TypeVar("Item")
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from cof_agent.agent.trajectory import Trajectory
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.images.geometry import Corners
-from cof_agent.trajectory import Trajectory
 
 SAME_REGION = 0.5
 """Two regions are the same move from this intersection over union on, measured in fractions of the image's sides."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cof_agent.agent.trajectory import Trajectory
+from cof_agent.agent.trajectory_file import IMAGES, LINES
 from cof_agent.collecting.candidate import Candidate, Looks
 from cof_agent.collecting.selection import Mix, share
 from cof_agent.collecting.tried import Reason
@@ -21,8 +23,6 @@ from cof_agent.evaluation.settings import RunSettings
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import DirectoryStore
 from cof_agent.json_bytes import json_bytes
-from cof_agent.trajectory import Trajectory
-from cof_agent.trajectory_file import IMAGES, LINES
 from cof_agent.whole_file import whole_file
 
 TRIED = "tried"

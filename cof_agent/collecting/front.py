@@ -9,6 +9,7 @@ from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
+from cof_agent.agent.trajectory_file import LINES
 from cof_agent.collecting.candidate import Looks
 from cof_agent.collecting.collected import (
     TRIED,
@@ -32,7 +33,6 @@ from cof_agent.evaluation.question import Benchmark, Role
 from cof_agent.exports.replay import unwritten
 from cof_agent.policies import Policy, load_policy
 from cof_agent.profile import Profile
-from cof_agent.trajectory_file import LINES
 
 DEFAULT_RESOLUTIONS: tuple[int, ...] = (336, 672, 1344)
 """Long sides in pixels."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from cof_agent.agent.trajectory_file import located_trajectories
 from cof_agent.collecting.candidate import Candidate
 from cof_agent.evaluation.lines import read_lines
 from cof_agent.evaluation.results import SKIPPED, read_run
@@ -15,7 +16,6 @@ from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings
 from cof_agent.rewards import rollout_of
 from cof_agent.state import Status
-from cof_agent.trajectory_file import located_trajectories
 
 
 class Reason(StrEnum):

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cof_agent.agent.trajectory import Trajectory
+from cof_agent.agent.trajectory_file import IMAGES, LINES, read_trajectories
 from cof_agent.collecting.candidate import Looks
 from cof_agent.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
 from cof_agent.dialects import default_profile
@@ -19,8 +21,6 @@ from cof_agent.evaluation.settings import RunSettings
 from cof_agent.exports.conversation import Facts
 from cof_agent.profile import Profile
 from cof_agent.scenes.reach import SCENE_PROFILE
-from cof_agent.trajectory import Trajectory
-from cof_agent.trajectory_file import IMAGES, LINES, read_trajectories
 from cof_agent.validation import validated
 
 

@@ -13,7 +13,8 @@ from langgraph.prebuilt import InjectedState
 from langgraph.types import StreamWriter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from cof_agent.agent import ChainOfFocus, Event
+from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
+from cof_agent.agent.result import FocusResult
 from cof_agent.errors import ConfigError, ImageError, StoreError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import ImageSource
@@ -21,7 +22,6 @@ from cof_agent.images.views import ViewEvent
 from cof_agent.integrations.chat_images import about_another, first_that_opens, sources_of
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.policies import Policy
-from cof_agent.result import FocusResult
 from cof_agent.state import Status
 
 

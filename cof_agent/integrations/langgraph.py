@@ -13,7 +13,8 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langgraph.graph import END
 from langgraph.types import Send
 
-from cof_agent.agent import ChainOfFocus
+from cof_agent.agent.chain_of_focus import ChainOfFocus
+from cof_agent.agent.result import FailedQuestion
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import image_block
 from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
@@ -32,7 +33,6 @@ from cof_agent.integrations.chat_images import (
 )
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.policies import Policy, load_policy
-from cof_agent.result import FailedQuestion
 from cof_agent.review import keeps_runs
 from cof_agent.state import FocusInput, Status
 

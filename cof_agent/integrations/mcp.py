@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
-from cof_agent.agent import ChainOfFocus
+from cof_agent.agent.chain_of_focus import ChainOfFocus
+from cof_agent.agent.result import FocusResult
 from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError
 from cof_agent.images.display_name import show_text
 from cof_agent.images.geometry import Box, CoordinateSpace
@@ -23,7 +24,6 @@ from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View, ViewEvent
 from cof_agent.integrations.past_runs import PastRuns
 from cof_agent.integrations.wording import LOOK, QUESTION
-from cof_agent.result import FocusResult
 from cof_agent.state import Status
 from cof_agent.tools import Coordinates, Sight
 from cof_agent.validation import validated

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from cof_agent.agent.result import FocusResult
+from cof_agent.agent.trajectory_file import IMAGES
 from cof_agent.errors import ImageError
 from cof_agent.images.store import DirectoryStore
 from cof_agent.images.views import View
-from cof_agent.result import FocusResult
-from cof_agent.trajectory_file import IMAGES
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from langchain_core.language_models import BaseChatModel
 
-from cof_agent.agent import ChainOfFocus
+from cof_agent.agent.chain_of_focus import ChainOfFocus
+from cof_agent.agent.result import FocusResult
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.policies import Policy
-from cof_agent.result import FocusResult
 
 try:
     from smolagents import Tool

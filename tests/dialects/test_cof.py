@@ -12,12 +12,12 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langgraph.checkpoint.memory import InMemorySaver
 
 from cof_agent.agent import ChainOfFocus
+from cof_agent.agent.trajectory import Trajectory
 from cof_agent.dialects import Call, Turn, get_dialect
 from cof_agent.dialects.cof import MAX_CALL_CHARACTERS
 from cof_agent.dialects.json_calls import as_written
 from cof_agent.profile import Profile
 from cof_agent.state import Status
-from cof_agent.trajectory import Trajectory
 from tests.conversations import BOTH, answer, call, crop, photo, scripted, zoom
 
 COF = get_dialect("cof")

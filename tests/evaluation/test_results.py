@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cof_agent.agent.trajectory import UsageRecord
 from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation.modes import limits_of
@@ -21,7 +22,6 @@ from cof_agent.evaluation.settings import RunSettings, default_directory, lastin
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
 from cof_agent.profile import Profile
 from cof_agent.state import Status, StopReason
-from cof_agent.trajectory import UsageRecord
 from tests.made_questions import questions
 
 

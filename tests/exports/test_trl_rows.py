@@ -14,6 +14,7 @@ from trl.data_utils import is_conversational, prepare_multimodal_messages
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from cof_agent import ChainOfFocus, FocusConfig
+from cof_agent.agent.trajectory_file import read_trajectories
 from cof_agent.collecting import collect, read_rows
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation import Role, evaluate
@@ -26,7 +27,6 @@ from cof_agent.scenes import Split
 from cof_agent.scenes.observer import observer_policy
 from cof_agent.scenes.question import scene_question
 from cof_agent.scenes.render import render
-from cof_agent.trajectory_file import read_trajectories
 from tests.collecting.told import HERE, THERE, looking, told
 from tests.conversations import answer, watched, zoom
 from tests.exports.spoken import SCRIPTS, Run, as_held, as_spoken, content, run

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import ImageError, TrajectoryError
 from cof_agent.images.store import DirectoryStore, ImageStore
 from cof_agent.json_bytes import json_bytes
-from cof_agent.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Checkpointer, Command, StreamMode
 from pydantic import BaseModel
 
-from cof_agent.batch import Question, answer_all
+from cof_agent.agent.batch import Question, answer_all
+from cof_agent.agent.result import FailedQuestion, FocusResult
+from cof_agent.agent.trajectory import Trajectory
+from cof_agent.agent.trajectory_file import prepare_directory, save_trajectory
 from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError, TrajectoryError, WaitingError
 from cof_agent.graph import FocusGraph, as_policy, build_graph
@@ -24,12 +27,9 @@ from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels, View, ViewEvent, keep_original
 from cof_agent.policies import Policy, load_policy
-from cof_agent.result import FailedQuestion, FocusResult
 from cof_agent.resumption import resumption
 from cof_agent.review import Decision, Request
 from cof_agent.state import FocusInput
-from cof_agent.trajectory import Trajectory
-from cof_agent.trajectory_file import prepare_directory, save_trajectory
 from cof_agent.typed import ANSWER_MODEL, answer_model, parse_answer, schema_text
 
 __all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "Request", "ViewEvent"]

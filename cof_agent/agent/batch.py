@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeAlias
 
+from cof_agent.agent.result import FailedQuestion, FocusResult
 from cof_agent.errors import CofError, ConfigError
 from cof_agent.images.opening import ImageSource
-from cof_agent.result import FailedQuestion, FocusResult
 
 log = logging.getLogger(__name__)
 

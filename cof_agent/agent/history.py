@@ -14,9 +14,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import MissingExtraError, TrajectoryError
 from cof_agent.state import Status
-from cof_agent.trajectory import Trajectory
 from cof_agent.transcript import question_of
 
 _INTERRUPT = "__interrupt__"
