@@ -25,7 +25,7 @@ from tests.patience import PATIENCE
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cof_agent.endpoint_check._SERVER_SECONDS", PATIENCE)
+    monkeypatch.setattr("cof_agent.policies.checks.endpoint._SERVER_SECONDS", PATIENCE)
 
 
 def doctor(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -276,7 +276,7 @@ _WITHOUT = """
 import sys
 for package in ("torch", "transformers", "safetensors", "huggingface_hub", "langchain", "langchain_openai"):
     sys.modules[package] = None
-from cof_agent.checkup import check_policy
+from cof_agent.policies.checks.requirements import check_policy
 for spec in sys.argv[1:]:
     print(*(check.line for check in check_policy(spec)[1:]), sep=" | ")
 """

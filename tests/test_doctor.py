@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typer.testing import CliRunner
 
 from cof_agent.cli.app import app
-from cof_agent.doctor import diagnose
+from cof_agent.policies.checks.installation import diagnose
 
 
 def test_it_lists_extras_policies_and_commands() -> None:

@@ -26,7 +26,7 @@ FLOORS = (
     {"agent", },
     {"evaluation", "integrations"},
     {"learning", "rewards", "environment", "collecting", "exports"},
-    {"cli", "doctor", "check", "checkpoint_check", "endpoint_check", "checkup"},
+    {"cli", },
 )  # fmt: skip
 """The rooms, bottom up: a module may import its own floor and those below."""
 

@@ -180,7 +180,7 @@ def doctor(
     With a POLICY: whether all that it needs is here (packages, weights, memory, key, server), and what to do where
     it is not; exit code 1 then.
     """
-    from cof_agent.doctor import diagnose, print_diagnosis
+    from cof_agent.policies.checks.installation import diagnose, print_diagnosis
 
     if policy is None:
         diagnosis = diagnose()
@@ -189,7 +189,7 @@ def doctor(
         else:
             print_diagnosis(diagnosis)
         return
-    from cof_agent.checkup import check_policy
+    from cof_agent.policies.checks.requirements import check_policy
 
     with failures("nothing was changed"):
         checks = check_policy(policy, base_url, os.environ.get("OPENAI_API_KEY"))

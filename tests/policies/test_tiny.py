@@ -36,7 +36,7 @@ WITHOUT = """
 import sys
 sys.modules["torch"] = None
 from cof_agent import load_policy
-from cof_agent.checkup import check_policy
+from cof_agent.policies.checks.requirements import check_policy
 from cof_agent.errors import MissingExtraError
 print(check_policy("tiny")[1].line)
 try:

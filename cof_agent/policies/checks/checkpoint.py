@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cof_agent.check import Check
 from cof_agent.dialects import load_profile
 from cof_agent.errors import ConfigError
+from cof_agent.policies.checks.check import Check
 from cof_agent.policies.known import _MODEL_TYPES, known_profile
 from cof_agent.profile import Profile
 

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 import httpx
 from langchain_core.utils import from_env
 
-from cof_agent.check import Check
 from cof_agent.errors import ConfigError, MissingExtraError
+from cof_agent.policies.checks.check import Check
 from cof_agent.policies.endpoint import KEY, _Address, load_endpoint
 
 _SERVER_SECONDS = 10.0

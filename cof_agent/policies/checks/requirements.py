@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cof_agent.check import Check
-from cof_agent.doctor import install, missing
 from cof_agent.errors import CofError, ConfigError
 from cof_agent.policies import KINDS
+from cof_agent.policies.checks.check import Check
+from cof_agent.policies.checks.installation import install, missing
 from cof_agent.policies.known import known_profile
 
 __all__ = ["Check", "check_policy"]
@@ -25,19 +25,19 @@ def check_policy(spec: str, base_url: str | None = None, key: str | None = None)
     if spec == "reader":
         return [_extra("reader")]
     if spec == "tiny":
-        from cof_agent.checkpoint_check import check_checkpoint
+        from cof_agent.policies.checks.checkpoint import check_checkpoint
         from cof_agent.policies.tiny import FOLDER
 
         return [_extra("local"), *check_checkpoint(str(FOLDER))]
     if kind == "script" and rest:
         return [_script(rest)]
     if kind == "hf" and rest:
-        from cof_agent.checkpoint_check import check_checkpoint
+        from cof_agent.policies.checks.checkpoint import check_checkpoint
 
         return [_extra("local"), *check_checkpoint(rest)]
     if not (kind and rest):
         raise ConfigError(f"no policy is named {spec!r}: choose one of {KINDS}")
-    from cof_agent.endpoint_check import check_openai, check_provider
+    from cof_agent.policies.checks.endpoint import check_openai, check_provider
 
     provider = kind.replace("-", "_").lower()
     extra = _extra("openai" if provider == "openai" else "providers")
