@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cof_agent.agent.trajectory import Trajectory
     from cof_agent.agent.trajectory_file import read_trajectories, save_trajectory
     from cof_agent.config import FocusConfig
+    from cof_agent.dialects.profile import Profile, Prompts
     from cof_agent.errors import (
         CofError,
         ConfigError,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from cof_agent.images.views import View, ViewEvent
     from cof_agent.integrations.langgraph import perception_node
     from cof_agent.policies import Policy, load_policy
-    from cof_agent.profile import Profile, Prompts
     from cof_agent.review import Decision, Request
     from cof_agent.state import Status, StopReason
 
@@ -60,7 +60,7 @@ _HOMES = {
     "images": ("ImageLimits", "ImageRef", "ViewEncoding", "open_image"),
     "integrations.langgraph": ("perception_node",),
     "policies": ("Policy", "load_policy"),
-    "profile": ("Profile", "Prompts"),
+    "dialects.profile": ("Profile", "Prompts"),
     "review": ("Decision", "Request"),
     "agent.result": ("FailedQuestion", "FocusResult"),
     "state": ("Status", "StopReason"),

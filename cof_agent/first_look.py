@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ImageError, QuestionError
 from cof_agent.images.decode_queue import decode_turns
 from cof_agent.images.limits import ImageLimits
@@ -13,7 +14,6 @@ from cof_agent.images.receiving import is_remote
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View, keep_original, show_overview
-from cof_agent.profile import Profile
 from cof_agent.state import FocusState
 from cof_agent.transcript import views_of
 

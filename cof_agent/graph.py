@@ -12,13 +12,13 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
 from cof_agent.config import FocusConfig
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels
 from cof_agent.nodes import Nodes
 from cof_agent.policies import Policy
-from cof_agent.profile import Profile
 from cof_agent.state import FocusInput, FocusOutput, FocusState
 from cof_agent.transcript import pending_calls
 

@@ -20,8 +20,9 @@ from pydantic import BaseModel
 from cof_agent.calling import Model, OutOfTimeError, Prompt, UnmadeError, acall, call, is_async
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import forget_regions, resolve_images
-from cof_agent.dialects import get_dialect
 from cof_agent.dialects.json_calls import as_written
+from cof_agent.dialects.registry import get_dialect
+from cof_agent.dialects.tools import Review, Sight, image_tools, refusal
 from cof_agent.ending import conclude, final_answer, without_answer
 from cof_agent.errors import CofError, ConfigError, QuestionError
 from cof_agent.first_look import first_look
@@ -36,7 +37,6 @@ from cof_agent.retries import Retry
 from cof_agent.review import check_can_ask, decided, end_review, zoom_review
 from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
 from cof_agent.step import NO_MORE, Progress, reached, take
-from cof_agent.tools import Review, Sight, image_tools, refusal
 from cof_agent.trainer_loop import as_trainer
 from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
 from cof_agent.typed import answer_model, misfit, schema_text

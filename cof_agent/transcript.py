@@ -18,7 +18,7 @@ from langchain_core.messages import (
 )
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-from cof_agent.dialects import Turn
+from cof_agent.dialects.turn import Turn
 from cof_agent.images.views import View
 
 _ORDER = "cof_call_order"

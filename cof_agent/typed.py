@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, PydanticUserError, ValidationError
 
+from cof_agent.dialects.profile import DECLINE
 from cof_agent.errors import ConfigError
-from cof_agent.profile import DECLINE
 
 Answer = TypeVar("Answer", bound=BaseModel)
 

@@ -11,9 +11,9 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from PIL import Image
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.policies import Policy
 from cof_agent.policies.script import ScriptedModel
-from cof_agent.profile import Profile
 from tests.patience import PATIENCE
 
 BOTH = Profile(tools=("image_zoom_in_tool", "image_crop_tool"))

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import cof_agent
 from cof_agent.cli.app import app
 from cof_agent.dialects import DIALECTS, default_profile
-from cof_agent.tools import image_tools
+from cof_agent.dialects.tools import image_tools
 
 RECORD = Path(__file__).parent / "data" / "surface.json"
 CALL = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60]}}

@@ -22,12 +22,12 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from cof_agent import ChainOfFocus
 from cof_agent.agent import Question
+from cof_agent.dialects.profile import Profile, Prompts
+from cof_agent.dialects.tools import image_tools
 from cof_agent.policies.qwen.checkpoint import open_checkpoint
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.prompt import PromptWriter
 from cof_agent.policies.qwen.quiet import quietly
-from cof_agent.profile import Profile, Prompts
-from cof_agent.tools import image_tools
 from tests.conversations import answer, watched
 
 BOX = [84, 84, 140, 140]

@@ -16,7 +16,7 @@ FLOORS = (
         "files", "images",
         "whole_file", "json_bytes",
     },
-    {"dialects", "profile", "tools"},
+    {"dialects", },
     {
         "policies", "loop",
         "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cof_agent import ChainOfFocus, FocusConfig
+from cof_agent.dialects.profile import Prompts
 from cof_agent.evaluation.question import BenchmarkQuestion
-from cof_agent.profile import Prompts
 from cof_agent.rewards import REWARDS, Rollout, accuracy, agar_released, agar_strict, outcome, rollout_of, well_formed
 from tests.conversations import answer, photo, scripted, zoom
 

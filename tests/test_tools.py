@@ -7,13 +7,13 @@ from langchain_core.messages import ToolMessage
 from langchain_core.messages.tool import tool_call
 from langchain_core.tools import BaseTool
 
+from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.tools import CROP, ZOOM, NotShownError, Sight, image_tools, run_call
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images import open_image
 from cof_agent.images.geometry import Box, CoordinateSpace, RegionRule, SizeRule
 from cof_agent.images.store import MemoryStore
 from cof_agent.images.views import View, keep_original, show_overview
-from cof_agent.profile import Profile
-from cof_agent.tools import CROP, ZOOM, NotShownError, Sight, image_tools, run_call
 from tests.conversations import BOTH, photo
 
 RANGE = "0 <= x1 < x2 <= 644 and 0 <= y1 < y2 <= 476"

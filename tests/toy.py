@@ -19,11 +19,11 @@ from typing import Any
 from PIL import Image
 
 from cof_agent import ChainOfFocus, FocusConfig
+from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.evaluation import BenchmarkQuestion, Role, evaluate
 from cof_agent.exports import export
 from cof_agent.images.geometry import SizeRule
 from cof_agent.policies.qwen.seed import write_seed
-from cof_agent.profile import Profile, Prompts
 from tests.conversations import answer, scripted, zoom
 from training.settings import SftSettings
 from training.sft import train

@@ -15,10 +15,10 @@ from torch.distributed.fsdp import FSDPModule
 from transformers import AutoModelForImageTextToText
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.policies.qwen.processor import SMALL_FILES, load_processor, local_directory
 from cof_agent.policies.qwen.quiet import quietly
-from cof_agent.profile import Profile
 from training.checkpoints import write_json
 from training.settings import Settings
 

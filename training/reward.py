@@ -10,12 +10,12 @@ from typing import Any
 from accelerate import PartialState
 from accelerate.utils import gather_object
 
+from cof_agent.dialects.tools import ZOOM
 from cof_agent.environment import ZoomEnvironment, answered, declined, raise_recorded, said
 from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.matching import decide
 from cof_agent.evaluation.question import BenchmarkQuestion
 from cof_agent.rewards import REWARDS, Rollout
-from cof_agent.tools import ZOOM
 
 
 class GroupReward:

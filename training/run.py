@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list
 from torch.utils.tensorboard import SummaryWriter
 from transformers.integrations.integration_utils import TensorBoardCallback
 
-from cof_agent.profile import Profile
+from cof_agent.dialects.profile import Profile
 from training.checkpoints import TimelySaves, check_same_run, last_save, record_run
 from training.model import FINAL, gather_head_in_time, keep_learnt_in_full, take_weights, write_final
 from training.settings import Settings

@@ -205,7 +205,7 @@ def doctor(
 def profile(dialect: Annotated[str, typer.Argument(help="A dialect; `doctor` lists them.")]) -> None:
     """Print the default profile of a dialect as JSON: change it and pass it as --profile."""
     with failures("nothing was changed"):
-        from cof_agent.dialects import default_profile
+        from cof_agent.dialects.registry import default_profile
 
         typer.echo(default_profile(dialect).model_dump_json(indent=2))
 

@@ -35,8 +35,8 @@ from cof_agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from cof_agent.collecting import CollectionReport
+    from cof_agent.dialects.profile import Profile
     from cof_agent.policies import Policy
-    from cof_agent.profile import Profile
 
 RESOLUTIONS = "336,672,1344"
 
@@ -122,7 +122,7 @@ def _driving(
     spec: str, profile: Path | None, dialect: str | None, base_url: str | None, options: list[str] | None
 ) -> tuple[Policy | str, Profile | None]:
     """The policy, and the profile of the observer, which has none of its own."""
-    from cof_agent.dialects import load_profile
+    from cof_agent.dialects.registry import load_profile
 
     if spec != "observer":
         return named_policy(spec, profile, dialect, base_url, options), None

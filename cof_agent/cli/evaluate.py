@@ -198,7 +198,7 @@ def _driving(
 
 
 def _profile(path: Path | None) -> Any:
-    from cof_agent.dialects import load_profile
+    from cof_agent.dialects.registry import load_profile
 
     return load_profile(path) if path else None
 

@@ -47,7 +47,7 @@ def export_command(
     `datasets.load_dataset("OUT")` reads what is written for trl.
     """
     with failures("nothing was written"):
-        from cof_agent.dialects import load_profile
+        from cof_agent.dialects.registry import load_profile
         from cof_agent.exports.exporting import export
 
         done = export(

@@ -79,7 +79,7 @@ def named_policy(
     spec: str, profile: Path | None, dialect: str | None, base_url: str | None, options: list[str] | None
 ) -> Policy:
     """The policy that the shared options name. Raises ConfigError."""
-    from cof_agent.dialects import load_profile
+    from cof_agent.dialects.registry import load_profile
     from cof_agent.policies import load_policy
 
     given = dict(map(_name_and_value, options or []))

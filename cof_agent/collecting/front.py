@@ -24,6 +24,7 @@ from cof_agent.collecting.first_questions import FirstQuestions
 from cof_agent.collecting.selection import Mix, Selection, select
 from cof_agent.collecting.tried import Reason, Tried, read_tried
 from cof_agent.config import FocusConfig
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import open_benchmark
 from cof_agent.evaluation.driver import OBSERVER
@@ -32,7 +33,6 @@ from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
 from cof_agent.exports.replay import unwritten
 from cof_agent.policies import Policy, load_policy
-from cof_agent.profile import Profile
 
 DEFAULT_RESOLUTIONS: tuple[int, ...] = (336, 672, 1344)
 """Long sides in pixels."""

@@ -1,70 +1,21 @@
-"""How policies write thoughts, calls and answers. One file a dialect."""
+"""How a policy is spoken to: its profile, its tools, and how it writes. One file a dialect; names load on first use."""
 
 from __future__ import annotations
 
-import importlib
-import json
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
-from cof_agent.dialects.turn import Call, Dialect, Turn
-from cof_agent.errors import ConfigError
-from cof_agent.profile import Profile
+from cof_agent.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from cof_agent.dialects.registry import DIALECTS, default_profile, get_dialect, load_profile, parse_profile
+    from cof_agent.dialects.turn import Call, Dialect, Turn
+
+_HOMES = {
+    "registry": ("DIALECTS", "default_profile", "get_dialect", "load_profile", "parse_profile"),
+    "turn": ("Call", "Dialect", "Turn"),
+}
 
 __all__ = ["DIALECTS", "Call", "Dialect", "Turn", "default_profile", "get_dialect", "load_profile", "parse_profile"]
 
-DIALECTS = ("cof", "cof-v1", "deepeyes", "mini-o3", "pixel-reasoner", "qwen3", "native")
-"""Names of the dialects."""
 
-
-def get_dialect(name: str) -> Dialect:
-    """The dialect of that name. Raises ConfigError for an unknown one."""
-    dialect: Dialect = _module(name).DIALECT
-    return dialect
-
-
-def default_profile(name: str) -> Profile:
-    """The profile of policies that were published with that dialect. Raises ConfigError for an unknown one."""
-    profile: Profile = _module(name).PROFILE
-    return profile
-
-
-def parse_profile(value: object, where: str) -> Profile:
-    """A profile from its JSON value; what it leaves out is as the default profile of its dialect (`cof`) has it.
-
-    Raises ConfigError that names `where` it stood and the field.
-    """
-    if not isinstance(value, dict):
-        return Profile.parse(value, where)
-    dialect = value.get("dialect", "cof")
-    if not isinstance(dialect, str):
-        return Profile.parse(value, where)
-    known = default_profile(dialect).model_dump(mode="json")
-    return Profile.parse(_over(known, value), where)
-
-
-def load_profile(path: str | Path) -> Profile:
-    """Read a profile from a JSON file. Raises ConfigError that names the file and the field."""
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"profile {path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise ConfigError(f"profile {path} is not JSON: {error}") from error
-    return parse_profile(value, f"profile {path}")
-
-
-def _over(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """`known` with what is `given` put over it, objects inside it too."""
-    merged = dict(known)
-    for name, value in given.items():
-        inner = known.get(name)
-        merged[name] = _over(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _module(name: str) -> ModuleType:
-    if name not in DIALECTS:
-        raise ConfigError(f"no dialect is named {name!r}: choose one of {', '.join(DIALECTS)}")
-    return importlib.import_module(f"cof_agent.dialects.{name.replace('-', '_')}")
+__getattr__ = lazy_names(__name__, {name: home for home, names in _HOMES.items() for name in names})

@@ -14,10 +14,10 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from cof_agent.dialects.json_calls import read_calls, with_tools
 from cof_agent.dialects.lenient_json import MAX_CHARACTERS
 from cof_agent.dialects.markup import Markup
+from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.tools import CROP, image_tools
 from cof_agent.dialects.turn import Turn
 from cof_agent.dialects.user_turns import Block, blocks_of, user_turns, words
-from cof_agent.profile import Profile
-from cof_agent.tools import CROP, image_tools
 
 MAX_CALL_CHARACTERS = MAX_CHARACTERS
 """Longer text between call tags is not read as a call."""

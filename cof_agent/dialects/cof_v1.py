@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
 
 from cof_agent.dialects.markup import Markup, opened
+from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import Block, blocks_of, image_in, user_turns, words
 from cof_agent.images.geometry import Corners
-from cof_agent.profile import Profile
-from cof_agent.tools import ZOOM
 
 ZOOM_IN = "<|image_zoomin|>"
 

@@ -15,12 +15,12 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMess
 
 from cof_agent.dialects.lenient_json import json_values
 from cof_agent.dialects.markup import Markup
+from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.terms import Terms
+from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import Block, image_in, user_turns, words
 from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
-from cof_agent.profile import Profile
-from cof_agent.tools import ZOOM
 
 _MARKUP = Markup("grounding")
 _SOURCE = re.compile(r"\s*(?:original_image|observation_(\d{1,9}))\s*")

@@ -19,9 +19,9 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 
 from cof_agent.dialects.json_calls import UNREADABLE, read_calls
 from cof_agent.dialects.markup import Markup, opened, plain, pointed
+from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import blocks_of
-from cof_agent.profile import Profile
 
 _MARKUP = Markup("tool_call")
 _OTHERWISE_SENT = {"tool_calls", "function_call", "cof_evidence"}

@@ -18,12 +18,12 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMess
 from cof_agent.dialects.json_calls import BOX, function, read_calls, with_tools
 from cof_agent.dialects.lenient_json import json_prefix
 from cof_agent.dialects.markup import Markup, plain, pointed
+from cof_agent.dialects.profile import DECLINE, Profile, Prompts
 from cof_agent.dialects.terms import Terms
+from cof_agent.dialects.tools import CROP
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import Block, image_in, user_turns, words
 from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
-from cof_agent.profile import DECLINE, Profile, Prompts
-from cof_agent.tools import CROP
 
 TOOL = "crop_image_normalized"
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.images.geometry import Corners
-from cof_agent.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from PIL import Image
 
 from cof_agent.config import FocusConfig
-from cof_agent.dialects import Turn, get_dialect
-from cof_agent.dialects.turn import Call
+from cof_agent.dialects.registry import get_dialect
+from cof_agent.dialects.tools import ZOOM, Sight, refusal
+from cof_agent.dialects.turn import Call, Turn
 from cof_agent.environment.row import check_first_look, original_of, rules_of
 from cof_agent.environment.speech import TURN_END
 from cof_agent.errors import ConfigError
@@ -28,7 +29,6 @@ from cof_agent.images.store import MemoryStore
 from cof_agent.images.views import RegionPixels, View, cut_region, show_overview
 from cof_agent.state import no_usage, spent
 from cof_agent.step import NO_MORE, Progress, take
-from cof_agent.tools import ZOOM, Sight, refusal
 from cof_agent.transcript import as_message, calls_of, view_of
 
 Blocks: TypeAlias = list[dict[str, Any]]

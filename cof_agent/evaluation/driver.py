@@ -7,6 +7,7 @@ from pathlib import Path
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.config import FocusConfig
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.image_memory import ImageMemory
 from cof_agent.evaluation.modes import with_budget
@@ -14,7 +15,6 @@ from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.regions import Region
 from cof_agent.images.geometry import Size
 from cof_agent.policies import Policy
-from cof_agent.profile import Profile
 
 OBSERVER = "observer"
 """The policy spec of the scenes' ideal observer, which is told where to look: one of its own for each question."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from langchain_core.language_models import BaseChatModel
 
 from cof_agent.config import FocusConfig
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.evaluation.benchmarks import default_limit, open_benchmark
 from cof_agent.evaluation.driver import OBSERVER, Driver
@@ -31,7 +32,6 @@ from cof_agent.evaluation.settings import RunSettings, default_directory, lastin
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE
 from cof_agent.graph import as_policy
 from cof_agent.policies import Policy, load_policy
-from cof_agent.profile import Profile
 from cof_agent.versions import versions
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from enum import StrEnum
 
 from cof_agent.config import FocusConfig
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
-from cof_agent.profile import Profile
 
 
 class Mode(StrEnum):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from cof_agent.dialects.profile import DECLINE
 from cof_agent.images.geometry import Corners
 from cof_agent.images.opening import ImageSource
-from cof_agent.profile import DECLINE
 
 if TYPE_CHECKING:
     from PIL.Image import Image

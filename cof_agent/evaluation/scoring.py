@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from cof_agent.agent.result import FailedQuestion, FocusResult
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import CofError
 from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.matching import asked_in, decide
@@ -12,7 +13,6 @@ from cof_agent.evaluation.overlap import overlap
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.row import ResultRow, Rule, Verdict
 from cof_agent.images.geometry import CoordinateSpace, Size
-from cof_agent.profile import Profile
 from cof_agent.state import Status, StopReason
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
 from cof_agent.evaluation.question import Role
 from cof_agent.exports.collected import Collected
@@ -18,7 +19,6 @@ from cof_agent.exports.replay import sent
 from cof_agent.exports.sharegpt import ShareGptFile, read_sharegpt
 from cof_agent.exports.trl import CONVERSATIONS, PROMPTS, import_trl, row_of
 from cof_agent.exports.verl import VerlFile
-from cof_agent.profile import Profile
 from cof_agent.state import Status
 
 _Item = TypeVar("_Item", Conversation, Prompt)

@@ -25,7 +25,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from cof_agent.collecting.candidate import Looks
-from cof_agent.dialects import get_dialect
+from cof_agent.dialects.registry import get_dialect
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
 from cof_agent.exports.conversation import Conversation, Facts, Malformed, Message, Part, Picture, Role, disorder
 from cof_agent.exports.files import PICTURES, PictureFolder

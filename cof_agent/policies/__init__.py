@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cof_agent.dialects import default_profile
+from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.registry import default_profile
 from cof_agent.errors import ConfigError
 from cof_agent.policies.policy import Policy
-from cof_agent.profile import Profile
 
 __all__ = ["KINDS", "Policy", "load_policy"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from cof_agent.dialects import default_profile
-from cof_agent.profile import Profile
+from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.registry import default_profile
 
 _NAMES = (
     (r"mini-?o3", "mini-o3"),

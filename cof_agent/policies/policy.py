@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from langchain_core.language_models import BaseChatModel
 
-from cof_agent.profile import Profile
+from cof_agent.dialects.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)

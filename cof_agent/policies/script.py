@@ -14,9 +14,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cof_agent.dialects import parse_profile
+from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.registry import parse_profile
 from cof_agent.errors import ConfigError, PolicyError
-from cof_agent.profile import Profile
 
 
 class ScriptedModel(BaseChatModel):

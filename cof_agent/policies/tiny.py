@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cof_agent.policies.qwen import load_qwen
 
 if TYPE_CHECKING:
+    from cof_agent.dialects.profile import Profile
     from cof_agent.policies.qwen.chat import ChatQwenVL
-    from cof_agent.profile import Profile
 
 FOLDER = Path(__file__).parents[1] / "assets" / "tiny"
 """A Qwen2.5-VL checkpoint; what it is and can do, says its README.md."""

@@ -17,10 +17,10 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.images.geometry import Corners, Size
 from cof_agent.policies import Policy
-from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import needed
 from cof_agent.scenes.looks import Looks, read_looks
 from cof_agent.scenes.palette import pick

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
+from cof_agent.dialects.profile import DECLINE
 from cof_agent.errors import ConfigError
 from cof_agent.images.geometry import Corners
-from cof_agent.profile import DECLINE
 from cof_agent.scenes.absent import OPTIONS, ask_absent
 from cof_agent.scenes.foreign import ask_foreign
 from cof_agent.scenes.palette import pick, shuffled

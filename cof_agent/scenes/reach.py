@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.images.geometry import Box, CoordinateSpace, Corners, Size, SizeRule
-from cof_agent.profile import Profile
 from cof_agent.scenes.acuity import FIRST_LOOK
 from cof_agent.scenes.legibility import counting_pixels, needed
 from cof_agent.scenes.question import SceneQuestion

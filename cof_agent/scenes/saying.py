@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Literal, TypeAlias
 
-from cof_agent.profile import DECLINE
+from cof_agent.dialects.profile import DECLINE
 from cof_agent.scenes.palette import pick
 from cof_agent.scenes.question import Kind
 from cof_agent.scenes.wording import Name

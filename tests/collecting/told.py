@@ -10,10 +10,10 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from PIL import Image
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
 from cof_agent.policies import Policy
 from cof_agent.policies.script import ScriptedModel
-from cof_agent.profile import Profile
 from tests.conversations import answer, photo, zoom
 from tests.made_questions import Made
 

@@ -12,8 +12,8 @@ from cof_agent import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.config import FocusConfig
 from cof_agent.dialects import default_profile
+from cof_agent.dialects.profile import Profile
 from cof_agent.policies import Policy
-from cof_agent.profile import Profile
 from tests.conversations import WatchedModel, photo
 
 PHOTO = photo(1000, 667)

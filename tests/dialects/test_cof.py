@@ -16,7 +16,7 @@ from cof_agent.agent.trajectory import Trajectory
 from cof_agent.dialects import Call, Turn, get_dialect
 from cof_agent.dialects.cof import MAX_CALL_CHARACTERS
 from cof_agent.dialects.json_calls import as_written
-from cof_agent.profile import Profile
+from cof_agent.dialects.profile import Profile
 from cof_agent.state import Status
 from tests.conversations import BOTH, answer, call, crop, photo, scripted, zoom
 

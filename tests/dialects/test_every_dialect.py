@@ -13,7 +13,7 @@ from langchain_core.messages.tool import tool_call
 
 from cof_agent import ConfigError, FocusConfig, Status, StopReason
 from cof_agent.dialects import DIALECTS, default_profile, get_dialect, parse_profile
-from cof_agent.tools import CROP, ZOOM
+from cof_agent.dialects.tools import CROP, ZOOM
 from tests.dialects.dialogue import PHOTO, QUESTION, Dialogue, converse, plain, shape
 
 TAGGED = [name for name in DIALECTS if name != "native"]

@@ -11,8 +11,8 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from cof_agent import ChainOfFocus, ConfigError, Status
 from cof_agent.dialects.native import DIALECT
+from cof_agent.dialects.profile import Profile
 from cof_agent.policies import Policy
-from cof_agent.profile import Profile
 from tests.conversations import WatchedModel, photo
 
 PROFILE = Profile(dialect="native")

@@ -14,11 +14,11 @@ from PIL import Image, ImageChops
 from transformers.utils import get_json_schema
 
 from cof_agent import ChainOfFocus, ConfigError, FocusConfig, ImageError
+from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.environment import ZoomEnvironment, prepare, raise_recorded, said
 from cof_agent.errors import CofError
 from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.processor import load_processor
-from cof_agent.profile import Profile, Prompts
 from tests.conversations import photo, scripted, zoom
 from tests.environment.trainer import row_of
 

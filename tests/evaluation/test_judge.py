@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, PolicyError
 from cof_agent.evaluation.judge import Judge, read_verdict
 from cof_agent.evaluation.matching import decide
@@ -19,7 +20,6 @@ from cof_agent.graph import as_policy
 from cof_agent.policies.endpoint import load_endpoint
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.script import ScriptedModel
-from cof_agent.profile import Profile
 from tests.conversations import watched
 from tests.misbehaving_server import keeps_silent, playing, refuses, says
 

@@ -12,6 +12,7 @@ import pytest
 
 from cof_agent.agent.trajectory import UsageRecord
 from cof_agent.config import FocusConfig
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation.modes import limits_of
 from cof_agent.evaluation.plan import Plan, Task
@@ -20,7 +21,6 @@ from cof_agent.evaluation.results import read_run, writing
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, profile_digest
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
-from cof_agent.profile import Profile
 from cof_agent.state import Status, StopReason
 from tests.made_questions import questions
 

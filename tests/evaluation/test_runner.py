@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from cof_agent import FocusConfig, read_trajectories
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, PolicyError
 from cof_agent.evaluation import RunProgress, aevaluate, evaluate, front, read_run
 from cof_agent.evaluation.driver import Driver
@@ -27,7 +28,6 @@ from cof_agent.evaluation.tally import summarise
 from cof_agent.images import encode_view
 from cof_agent.images.geometry import SizeRule
 from cof_agent.policies.script import ScriptedModel
-from cof_agent.profile import Profile
 from cof_agent.state import Status, StopReason
 from tests.conversations import answer, photo, scripted, zoom
 from tests.made_questions import CountingModel, Made, MissingModel, Painted, WordyModel, driven, question, questions

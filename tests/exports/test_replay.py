@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.dialects import DIALECTS
+from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.exports import export, import_trl
-from cof_agent.profile import Profile, Prompts
 from tests.conversations import answer, photo, watched, zoom
 from tests.exports.spoken import NEITHER, SCRIPTS, as_held, as_spoken, run
 

@@ -26,6 +26,7 @@ from langchain_core.messages import (
 )
 from safetensors.torch import load_file, save_file
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, PolicyError
 from cof_agent.policies.qwen import load_qwen
 from cof_agent.policies.qwen.calls import call_chunks, read_calls
@@ -37,7 +38,6 @@ from cof_agent.policies.qwen.quiet import quietly
 from cof_agent.policies.qwen.reply import Limits, Reply
 from cof_agent.policies.qwen.sampling import NextToken, Sampler
 from cof_agent.policies.qwen.seed import SeedSizes, write_seed
-from cof_agent.profile import Profile
 from tests.qwen_models import GREEDY, block, make_checkpoint, picture, plain_inputs, plain_logits, text
 
 TOOL = {

@@ -25,11 +25,11 @@ from transformers import (
 )
 
 from cof_agent.dialects import load_profile
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.seed import SeedSizes, main, write_seed
 from cof_agent.policies.qwen.seed_tokenizer import SPECIAL, TAGS
-from cof_agent.profile import Profile
 from tests.patience import PATIENCE
 
 IMAGE = {"type": "image"}

@@ -11,10 +11,10 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from PIL import Image, ImageDraw, ImageFont
 
+from cof_agent.dialects.profile import Prompts
 from cof_agent.errors import PolicyError
 from cof_agent.images.geometry import Box, RegionRule, SizeRule, to_original
 from cof_agent.policies.reader import reader_model
-from cof_agent.profile import Prompts
 
 TOOLS = SystemMessage("<tools></tools>")
 NO_TOOLS = SystemMessage("No tools.")

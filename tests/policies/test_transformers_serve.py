@@ -16,9 +16,9 @@ import pytest
 from langchain_openai import ChatOpenAI
 
 from cof_agent import ChainOfFocus, FocusConfig, FocusResult
+from cof_agent.dialects.profile import Profile
 from cof_agent.policies import Policy
 from cof_agent.policies.qwen.processor import load_processor
-from cof_agent.profile import Profile
 from tests.patience import PATIENCE
 from tests.teaching import BOX, QUESTIONS, as_shown, offered, prompts_of, scene, taught_profile
 

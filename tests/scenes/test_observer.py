@@ -13,11 +13,11 @@ from PIL import Image
 
 from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.agent.result import FocusResult
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, PolicyError
 from cof_agent.images import SourceImage, ViewEncoding, encode_view
 from cof_agent.images.geometry import Box, Corners, Size
 from cof_agent.images.views import View
-from cof_agent.profile import Profile
 from cof_agent.scenes import Split
 from cof_agent.scenes.legibility import needed
 from cof_agent.scenes.observer import SCENE_PROFILE, ObserverModel, Task, observer_policy

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.images.geometry import Box, CoordinateSpace
-from cof_agent.profile import Profile
 from cof_agent.scenes import Split
 from cof_agent.scenes.legibility import LEGIBLE, attributes, counting_pixels, needed
 from cof_agent.scenes.observer import observer_policy

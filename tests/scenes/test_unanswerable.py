@@ -14,9 +14,9 @@ import pytest
 
 from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.agent.result import FocusResult
+from cof_agent.dialects.profile import DECLINE
 from cof_agent.errors import ConfigError
 from cof_agent.images import encode_view
-from cof_agent.profile import DECLINE
 from cof_agent.scenes import COLOURS, SHAPES, Scene, Split
 from cof_agent.scenes.absent import ask_absent, legible
 from cof_agent.scenes.foreign import HELD_OUT, WORDINGS

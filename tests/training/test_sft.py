@@ -15,13 +15,13 @@ from transformers import AutoModelForImageTextToText
 from trl import chat_template_utils
 
 from cof_agent import ChainOfFocus
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.exports import export
 from cof_agent.images.geometry import SizeRule
 from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.adapter import add_adapter
 from cof_agent.policies.qwen.processor import load_processor
-from cof_agent.profile import Profile
 from cof_agent.scenes import Split
 from cof_agent.scenes.question import scene_question
 from cof_agent.scenes.reach import SCENE_PROFILE

@@ -11,8 +11,8 @@ import numpy as np
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from numpy.typing import NDArray
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
-from cof_agent.profile import Profile
 from cof_agent.scenes.absent import legible
 from cof_agent.scenes.palette import between, pick, shuffled
 from cof_agent.scenes.question import Kind, SceneQuestion, ask, scene_question

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from cof_agent.profile import Profile
+from cof_agent.dialects.profile import Profile
 from cof_agent.scenes.scene import MOST
 from training.tiny_pretrain.chunks import Chunks, Plan, Views
 from training.tiny_pretrain.dialogue import exchanges

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.images.geometry import Box
-from cof_agent.profile import Profile
 from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import Outlook
 from cof_agent.scenes.split import Split

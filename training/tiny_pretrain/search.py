@@ -9,8 +9,8 @@ from functools import cached_property
 from random import Random
 from types import MappingProxyType
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.images.geometry import iou
-from cof_agent.profile import Profile
 from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.palette import between, pick
 from cof_agent.scenes.question import Kind, SceneQuestion

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cof_agent.dialects.profile import DECLINE
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks.rows import (
     Row,
@@ -31,7 +32,6 @@ from cof_agent.evaluation.benchmarks.rows import (
 from cof_agent.evaluation.matching.options import LETTERS, with_options
 from cof_agent.evaluation.matching.words import same_text
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
-from cof_agent.profile import DECLINE
 
 _TRAIN = "train:"
 _EXPECTED = 'one JSON object a line, such as {"image": "photo.jpg", "question": "…", "answer": "…"}'

@@ -9,7 +9,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from cof_agent.dialects import DIALECTS
+from cof_agent.dialects.registry import DIALECTS
 
 _PACKAGE = "cof-agent"
 _POLICIES = {

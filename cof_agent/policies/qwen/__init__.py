@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from cof_agent.errors import ConfigError
 
 if TYPE_CHECKING:
+    from cof_agent.dialects.profile import Profile
     from cof_agent.policies.qwen.chat import ChatQwenVL
-    from cof_agent.profile import Profile
 
 PLACING = ("device", "dtype", "adapter", "revision")
 """Options of :func:`load_qwen` about how the checkpoint is opened."""
@@ -51,7 +51,7 @@ def load_qwen(
                 f"multiples of {found.factor}: set factor={found.factor} in its overview and regions"
             )
     if spoken.stop_after_call and "stop_after" not in options:
-        from cof_agent.dialects import get_dialect
+        from cof_agent.dialects.registry import get_dialect
 
         end = get_dialect(spoken.dialect).call_end
         options["stop_after"] = (end,) if end else ()
@@ -69,7 +69,7 @@ def _parted(rest: str) -> tuple[str, str | None]:
 
 
 def _profile(folder: Any, where: str, model_type: str, dialect: str | None) -> Profile:
-    from cof_agent.dialects import default_profile, load_profile
+    from cof_agent.dialects.registry import default_profile, load_profile
 
     if dialect is not None:
         return default_profile(dialect)

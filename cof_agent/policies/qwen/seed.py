@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import CofError, ConfigError
 from cof_agent.policies.qwen.quiet import quietly
 from cof_agent.policies.qwen.seed_tokenizer import train_tokenizer
-from cof_agent.profile import Profile
 
 _PATCH, _MERGE, _FRAMES = 14, 2, 2
 """Qwen2.5-VL's: a visual token is 2 × 2 patches of 14 × 14 pixels; a still image counts as two frames."""

@@ -7,9 +7,9 @@ from importlib import resources
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from cof_agent.dialects import get_dialect
+from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.registry import get_dialect
 from cof_agent.errors import ConfigError
-from cof_agent.profile import Profile
 
 SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import MissingExtraError
 from cof_agent.images.opening import ViewEncoding
-from cof_agent.profile import Profile
 
 if TYPE_CHECKING:
     from cof_agent.policies.reader.model import ReaderModel

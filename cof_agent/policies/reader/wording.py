@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from cof_agent.dialects.profile import DECLINE
 from cof_agent.policies.reader.ask import Ask, Form
 from cof_agent.policies.reader.finding import Finding
 from cof_agent.policies.reader.page import Text
 from cof_agent.policies.reader.search import Zoom
 from cof_agent.policies.reader.values import resemblance
 from cof_agent.policies.reader.words import coverage
-from cof_agent.profile import DECLINE
 
 REMEDY = "A vision-language policy can look at the picture itself: --policy hf:CHECKPOINT or --policy openai:MODEL."
 

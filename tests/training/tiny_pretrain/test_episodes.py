@@ -19,9 +19,9 @@ from PIL import Image
 from pydantic import Field
 
 from cof_agent import ChainOfFocus, FocusConfig
+from cof_agent.dialects.profile import DECLINE
 from cof_agent.policies import Policy
 from cof_agent.policies.qwen.processor import load_processor
-from cof_agent.profile import DECLINE
 from cof_agent.scenes import Split
 from cof_agent.scenes.background import Background
 from cof_agent.scenes.foreign import HELD_OUT

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from cof_agent.profile import DECLINE
+from cof_agent.dialects.profile import DECLINE
 from cof_agent.scenes.background import Background
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.reach import SCENE_PROFILE

@@ -11,12 +11,12 @@ from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, ToolError
 from cof_agent.images.geometry import Box, CoordinateSpace, RegionRule, Size, to_original, to_view
 from cof_agent.images.opening import SourceImage
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import RegionPixels, View, ViewKind, cut_region, show_region
-from cof_agent.profile import Profile
 
 ZOOM = "image_zoom_in_tool"
 CROP = "image_crop_tool"
