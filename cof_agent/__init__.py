@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
     from cof_agent.images.views import View, ViewEvent
     from cof_agent.integrations.langgraph import perception_node
-    from cof_agent.policies import Policy, load_policy
+    from cof_agent.policies.loading import load_policy
+    from cof_agent.policies.policy import Policy
     from cof_agent.review import Decision, Request
     from cof_agent.state import Status, StopReason
 

@@ -18,7 +18,7 @@ from cof_agent.images.limits import ImageLimits
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels
 from cof_agent.nodes import Nodes
-from cof_agent.policies import Policy
+from cof_agent.policies.policy import Policy
 from cof_agent.state import FocusInput, FocusOutput, FocusState
 from cof_agent.transcript import pending_calls
 

@@ -17,7 +17,6 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.runtime import get_runtime
 from pydantic import BaseModel
 
-from cof_agent.calling import Model, OutOfTimeError, Prompt, UnmadeError, acall, call, is_async
 from cof_agent.config import FocusConfig
 from cof_agent.conversation import forget_regions, resolve_images
 from cof_agent.dialects.json_calls import as_written
@@ -31,9 +30,11 @@ from cof_agent.images.opening import load_image
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels, View, ViewEvent, cut_region
-from cof_agent.policies import Policy
+from cof_agent.policies.calling import Model, Prompt, UnmadeError, acall, call, is_async
+from cof_agent.policies.deadline import OutOfTimeError
+from cof_agent.policies.policy import Policy
+from cof_agent.policies.retries import Retry
 from cof_agent.resumption import limits_of
-from cof_agent.retries import Retry
 from cof_agent.review import check_can_ask, decided, end_review, zoom_review
 from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
 from cof_agent.step import NO_MORE, Progress, reached, take

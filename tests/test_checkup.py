@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cof_agent.cli.app import app
-from cof_agent.policies.known import _MODEL_TYPES
+from cof_agent.policies.known_checkpoints import _MODEL_TYPES
 from cof_agent.policies.qwen.processor import PROCESSORS
 from tests.patience import PATIENCE
 

@@ -19,7 +19,7 @@ FLOORS = (
     {"dialects", },
     {
         "policies", "loop",
-        "config", "deadline", "redaction", "retries", "versions", "state", "transcript", "conversation", "calling",
+        "config", "versions", "state", "transcript", "conversation",
         "ending", "first_look", "resumption", "review", "step", "trainer_loop", "typed", "nodes", "graph",
     },
     {"scenes"},

@@ -17,11 +17,12 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatResult
 from langgraph.errors import GraphInterrupt
 
-from cof_agent.calling import OutOfTimeError, acall, call
 from cof_agent.errors import PolicyError
+from cof_agent.policies.calling import acall, call
+from cof_agent.policies.deadline import OutOfTimeError
+from cof_agent.policies.redaction import hide
+from cof_agent.policies.retries import MAX_WORDS, BrokenReplyError, Retry, Trouble, is_endpoint, read_trouble
 from cof_agent.policies.script import ScriptedModel
-from cof_agent.redaction import hide
-from cof_agent.retries import MAX_WORDS, BrokenReplyError, Retry, Trouble, is_endpoint, read_trouble
 from tests.patience import PATIENCE, TIMES
 
 
@@ -365,7 +366,9 @@ class LateModel(FailingModel):
 @pytest.mark.parametrize("sync", [True, False])
 def test_a_failure_that_comes_when_the_time_is_over_is_the_last(sync: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     model = LateModel(turns=["42"], errors=[HttpError(500)] * 9, hour=[0.0])
-    monkeypatch.setattr("cof_agent.calling.time", SimpleNamespace(monotonic=lambda: model.hour[0], sleep=time.sleep))
+    monkeypatch.setattr(
+        "cof_agent.policies.calling.time", SimpleNamespace(monotonic=lambda: model.hour[0], sleep=time.sleep)
+    )
     with pytest.raises(OutOfTimeError, match=r"what failed before: HTTP 500: words"):
         reply(model, sync)
     assert model.calls == 1

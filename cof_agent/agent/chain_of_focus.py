@@ -26,7 +26,8 @@ from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels, View, ViewEvent, keep_original
-from cof_agent.policies import Policy, load_policy
+from cof_agent.policies.loading import load_policy
+from cof_agent.policies.policy import Policy
 from cof_agent.resumption import resumption
 from cof_agent.review import Decision, Request
 from cof_agent.state import FocusInput

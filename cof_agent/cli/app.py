@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from cof_agent.agent.chain_of_focus import ChainOfFocus
     from cof_agent.cli.chat import Chat
     from cof_agent.cli.conversations import Kept
-    from cof_agent.policies import Policy
+    from cof_agent.policies.policy import Policy
 
 app = typer.Typer(
     add_completion=False,

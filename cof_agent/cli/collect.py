@@ -36,7 +36,7 @@ from cof_agent.errors import ConfigError
 if TYPE_CHECKING:
     from cof_agent.collecting import CollectionReport
     from cof_agent.dialects.profile import Profile
-    from cof_agent.policies import Policy
+    from cof_agent.policies.policy import Policy
 
 RESOLUTIONS = "336,672,1344"
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from cof_agent.config import FocusConfig
     from cof_agent.evaluation.summary import Summary
-    from cof_agent.policies import Policy
+    from cof_agent.policies.policy import Policy
 
 RESOLUTIONS = ",".join(map(told, DEFAULT_RESOLUTIONS))
 

@@ -13,7 +13,7 @@ import typer
 from cof_agent.errors import CofError, ConfigError
 
 if TYPE_CHECKING:
-    from cof_agent.policies import Policy
+    from cof_agent.policies.policy import Policy
 
 EXIT_CODES = {"answered": 0, "declined": 3, "budget": 3, "failed": 1}
 USAGE = 2
@@ -80,7 +80,7 @@ def named_policy(
 ) -> Policy:
     """The policy that the shared options name. Raises ConfigError."""
     from cof_agent.dialects.registry import load_profile
-    from cof_agent.policies import load_policy
+    from cof_agent.policies.loading import load_policy
 
     given = dict(map(_name_and_value, options or []))
     for name in ("spec", "profile", "dialect"):

@@ -32,7 +32,8 @@ from cof_agent.evaluation.front import TRAJECTORIES, evaluate, policy_and_profil
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
 from cof_agent.exports.replay import unwritten
-from cof_agent.policies import Policy, load_policy
+from cof_agent.policies.loading import load_policy
+from cof_agent.policies.policy import Policy
 
 DEFAULT_RESOLUTIONS: tuple[int, ...] = (336, 672, 1344)
 """Long sides in pixels."""

@@ -14,7 +14,7 @@ from cof_agent.evaluation.modes import with_budget
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.regions import Region
 from cof_agent.images.geometry import Size
-from cof_agent.policies import Policy
+from cof_agent.policies.policy import Policy
 
 OBSERVER = "observer"
 """The policy spec of the scenes' ideal observer, which is told where to look: one of its own for each question."""

@@ -31,7 +31,8 @@ from cof_agent.evaluation.runner import Runner
 from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, profile_digest
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE
 from cof_agent.graph import as_policy
-from cof_agent.policies import Policy, load_policy
+from cof_agent.policies.loading import load_policy
+from cof_agent.policies.policy import Policy
 from cof_agent.versions import versions
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from cof_agent.calling import acall
 from cof_agent.errors import CofError, ConfigError, PolicyError
+from cof_agent.policies.calling import acall
 from cof_agent.policies.policy import Policy
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE, told
-from cof_agent.redaction import hide
+from cof_agent.policies.redaction import hide
 from cof_agent.validation import validated
 
 _SHOWN = 120

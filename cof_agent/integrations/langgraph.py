@@ -32,7 +32,8 @@ from cof_agent.integrations.chat_images import (
     value_of,
 )
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
-from cof_agent.policies import Policy, load_policy
+from cof_agent.policies.loading import load_policy
+from cof_agent.policies.policy import Policy
 from cof_agent.review import keeps_runs
 from cof_agent.state import FocusInput, Status
 

@@ -12,7 +12,7 @@ from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.integrations.wording import LOOK, QUESTION
-from cof_agent.policies import Policy
+from cof_agent.policies.policy import Policy
 
 try:
     from smolagents import Tool

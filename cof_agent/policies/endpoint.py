@@ -19,7 +19,7 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from cof_agent.errors import ConfigError, MissingExtraError
-from cof_agent.redaction import HIDDEN, hide
+from cof_agent.policies.redaction import HIDDEN, hide
 
 Chat = TypeVar("Chat", bound=BaseChatModel)
 

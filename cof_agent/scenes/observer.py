@@ -20,7 +20,7 @@ from pydantic import ConfigDict
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.images.geometry import Corners, Size
-from cof_agent.policies import Policy
+from cof_agent.policies.policy import Policy
 from cof_agent.scenes.legibility import needed
 from cof_agent.scenes.looks import Looks, read_looks
 from cof_agent.scenes.palette import pick

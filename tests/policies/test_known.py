@@ -6,7 +6,7 @@ import pytest
 
 from cof_agent import ConfigError, Profile, load_policy
 from cof_agent.dialects import DIALECTS, default_profile, parse_profile
-from cof_agent.policies.known import known_profile
+from cof_agent.policies.known_checkpoints import known_profile
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-from cof_agent.deadline import OutOfTimeError, deadline
 from cof_agent.errors import ConfigError, ImageError, PolicyError
+from cof_agent.policies.deadline import OutOfTimeError, deadline
 from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import Checkpoint, open_checkpoint
 from cof_agent.policies.qwen.engine import Engine, Task

@@ -39,7 +39,7 @@ from cof_agent.evaluation.matching.options import LETTERS, read_options
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
 from cof_agent.images.decoding import orientation_of
 from cof_agent.images.geometry import Corners
-from cof_agent.redaction import hide
+from cof_agent.policies.redaction import hide
 
 log = logging.getLogger(__name__)
 

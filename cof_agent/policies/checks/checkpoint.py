@@ -11,7 +11,7 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import load_profile
 from cof_agent.errors import ConfigError
 from cof_agent.policies.checks.check import Check
-from cof_agent.policies.known import _MODEL_TYPES, known_profile
+from cof_agent.policies.known_checkpoints import _MODEL_TYPES, known_profile
 
 _SHARE = 0.9
 """Share of a device's memory that weights may take: images and the cache of the conversation need the rest."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cof_agent.errors import CofError, ConfigError
-from cof_agent.policies import KINDS
 from cof_agent.policies.checks.check import Check
 from cof_agent.policies.checks.installation import install, missing
-from cof_agent.policies.known import known_profile
+from cof_agent.policies.known_checkpoints import known_profile
+from cof_agent.policies.loading import KINDS
 
 __all__ = ["Check", "check_policy"]
 

@@ -75,6 +75,6 @@ def _profile(folder: Any, where: str, model_type: str, dialect: str | None) -> P
         return default_profile(dialect)
     if (folder / "focus.json").is_file():
         return load_profile(folder / "focus.json")
-    from cof_agent.policies.known import known_profile
+    from cof_agent.policies.known_checkpoints import known_profile
 
     return known_profile(where, model_type)

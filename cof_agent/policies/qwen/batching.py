@@ -13,8 +13,8 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from cof_agent.deadline import OutOfTimeError
 from cof_agent.errors import CofError, PolicyError
+from cof_agent.policies.deadline import OutOfTimeError
 from cof_agent.policies.qwen.engine import Engine, Task
 from cof_agent.policies.qwen.reply import Limits, Reply
 from cof_agent.policies.qwen.sampling import Sampler, Sampling

@@ -17,8 +17,8 @@ from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr
 
-from cof_agent.deadline import OutOfTimeError, seconds_left
 from cof_agent.errors import ConfigError
+from cof_agent.policies.deadline import OutOfTimeError, seconds_left
 from cof_agent.policies.qwen.batching import Request, Worker
 from cof_agent.policies.qwen.calls import call_chunks, read_calls
 from cof_agent.policies.qwen.checkpoint import Checkpoint
@@ -33,7 +33,8 @@ class ChatQwenVL(BaseChatModel, Settings):
 
     Images are taken at the size they come in: their sides must be multiples of the checkpoint's factor. One model
     runs one call or batch at a time, in a thread of its own; calls from any number of threads and tasks wait for their
-    turn, no longer than the deadline they were made under (`cof_agent.deadline`), and raise OutOfTimeError after it.
+    turn, no longer than the deadline they were made under (`cof_agent.policies.deadline`), and raise OutOfTimeError
+    after it.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -18,10 +18,10 @@ from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.errors import GraphBubbleUp
 
-from cof_agent.deadline import OutOfTimeError, deadline, seconds_left
 from cof_agent.errors import PolicyError
-from cof_agent.redaction import hide, secrets_of
-from cof_agent.retries import Retry, check_ended, is_endpoint, read_trouble, without_page
+from cof_agent.policies.deadline import OutOfTimeError, deadline, seconds_left
+from cof_agent.policies.redaction import hide, secrets_of
+from cof_agent.policies.retries import Retry, check_ended, is_endpoint, read_trouble, without_page
 
 __all__ = ["Model", "OutOfTimeError", "Prompt", "UnmadeError", "acall", "call", "is_async"]
 

@@ -20,7 +20,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from cof_agent.errors import CofError, PolicyError
-from cof_agent.redaction import hide
+from cof_agent.policies.redaction import hide
 
 MAX_WORDS = 500
 """Characters of a server's words that are kept: some answer with a page of HTML."""
