@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from cof_agent.agent.result import FailedQuestion, FocusResult
     from cof_agent.agent.trajectory import Trajectory
     from cof_agent.agent.trajectory_file import read_trajectories, save_trajectory
-    from cof_agent.config import FocusConfig
     from cof_agent.dialects.profile import Profile, Prompts
     from cof_agent.errors import (
         CofError,
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
         TrajectoryError,
         WaitingError,
     )
-    from cof_agent.graph import build_graph
     from cof_agent.images.geometry import Box, CoordinateSpace, RegionRule, SizeRule, smart_resize
     from cof_agent.images.limits import ImageLimits
     from cof_agent.images.opening import ViewEncoding, open_image
@@ -36,14 +34,16 @@ if TYPE_CHECKING:
     from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
     from cof_agent.images.views import View, ViewEvent
     from cof_agent.integrations.langgraph import perception_node
+    from cof_agent.loop.config import FocusConfig
+    from cof_agent.loop.graph import build_graph
+    from cof_agent.loop.review import Decision, Request
+    from cof_agent.loop.state import Status, StopReason
     from cof_agent.policies.loading import load_policy
     from cof_agent.policies.policy import Policy
-    from cof_agent.review import Decision, Request
-    from cof_agent.state import Status, StopReason
 
 _HOMES = {
     "agent.chain_of_focus": ("ChainOfFocus",),
-    "config": ("FocusConfig",),
+    "loop.config": ("FocusConfig",),
     "errors": (
         "CofError",
         "ConfigError",
@@ -57,14 +57,14 @@ _HOMES = {
         "WaitingError",
     ),
     "images.geometry": ("Box", "CoordinateSpace", "RegionRule", "SizeRule", "smart_resize"),
-    "graph": ("build_graph",),
+    "loop.graph": ("build_graph",),
     "images": ("ImageLimits", "ImageRef", "ViewEncoding", "open_image"),
     "integrations.langgraph": ("perception_node",),
     "policies": ("Policy", "load_policy"),
     "dialects.profile": ("Profile", "Prompts"),
-    "review": ("Decision", "Request"),
+    "loop.review": ("Decision", "Request"),
     "agent.result": ("FailedQuestion", "FocusResult"),
-    "state": ("Status", "StopReason"),
+    "loop.state": ("Status", "StopReason"),
     "images.store": ("DirectoryStore", "ImageStore", "MemoryStore"),
     "agent.trajectory": ("Trajectory",),
     "agent.trajectory_file": ("read_trajectories", "save_trajectory"),

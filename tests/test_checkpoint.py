@@ -16,7 +16,7 @@ from PIL import Image
 
 from cof_agent import ChainOfFocus, DirectoryStore, Trajectory, TrajectoryError, build_graph
 from cof_agent.agent.history import kept_runs, sqlite_runs
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 from tests.conversations import BOTH, answer, crop, photo, scripted, zoom
 from tests.data.make_schema1 import TURNS as OLD_TURNS
 from tests.interrupted_run import THREAD, TURNS

@@ -34,10 +34,10 @@ from cof_agent import (
 from cof_agent.agent import FocusResult
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.images.views import keep_original
+from cof_agent.loop.state import Status, StopReason
 from cof_agent.policies.calling import acall, call
 from cof_agent.policies.deadline import OutOfTimeError
 from cof_agent.policies.script import ScriptedModel
-from cof_agent.state import Status, StopReason
 from tests.conversations import (
     BOTH,
     WatchedModel,

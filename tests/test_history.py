@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cof_agent import DirectoryStore, FocusConfig, build_graph, read_trajectories
 from cof_agent.agent.history import Standing, kept_runs, sqlite_runs
 from cof_agent.cli.app import app
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 from tests.conversations import answer, photo, scripted, zoom
 
 DATA = Path(__file__).parent / "data"

@@ -12,22 +12,15 @@ PACKAGE = ROOT / "cof_agent"
 
 FLOORS = (
     {"errors", "lazy_names", "validation"},
-    {
-        "files", "images",
-        "whole_file", "json_bytes",
-    },
-    {"dialects", },
-    {
-        "policies", "loop",
-        "config", "versions", "state", "transcript", "conversation",
-        "ending", "first_look", "resumption", "review", "step", "trainer_loop", "typed", "nodes", "graph",
-    },
-    {"scenes"},
-    {"agent", },
+    {"files", "images", "whole_file", "json_bytes"},
+    {"dialects"},
+    {"policies"},
+    {"loop", "scenes"},
+    {"agent"},
     {"evaluation", "integrations"},
     {"learning", "rewards", "environment", "collecting", "exports"},
-    {"cli", },
-)  # fmt: skip
+    {"cli"},
+)
 """The rooms, bottom up: a module may import its own floor and those below."""
 
 LINES = 350

@@ -26,9 +26,9 @@ from cof_agent import (
     build_graph,
 )
 from cof_agent.dialects.tools import CHOSEN
-from cof_agent.graph import FocusGraph
 from cof_agent.images.geometry import Box, CoordinateSpace
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.graph import FocusGraph
+from cof_agent.loop.state import Status, StopReason
 from tests.conversations import answer, photo, scripted, texts, watched, zoom
 
 THREAD: Any = {"configurable": {"thread_id": "1"}}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cof_agent import ChainOfFocus, ConfigError, load_policy
+from cof_agent.loop.state import Status, StopReason
 from cof_agent.policies.script import load_script
-from cof_agent.state import Status, StopReason
 from tests.conversations import answer, photo, zoom
 
 

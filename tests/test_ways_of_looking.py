@@ -8,7 +8,7 @@ from PIL import Image
 from cof_agent import Box, ChainOfFocus, ConfigError, FocusConfig, Profile, View
 from cof_agent.images import SourceImage
 from cof_agent.images.geometry import Size
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason
 from tests.conversations import answer, photo, scripted, texts, watched, zoom
 
 PROMPTS = Profile().prompts

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
     from cof_agent.agent.result import FailedQuestion, FocusResult
     from cof_agent.images.views import ViewEvent
-    from cof_agent.review import Request
+    from cof_agent.loop.review import Request
 
 _HOMES = {
     "batch": ("Question",),

@@ -19,19 +19,19 @@ from cof_agent.agent.batch import Question, answer_all
 from cof_agent.agent.result import FailedQuestion, FocusResult
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.agent.trajectory_file import prepare_directory, save_trajectory
-from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError, TrajectoryError, WaitingError
-from cof_agent.graph import FocusGraph, as_policy, build_graph
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels, View, ViewEvent, keep_original
+from cof_agent.loop.answer_schema import ANSWER_MODEL, answer_model, parse_answer, schema_text
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.graph import FocusGraph, as_policy, build_graph
+from cof_agent.loop.resumption import resumption
+from cof_agent.loop.review import Decision, Request
+from cof_agent.loop.state import FocusInput
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
-from cof_agent.resumption import resumption
-from cof_agent.review import Decision, Request
-from cof_agent.state import FocusInput
-from cof_agent.typed import ANSWER_MODEL, answer_model, parse_answer, schema_text
 
 __all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "Request", "ViewEvent"]
 

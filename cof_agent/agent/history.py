@@ -16,8 +16,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import MissingExtraError, TrajectoryError
-from cof_agent.state import Status
-from cof_agent.transcript import question_of
+from cof_agent.loop.state import Status
+from cof_agent.loop.transcript import question_of
 
 _INTERRUPT = "__interrupt__"
 """The channel to which LangGraph writes what a run waits for."""

@@ -14,7 +14,7 @@ from cof_agent.images.display_name import show_data_url, show_text, show_url
 from cof_agent.images.opening import ImageSource
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -13,8 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from cof_agent.errors import TrajectoryError
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.views import SCHEMA, View
-from cof_agent.state import Status, StopReason
-from cof_agent.transcript import calls_of, question_of, view_of
+from cof_agent.loop.state import Status, StopReason
+from cof_agent.loop.transcript import calls_of, question_of, view_of
 
 
 def _as_view(value: Any) -> Any:
@@ -65,7 +65,7 @@ class EvidenceRecord(_Value):
 
 
 class UsageRecord(_Value):
-    """What the question cost; see `cof_agent.state.Usage`."""
+    """What the question cost; see `cof_agent.loop.state.Usage`."""
 
     policy_calls: int
     zooms: int

@@ -234,8 +234,8 @@ def _agent(
 
     from cof_agent.agent.chain_of_focus import ChainOfFocus
     from cof_agent.agent.trajectory_file import prepare_directory
-    from cof_agent.config import FocusConfig
     from cof_agent.images.limits import ImageLimits
+    from cof_agent.loop.config import FocusConfig
 
     if save:
         try:

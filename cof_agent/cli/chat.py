@@ -14,7 +14,7 @@ from cof_agent.agent.trajectory_file import save_trajectory
 from cof_agent.cli.conversations import begun, new_thread
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
 from cof_agent.images.opening import open_image
-from cof_agent.review import Decision, Request
+from cof_agent.loop.review import Decision, Request
 
 HELP = "Ask a question, or: /views, /save [DIR] (default: cof-chat), /image PATH, /help, /quit"
 

@@ -89,8 +89,8 @@ def collect_command(
 
     with failures(f"what was tried is in {out / 'tried'}; the same command goes on with it"):
         from cof_agent.collecting.front import collect
-        from cof_agent.config import FocusConfig
         from cof_agent.evaluation.progress import RunProgress
+        from cof_agent.loop.config import FocusConfig
 
         limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
         driving, own = _driving(policy, profile, dialect, base_url, option)

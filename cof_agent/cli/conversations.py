@@ -105,7 +105,7 @@ def begun(agent: ChainOfFocus, thread_id: str) -> Begun | None:
     """What `agent` has kept under `thread_id`, if anything. Raises ConfigError for a thread of another graph."""
     from cof_agent.agent.trajectory import Trajectory
     from cof_agent.images.reference import ImageRef
-    from cof_agent.transcript import question_of, views_of
+    from cof_agent.loop.transcript import question_of, views_of
 
     settings: RunnableConfig = {"configurable": {"thread_id": thread_id}}
     saver = agent.graph.checkpointer

@@ -29,8 +29,8 @@ from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers, told
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cof_agent.config import FocusConfig
     from cof_agent.evaluation.summary import Summary
+    from cof_agent.loop.config import FocusConfig
     from cof_agent.policies.policy import Policy
 
 RESOLUTIONS = ",".join(map(told, DEFAULT_RESOLUTIONS))
@@ -204,7 +204,7 @@ def _profile(path: Path | None) -> Any:
 
 
 def _limits(mode: str, max_zooms: int | None, max_seconds: float | None) -> FocusConfig:
-    from cof_agent.config import FocusConfig
+    from cof_agent.loop.config import FocusConfig
 
     if mode == "direct" and max_zooms:
         raise ConfigError(

@@ -63,10 +63,10 @@ def mcp_command(
         from concurrent.futures import ThreadPoolExecutor
 
         from cof_agent.agent.chain_of_focus import ChainOfFocus
-        from cof_agent.config import FocusConfig
         from cof_agent.images.limits import ImageLimits
         from cof_agent.integrations.mcp import CallLimits, mcp_server, serve_stdio
         from cof_agent.integrations.mcp_http import HttpSettings, serve_http
+        from cof_agent.loop.config import FocusConfig
 
         listen = HttpSettings(host, port, token, max_request_mb * 2**20) if http else None
         questions = {"max_zooms": max_zooms, "max_seconds": max_seconds}

@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
     from cof_agent.agent.result import FocusResult
-    from cof_agent.review import Request
+    from cof_agent.loop.review import Request
 
 Item = TypeVar("Item")
 

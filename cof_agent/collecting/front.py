@@ -23,7 +23,6 @@ from cof_agent.collecting.collected import (
 from cof_agent.collecting.first_questions import FirstQuestions
 from cof_agent.collecting.selection import Mix, Selection, select
 from cof_agent.collecting.tried import Reason, Tried, read_tried
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import open_benchmark
@@ -32,6 +31,7 @@ from cof_agent.evaluation.front import TRAJECTORIES, evaluate, policy_and_profil
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
 from cof_agent.exports.replay import unwritten
+from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
 

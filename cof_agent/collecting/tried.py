@@ -14,8 +14,8 @@ from cof_agent.evaluation.lines import read_lines
 from cof_agent.evaluation.results import SKIPPED, read_run
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings
+from cof_agent.loop.state import Status
 from cof_agent.rewards import rollout_of
-from cof_agent.state import Status
 
 
 class Reason(StrEnum):

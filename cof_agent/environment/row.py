@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.tools import ZOOM
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images.geometry import Size
+from cof_agent.loop.config import FocusConfig
 
 
 def rules_of(row: Mapping[str, Any]) -> tuple[Profile, FocusConfig]:

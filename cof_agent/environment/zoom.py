@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from PIL import Image
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.dialects.tools import ZOOM, Sight, refusal
 from cof_agent.dialects.turn import Call, Turn
@@ -27,9 +26,10 @@ from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import SourceImage, open_image
 from cof_agent.images.store import MemoryStore
 from cof_agent.images.views import RegionPixels, View, cut_region, show_overview
-from cof_agent.state import no_usage, spent
-from cof_agent.step import NO_MORE, Progress, take
-from cof_agent.transcript import as_message, calls_of, view_of
+from cof_agent.loop.call import NO_MORE, Progress, take
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.state import no_usage, spent
+from cof_agent.loop.transcript import as_message, calls_of, view_of
 
 Blocks: TypeAlias = list[dict[str, Any]]
 """Content of a message: `{"type": "image", "image": PIL image}` and `{"type": "text", "text": …}`."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.image_memory import ImageMemory
@@ -14,6 +13,7 @@ from cof_agent.evaluation.modes import with_budget
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.regions import Region
 from cof_agent.images.geometry import Size
+from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.policy import Policy
 
 OBSERVER = "observer"

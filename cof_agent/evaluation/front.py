@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.evaluation.benchmarks import default_limit, open_benchmark
@@ -30,10 +29,11 @@ from cof_agent.evaluation.results import writing
 from cof_agent.evaluation.runner import Runner
 from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, profile_digest
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE
-from cof_agent.graph import as_policy
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.graph import as_policy
+from cof_agent.loop.versions import versions
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
-from cof_agent.versions import versions
 
 if TYPE_CHECKING:
     from cof_agent.evaluation.summary import Summary

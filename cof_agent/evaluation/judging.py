@@ -8,7 +8,7 @@ from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.results import RunDirectory
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.scoring import judged
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 
 
 async def judge_again(directory: RunDirectory, judge: Judge | None, *, concurrency: int, failed: bool) -> None:

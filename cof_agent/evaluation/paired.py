@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cof_agent.errors import MissingExtraError
 from cof_agent.evaluation.row import ResultRow
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 
 RESAMPLES = 5_000
 _AT_ONCE = 2_000_000

@@ -21,7 +21,7 @@ from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings, differing, shown
 from cof_agent.json_bytes import json_bytes
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 from cof_agent.validation import validated
 from cof_agent.whole_file import whole_file
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cof_agent.agent.trajectory import UsageRecord
 from cof_agent.evaluation.regions import Region
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason
 
 
 class Rule(StrEnum):

@@ -28,7 +28,7 @@ from cof_agent.evaluation.summary import (
     Summary,
     TamperedRegions,
 )
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 
 COSTS = ("zooms", "visual", "prompt", "text", "s")
 _OPEN_ENDS = {Status.DECLINED: "declined", Status.BUDGET: "out of budget"}

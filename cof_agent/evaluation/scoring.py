@@ -13,7 +13,7 @@ from cof_agent.evaluation.overlap import overlap
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.row import ResultRow, Rule, Verdict
 from cof_agent.images.geometry import CoordinateSpace, Size
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason
 
 log = logging.getLogger(__name__)
 

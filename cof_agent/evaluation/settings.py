@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.excerpt import excerpt
@@ -20,6 +19,7 @@ from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE, told
+from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.redaction import hide
 from cof_agent.validation import validated
 

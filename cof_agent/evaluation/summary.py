@@ -11,7 +11,7 @@ from cof_agent.evaluation.intervals import Share
 from cof_agent.evaluation.paired import Difference
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import Cell, Rule
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason
 
 SCHEMA = 1
 

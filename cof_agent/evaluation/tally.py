@@ -25,7 +25,7 @@ from cof_agent.evaluation.summary import (
     Summary,
     TamperedRegions,
 )
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason
 
 MESSAGE = 200
 """Characters of a failure's message that are kept."""

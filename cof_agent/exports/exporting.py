@@ -19,7 +19,7 @@ from cof_agent.exports.replay import sent
 from cof_agent.exports.sharegpt import ShareGptFile, read_sharegpt
 from cof_agent.exports.trl import CONVERSATIONS, PROMPTS, import_trl, row_of
 from cof_agent.exports.verl import VerlFile
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 
 _Item = TypeVar("_Item", Conversation, Prompt)
 _Choice = TypeVar("_Choice", bound=StrEnum)

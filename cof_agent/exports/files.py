@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, TrajectoryError
 from cof_agent.exports.conversation import Picture
 from cof_agent.json_bytes import json_bytes
-from cof_agent.transcript import storable
+from cof_agent.loop.transcript import storable
 
 ROWS = "metadata.jsonl"
 """The name by which `datasets.load_dataset(DIRECTORY)` knows rows that name image files beside them."""

@@ -21,8 +21,8 @@ from cof_agent.images.opening import ImageSource
 from cof_agent.images.views import ViewEvent
 from cof_agent.integrations.chat_images import about_another, first_that_opens, sources_of
 from cof_agent.integrations.wording import LOOK, QUESTION
+from cof_agent.loop.state import Status
 from cof_agent.policies.policy import Policy
-from cof_agent.state import Status
 
 
 class LookArguments(BaseModel):

@@ -15,10 +15,7 @@ from langgraph.types import Send
 
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FailedQuestion
-from cof_agent.config import FocusConfig
-from cof_agent.conversation import image_block
 from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
-from cof_agent.graph import as_policy, build_graph
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import open_image
 from cof_agent.images.store import ImageStore, MemoryStore
@@ -32,10 +29,13 @@ from cof_agent.integrations.chat_images import (
     value_of,
 )
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.graph import as_policy, build_graph
+from cof_agent.loop.prompt import image_block
+from cof_agent.loop.review import keeps_runs
+from cof_agent.loop.state import FocusInput, Status
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
-from cof_agent.review import keeps_runs
-from cof_agent.state import FocusInput, Status
 
 __all__ = ["Key", "ask_each", "last_image", "last_images", "last_question", "perception_node"]
 

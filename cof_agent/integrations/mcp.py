@@ -25,7 +25,7 @@ from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View, ViewEvent
 from cof_agent.integrations.past_runs import PastRuns
 from cof_agent.integrations.wording import LOOK, QUESTION
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 from cof_agent.validation import validated
 
 try:

@@ -26,7 +26,7 @@ from cof_agent.evaluation import Role, read_run
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import BenchmarkQuestion, MalformedRow
 from cof_agent.images.store import DirectoryStore
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 from tests.collecting.told import HERE, THERE, Drawn, lasting, looking, told
 from tests.conversations import answer, photo
 from tests.made_questions import Made

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cof_agent.collecting.candidate import Candidate, Looks, Move
 from cof_agent.collecting.selection import Mix, select
 from cof_agent.evaluation.row import Cell, ResultRow, Rule
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason
 
 CELLS = tuple(Cell(resolution=resolution, budget=budget) for resolution in (448, 224, None) for budget in (None, 56))
 LEFT: Move = ("zoom", (0.1, 0.1, 0.3, 0.3))

@@ -10,9 +10,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from cof_agent import ChainOfFocus
 from cof_agent.agent.result import FocusResult
-from cof_agent.config import FocusConfig
 from cof_agent.dialects import default_profile
 from cof_agent.dialects.profile import Profile
+from cof_agent.loop.config import FocusConfig
 from cof_agent.policies import Policy
 from tests.conversations import WatchedModel, photo
 

@@ -17,7 +17,7 @@ from cof_agent.dialects import Call, Turn, get_dialect
 from cof_agent.dialects.cof import MAX_CALL_CHARACTERS
 from cof_agent.dialects.json_calls import as_written
 from cof_agent.dialects.profile import Profile
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 from tests.conversations import BOTH, answer, call, crop, photo, scripted, zoom
 
 COF = get_dialect("cof")

@@ -16,7 +16,7 @@ from cof_agent.evaluation.judge import Judge, read_verdict
 from cof_agent.evaluation.matching import decide
 from cof_agent.evaluation.question import BenchmarkQuestion
 from cof_agent.evaluation.row import Rule, Verdict
-from cof_agent.graph import as_policy
+from cof_agent.loop.graph import as_policy
 from cof_agent.policies.endpoint import load_endpoint
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.script import ScriptedModel

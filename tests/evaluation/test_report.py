@@ -23,7 +23,7 @@ from cof_agent.evaluation.run_sheet import headline, remarks, sheets
 from cof_agent.evaluation.summary import Summary
 from cof_agent.evaluation.table import print_summary
 from cof_agent.evaluation.tally import summarise
-from cof_agent.state import Status
+from cof_agent.loop.state import Status
 from tests.evaluation.rows import failed_row, lifelike_rows, row, settings, write_run
 
 VICIOUS = "<script>alert('x')</script> \"&\" | `x` [bold]b[/bold] $\\frac{1}{0}$ \x1b[31m\u202e漢字\ud800 _hidden\n\n# x](http://e.x)"

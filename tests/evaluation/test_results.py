@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from cof_agent.agent.trajectory import UsageRecord
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation.modes import limits_of
@@ -21,7 +20,8 @@ from cof_agent.evaluation.results import read_run, writing
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, profile_digest
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.state import Status, StopReason
 from tests.made_questions import questions
 
 

@@ -27,8 +27,8 @@ from cof_agent.evaluation.runner import _AHEAD
 from cof_agent.evaluation.tally import summarise
 from cof_agent.images import encode_view
 from cof_agent.images.geometry import SizeRule
+from cof_agent.loop.state import Status, StopReason
 from cof_agent.policies.script import ScriptedModel
-from cof_agent.state import Status, StopReason
 from tests.conversations import answer, photo, scripted, zoom
 from tests.made_questions import CountingModel, Made, MissingModel, Painted, WordyModel, driven, question, questions
 

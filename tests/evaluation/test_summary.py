@@ -10,7 +10,7 @@ from cof_agent.evaluation.row import Cell, ResultRow, Rule
 from cof_agent.evaluation.run_sheet import headline, sheets
 from cof_agent.evaluation.summary import Need, Summary
 from cof_agent.evaluation.tally import alike, summarise
-from cof_agent.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason
 from tests.evaluation.rows import failed_row, lifelike_rows, row, usage
 
 

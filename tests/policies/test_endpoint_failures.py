@@ -20,8 +20,8 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from cof_agent import ChainOfFocus, FocusConfig, Policy, Profile, open_image
 from cof_agent.agent import FocusResult
+from cof_agent.loop.state import Status, StopReason
 from cof_agent.policies.endpoint import load_endpoint
-from cof_agent.state import Status, StopReason
 from tests.conversations import answer, photo, zoom
 from tests.misbehaving_server import (
     Act,

@@ -14,11 +14,11 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from cof_agent import ChainOfFocus, FocusConfig, FocusResult, load_policy
 from cof_agent.dialects.profile import Profile
+from cof_agent.loop.state import Status, StopReason
 from cof_agent.policies import Policy
 from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import open_checkpoint
 from cof_agent.policies.qwen.engine import Task
-from cof_agent.state import Status, StopReason
 from tests.qwen_models import WatchedBatches, block, with_zoom_token
 from tests.teaching import COLOURS, PROMPTS, QUESTIONS, scene, taught_profile, teach_by_heart
 

@@ -15,11 +15,11 @@ from cof_agent import ChainOfFocus, FocusConfig, load_policy
 from cof_agent.cli.app import app
 from cof_agent.dialects import load_profile
 from cof_agent.errors import ConfigError
+from cof_agent.loop.state import Status
 from cof_agent.policies.tiny import FOLDER
 from cof_agent.scenes.question import Kind, scene_question
 from cof_agent.scenes.render import render
 from cof_agent.scenes.split import Split
-from cof_agent.state import Status
 from tests.patience import PATIENCE
 
 OFFLINE = """

@@ -18,13 +18,13 @@ from cof_agent.errors import ConfigError, PolicyError
 from cof_agent.images import SourceImage, ViewEncoding, encode_view
 from cof_agent.images.geometry import Box, Corners, Size
 from cof_agent.images.views import View
+from cof_agent.loop.state import Status, StopReason
 from cof_agent.scenes import Split
 from cof_agent.scenes.legibility import needed
 from cof_agent.scenes.observer import SCENE_PROFILE, ObserverModel, Task, observer_policy
 from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import Outlook, ideal_zooms
 from cof_agent.scenes.render import render
-from cof_agent.state import Status, StopReason
 
 SIDE = 560
 """Long side of the sources here, in pixels."""

@@ -17,6 +17,7 @@ from cof_agent.agent.result import FocusResult
 from cof_agent.dialects.profile import DECLINE
 from cof_agent.errors import ConfigError
 from cof_agent.images import encode_view
+from cof_agent.loop.state import Status, StopReason
 from cof_agent.scenes import COLOURS, SHAPES, Scene, Split
 from cof_agent.scenes.absent import ask_absent, legible
 from cof_agent.scenes.foreign import HELD_OUT, WORDINGS
@@ -27,7 +28,6 @@ from cof_agent.scenes.reach import Outlook, ideal_zooms
 from cof_agent.scenes.render import render
 from cof_agent.scenes.vstar_layout import write_vstar
 from cof_agent.scenes.wording import SIDES
-from cof_agent.state import Status, StopReason
 
 UNANSWERABLE = [kind for kind in Kind if not kind.answerable]
 LOOK = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})\b")

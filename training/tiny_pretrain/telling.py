@@ -10,18 +10,18 @@ from typing import Literal, TypeAlias
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.cof import DIALECT
 from cof_agent.dialects.profile import DECLINE, Profile
 from cof_agent.dialects.tools import refusal
 from cof_agent.images.geometry import Box, Size
+from cof_agent.loop.call import NO_MORE
+from cof_agent.loop.config import FocusConfig
 from cof_agent.scenes.palette import between
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.reach import Region
 from cof_agent.scenes.saying import answering, calling, refusing
 from cof_agent.scenes.scene import MOST
 from cof_agent.scenes.wording import LETTERS, SIDES, Name
-from cof_agent.step import NO_MORE
 from training.tiny_pretrain.framing import Framing
 from training.tiny_pretrain.marks import NOWHERE, Own, Told, coordinate, told_place
 from training.tiny_pretrain.search import MOST_ZOOMS, Seeker, Step

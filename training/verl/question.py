@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.question import BenchmarkQuestion
+from cof_agent.loop.config import FocusConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.markup import opened, plain
 from cof_agent.dialects.profile import DECLINE, Profile
 from cof_agent.dialects.turn import Turn
 from cof_agent.images.geometry import Box, to_original
 from cof_agent.images.views import View
-from cof_agent.state import Evidence, FocusState, Status, StopReason
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.state import Evidence, FocusState, Status, StopReason
 
 
 def conclude(

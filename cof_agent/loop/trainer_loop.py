@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.turn import Call, Turn
-from cof_agent.state import StopReason, Usage
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.state import StopReason, Usage
 
 
 def as_trainer(

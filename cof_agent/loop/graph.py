@@ -11,16 +11,16 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels
-from cof_agent.nodes import Nodes
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.nodes import Nodes
+from cof_agent.loop.state import FocusInput, FocusOutput, FocusState
+from cof_agent.loop.transcript import pending_calls
 from cof_agent.policies.policy import Policy
-from cof_agent.state import FocusInput, FocusOutput, FocusState
-from cof_agent.transcript import pending_calls
 
 FocusGraph: TypeAlias = CompiledStateGraph[FocusState, FocusConfig, FocusInput, FocusOutput]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from langgraph.types import Command, StateSnapshot
 
-from cof_agent.config import FocusConfig
 from cof_agent.errors import ConfigError
-from cof_agent.review import Decision
-from cof_agent.state import RunInfo
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.review import Decision
+from cof_agent.loop.state import RunInfo
 
 _ASKING = {"ask_before_zoom", "ask_at_end"}
 

@@ -14,8 +14,8 @@ from cof_agent.images.receiving import is_remote
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View, keep_original, show_overview
-from cof_agent.state import FocusState
-from cof_agent.transcript import views_of
+from cof_agent.loop.state import FocusState
+from cof_agent.loop.transcript import views_of
 
 
 def first_look(

@@ -11,7 +11,7 @@ from langchain_core.messages import AnyMessage, BaseMessage
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View
-from cof_agent.transcript import view_of
+from cof_agent.loop.transcript import view_of
 
 
 def forget_regions(messages: Sequence[AnyMessage], views: Sequence[View], max_tokens: int) -> list[AnyMessage]:

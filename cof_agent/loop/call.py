@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from langchain_core.messages import InvalidToolCall, ToolCall, ToolMessage
 
-from cof_agent.config import FocusConfig
 from cof_agent.dialects.tools import NotShownError, Sight, refusal, run_call
 from cof_agent.images.decode_queue import decode_turns
-from cof_agent.state import StopReason, Usage, spent
-from cof_agent.transcript import view_of
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.state import StopReason, Usage, spent
+from cof_agent.loop.transcript import view_of
 
 NO_MORE = "no more regions can be shown"
 

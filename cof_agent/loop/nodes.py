@@ -17,31 +17,31 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.runtime import get_runtime
 from pydantic import BaseModel
 
-from cof_agent.config import FocusConfig
-from cof_agent.conversation import forget_regions, resolve_images
 from cof_agent.dialects.json_calls import as_written
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.dialects.tools import Review, Sight, image_tools, refusal
-from cof_agent.ending import conclude, final_answer, without_answer
 from cof_agent.errors import CofError, ConfigError, QuestionError
-from cof_agent.first_look import first_look
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import load_image
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels, View, ViewEvent, cut_region
+from cof_agent.loop.answer_schema import answer_model, misfit, schema_text
+from cof_agent.loop.call import NO_MORE, Progress, reached, take
+from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.ending import conclude, final_answer, without_answer
+from cof_agent.loop.overview import first_look
+from cof_agent.loop.prompt import forget_regions, resolve_images
+from cof_agent.loop.resumption import limits_of
+from cof_agent.loop.review import check_can_ask, decided, end_review, zoom_review
+from cof_agent.loop.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
+from cof_agent.loop.trainer_loop import as_trainer
+from cof_agent.loop.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
+from cof_agent.loop.versions import versions
 from cof_agent.policies.calling import Model, Prompt, UnmadeError, acall, call, is_async
 from cof_agent.policies.deadline import OutOfTimeError
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.retries import Retry
-from cof_agent.resumption import limits_of
-from cof_agent.review import check_can_ask, decided, end_review, zoom_review
-from cof_agent.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
-from cof_agent.step import NO_MORE, Progress, reached, take
-from cof_agent.trainer_loop import as_trainer
-from cof_agent.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
-from cof_agent.typed import answer_model, misfit, schema_text
-from cof_agent.versions import versions
 
 log = logging.getLogger(__name__)
 
