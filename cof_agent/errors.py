@@ -5,6 +5,13 @@ Every error is a :class:`CofError` and also the standard type it refines, takes 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Model = TypeVar("Model", bound="BaseModel")
+
 
 class CofError(Exception):
     """Base of every error this package raises on purpose."""
@@ -49,3 +56,15 @@ class MissingExtraError(CofError, ImportError):
     def for_extra(cls, extra: str, what: str) -> MissingExtraError:
         """Say that `what` needs the optional dependencies named `extra`."""
         return cls(f'{what} needs the extra "{extra}": pip install "cof-agent[{extra}]"')
+
+
+def validated(model: type[Model], value: object, where: str) -> Model:
+    """`value` as a `model`. Raises ConfigError that names `where` it stood and the field that is wrong."""
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the whole"
+        raise ConfigError(f"{where} is not valid at {field}: {first['msg']} (given: {first['input']!r:.80})") from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cof_agent.evaluation.judge import Judge
-from cof_agent.evaluation.lines import Lines
+from cof_agent.files import LineWriter
 
 
 def stop_at_rename(place: str) -> None:
@@ -36,7 +36,7 @@ def stop_at_lines(place: str, most: int) -> None:
 
         return appended
 
-    Lines.append = held(Lines.append, lambda lines: lines.path)  # type: ignore[method-assign]
+    LineWriter.append = held(LineWriter.append, lambda lines: lines.path)  # type: ignore[method-assign]
     Judge._keep = held(Judge._keep, lambda judge: judge.cache)  # type: ignore[method-assign]
 
 

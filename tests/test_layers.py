@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cof_agent"
 
 FLOORS = (
-    {"errors", "lazy_names", "validation"},
-    {"files", "images", "whole_file", "json_bytes"},
+    {"errors", "lazy_names"},
+    {"files", "images"},
     {"dialects"},
     {"policies"},
     {"loop", "scenes"},

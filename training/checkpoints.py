@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import time
@@ -18,6 +17,7 @@ from pydantic import BaseModel
 from transformers import TrainerCallback
 
 from cof_agent.errors import ConfigError
+from cof_agent.files import atomic_write, json_line
 
 RECORD = "training.json"
 """In the output directory: settings and data of the run."""
@@ -130,12 +130,8 @@ def record_run(output: Path, settings: BaseModel) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write it whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    with atomic_write(path) as file:
+        file.write(json_line(value, indent=2))
 
 
 def _record(settings: BaseModel) -> dict[str, Any]:

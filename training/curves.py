@@ -26,7 +26,7 @@ except ImportError as missing:
     raise MissingExtraError.for_extra("train", "training") from missing
 
 from cof_agent.evaluation.plots import COLOURS
-from cof_agent.whole_file import whole_file
+from cof_agent.files import atomic_write
 
 CURVES = {
     "reward": "Reward",
@@ -102,7 +102,7 @@ def draw(runs: Mapping[str, Curves], file: Path) -> None:
     figure.legend(*lines, loc="outside upper center", ncols=columns, frameon=False)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(file) as data:
+        with atomic_write(file) as data:
             figure.savefig(data, format="png", metadata={"Software": None})  # the same runs are the same file
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error}") from error

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
+from cof_agent.files import atomic_directory
 from cof_agent.policies.qwen.processor import SMALL_FILES, load_processor, local_directory
 from cof_agent.policies.qwen.quiet import quietly
 from training.checkpoints import write_json
@@ -114,11 +114,11 @@ def write_final(weights: Mapping[str, torch.Tensor], settings: Settings, profile
     keep_learnt_in_full(model)
     model.load_state_dict(weights)
     if added is not None:
-        with _whole(output / ADAPTER) as folder:
+        with atomic_directory(output / ADAPTER) as folder:
             model.save_pretrained(folder)
             write_json(folder / "focus.json", profile.model_dump(mode="json"))
         model = model.merge_and_unload()
-    with _whole(output / FINAL) as folder, quietly():
+    with atomic_directory(output / FINAL) as folder, quietly():
         model.to(getattr(torch, settings.dtype)).save_pretrained(folder)
         load_processor(base).save_pretrained(folder)
         if (base / "generation_config.json").is_file():
@@ -131,14 +131,3 @@ def _learns(name: str, settings: Settings) -> bool:
     if _PROJECTOR.match(name):
         return settings.train_projector
     return settings.train_vision_tower or not name.startswith(_VISION)
-
-
-@contextmanager
-def _whole(directory: Path) -> Iterator[Path]:
-    """A directory to write in, which takes the place of `directory` at the end."""
-    part = directory.with_name(f".{directory.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    yield part
-    shutil.rmtree(directory, ignore_errors=True)
-    part.rename(directory)

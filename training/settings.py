@@ -9,8 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from cof_agent.errors import ConfigError
-from cof_agent.validation import validated
+from cof_agent.errors import ConfigError, validated
 
 
 class Value(BaseModel):

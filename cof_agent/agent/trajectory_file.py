@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import ImageError, TrajectoryError
+from cof_agent.files import json_line
 from cof_agent.images.store import DirectoryStore, ImageStore
-from cof_agent.json_bytes import json_bytes
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
     TrajectoryError when it cannot be written or `store` lacks an image.
     """
     path = Path(directory) / LINES
-    line = json_bytes(trajectory.to_json())
+    line = json_line(trajectory.to_json())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         images = DirectoryStore(path.parent / IMAGES)

@@ -220,8 +220,8 @@ def _how_to_go_on(where: Path | None) -> str:
 
 def _last_words(summary: Summary, where: Path) -> list[str]:
     """Where to look, and what to do about what went wrong."""
-    from cof_agent.evaluation.lines import read_lines
     from cof_agent.evaluation.results import MALFORMED, RESULTS
+    from cof_agent.files import read_lines
 
     words = [f"the results and the report are in {where}"]
     if failed := summary.failed + summary.unopened:

@@ -15,15 +15,13 @@ from cof_agent.collecting.candidate import Candidate, Looks
 from cof_agent.collecting.selection import Mix, share
 from cof_agent.collecting.tried import Reason
 from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.evaluation.lines import corrupt, read_lines
 from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.results import SETTINGS
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.settings import RunSettings
+from cof_agent.files import atomic_write, corrupt, json_line, read_lines
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import DirectoryStore
-from cof_agent.json_bytes import json_bytes
-from cof_agent.whole_file import whole_file
 
 TRIED = "tried"
 ROWS = "rows.jsonl"
@@ -174,18 +172,18 @@ def write_collected(
             (out / name).unlink(missing_ok=True)
         source, images = DirectoryStore(tried / IMAGES), DirectoryStore(out / IMAGES)
         refs: set[ImageRef] = set()
-        with whole_file(out / LINES) as file:
+        with atomic_write(out / LINES) as file:
             for line in _lines_at(tried / LINES, [candidate.offset for candidate in kept]):
                 for ref in Trajectory.from_json(json.loads(line)).image_refs:
                     if ref not in refs:
                         images.put(ref, source.get(ref))
                         refs.add(ref)
                 file.write(line.rstrip(b"\n") + b"\n")
-        with whole_file(out / ROWS) as file:
-            file.writelines(json_bytes(row.model_dump(mode="json")) for row in rows)
+        with atomic_write(out / ROWS) as file:
+            file.writelines(json_line(row.model_dump(mode="json")) for row in rows)
         images.prune(refs)
-        with whole_file(out / REPORT) as file:
-            file.write(json_bytes(report.model_dump(mode="json"), indent=2))
+        with atomic_write(out / REPORT) as file:
+            file.write(json_line(report.model_dump(mode="json"), indent=2))
     except OSError as error:
         raise TrajectoryError(
             f"{out} cannot be written ({error.strerror or error}): make room, or choose another directory with --out"

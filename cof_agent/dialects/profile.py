@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cof_agent.errors import validated
 from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
 from cof_agent.images.opening import ViewEncoding
-from cof_agent.validation import validated
 
 ToolName: TypeAlias = Literal["image_zoom_in_tool", "image_crop_tool"]
 

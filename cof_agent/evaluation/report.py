@@ -15,7 +15,7 @@ from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import Summary
 from cof_agent.evaluation.tally import summarise
-from cof_agent.whole_file import whole_file
+from cof_agent.files import atomic_write
 
 PAGE = "report.html"
 PLOTS = "plots"
@@ -82,7 +82,7 @@ def _write(path: Path, data: str | bytes) -> None:
     """Whole or not at all: a reader sees the old file or the new one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             file.write(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror or error}; choose another directory") from error

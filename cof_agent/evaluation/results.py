@@ -14,16 +14,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.evaluation.lines import Lines, corrupt, read_lines
+from cof_agent.errors import ConfigError, TrajectoryError, validated
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings, differing, shown
-from cof_agent.json_bytes import json_bytes
+from cof_agent.files import LineWriter, atomic_write, corrupt, json_line, read_lines
 from cof_agent.loop.state import Status
-from cof_agent.validation import validated
-from cof_agent.whole_file import whole_file
 
 if sys.platform != "win32":
     import fcntl
@@ -75,7 +72,7 @@ class RunDirectory:
         self._skipped = set(_skipped(path))
         self._files = files
         (path / MALFORMED).unlink(missing_ok=True)  # the benchmark is read again, and may have been mended
-        self._lines: dict[str, Lines] = {}
+        self._lines: dict[str, LineWriter] = {}
 
     def has(self, task: Task) -> bool:
         """Whether it is known how this ended. Raises ConfigError when something else was asked under the same id."""
@@ -117,7 +114,7 @@ class RunDirectory:
 
     def _append(self, name: str, value: dict[str, Any]) -> None:
         if name not in self._lines:
-            self._lines[name] = self._files.enter_context(Lines(self.path / name))
+            self._lines[name] = self._files.enter_context(LineWriter(self.path / name))
         self._lines[name].append(value)
 
 
@@ -182,8 +179,8 @@ def _settle(path: Path, settings: RunSettings) -> None:
         raise ConfigError(
             f"{path} has {RESULTS} but no {SETTINGS}, so nobody knows what was asked: choose another directory (--out)"
         )
-    with whole_file(path / SETTINGS) as file:
-        file.write(json_bytes(now, indent=2))
+    with atomic_write(path / SETTINGS) as file:
+        file.write(json_line(now, indent=2))
 
 
 def _drop_failed(path: Path) -> None:
@@ -192,8 +189,8 @@ def _drop_failed(path: Path) -> None:
 
 
 def _write_rows(path: Path, rows: Iterable[ResultRow]) -> None:
-    with whole_file(path / RESULTS) as file:
-        file.writelines(json_bytes(row.model_dump(mode="json")) for row in rows)
+    with atomic_write(path / RESULTS) as file:
+        file.writelines(json_line(row.model_dump(mode="json")) for row in rows)
 
 
 def _stored_settings(directory: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from cof_agent.dialects.profile import Profile
-from cof_agent.errors import ConfigError
+from cof_agent.errors import ConfigError, validated
 from cof_agent.evaluation.excerpt import excerpt
 from cof_agent.evaluation.modes import Mode, limits_of
 from cof_agent.evaluation.question import Role
@@ -21,7 +21,6 @@ from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE, told
 from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.redaction import hide
-from cof_agent.validation import validated
 
 _SHOWN = 120
 """Characters of a value that a message shows."""

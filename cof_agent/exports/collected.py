@@ -13,7 +13,7 @@ from cof_agent.collecting.candidate import Looks
 from cof_agent.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import default_profile
-from cof_agent.errors import ConfigError, TrajectoryError
+from cof_agent.errors import ConfigError, TrajectoryError, validated
 from cof_agent.evaluation.front import TRAJECTORIES
 from cof_agent.evaluation.modes import with_budget
 from cof_agent.evaluation.results import SETTINGS, Run, read_run
@@ -21,7 +21,6 @@ from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings
 from cof_agent.exports.conversation import Facts
 from cof_agent.scenes.reach import SCENE_PROFILE
-from cof_agent.validation import validated
 
 
 @dataclass(frozen=True, slots=True)

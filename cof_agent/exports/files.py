@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import islice
@@ -16,7 +15,7 @@ from typing import Any, TypeAlias
 
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, TrajectoryError
 from cof_agent.exports.conversation import Picture
-from cof_agent.json_bytes import json_bytes
+from cof_agent.files import atomic_directory, json_line
 from cof_agent.loop.transcript import storable
 
 ROWS = "metadata.jsonl"
@@ -40,22 +39,15 @@ def fresh_directory(out: str | Path) -> Iterator[Path]:
     no empty directory, TrajectoryError when it cannot be written.
     """
     out = Path(out).expanduser().absolute()
-    part = out.with_name(f".{out.name}.part")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not an empty directory: name a new one with --out")
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        if out.exists():
-            out.rmdir()
-        part.rename(out)
+        with atomic_directory(out) as part:
+            yield part
     except OSError as error:
         raise TrajectoryError(
             f"{out} cannot be written ({error.strerror or error}): make room, or name another directory with --out"
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 class PictureFolder:
@@ -110,7 +102,7 @@ class LineFile:
                 named[f"{name}_file_name"] = taken[0]
             else:
                 named[f"{name}_file_names"] = taken
-        self._file.write(json_bytes(row | named))
+        self._file.write(json_line(row | named))
 
 
 class TableFile:

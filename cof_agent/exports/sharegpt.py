@@ -29,8 +29,8 @@ from cof_agent.dialects.registry import get_dialect
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
 from cof_agent.exports.conversation import Conversation, Facts, Malformed, Message, Part, Picture, Role, disorder
 from cof_agent.exports.files import PICTURES, PictureFolder
+from cof_agent.files import json_line
 from cof_agent.images.opening import open_image
-from cof_agent.json_bytes import json_bytes
 
 DATA = "sharegpt.json"
 INFO = "dataset_info.json"
@@ -90,7 +90,7 @@ class ShareGptFile:
         ]
         images = list(self._pictures.add(conversation.images))
         row = {"messages": messages, "images": images, **asdict(conversation.facts)}
-        self._file.write((b"," if self._rows else b"[") + json_bytes(row))
+        self._file.write((b"," if self._rows else b"[") + json_line(row))
         self._rows += 1
 
 

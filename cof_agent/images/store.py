@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cof_agent.errors import StoreError
+from cof_agent.files import atomic_write
 from cof_agent.images.reference import ImageRef
 
 _EXTENSIONS = {
@@ -116,7 +116,7 @@ class DirectoryStore:
             if _length(target) == len(data):
                 return
             self.path.mkdir(parents=True, exist_ok=True)
-            _write_whole(target, data)
+            _write(target, data)
         except OSError as error:
             raise StoreError(
                 f"{ref.url} cannot be kept in {self!r} ({error.strerror or error}): "
@@ -160,18 +160,14 @@ class DirectoryStore:
         return self.path / f"{ref.sha256}.{_EXTENSIONS.get(ref.mime_type, 'bin')}"
 
 
-def _write_whole(target: Path, data: bytes) -> None:
-    part = target.with_name(f".{target.stem}.{os.getpid()}.{secrets.token_hex(4)}.part")
+def _write(target: Path, data: bytes) -> None:
     try:
-        part.write_bytes(data)
-        try:
-            os.replace(part, target)
-        except PermissionError:
-            # Windows refuses to replace a file that another process is reading; the same hash is the same content.
-            if _length(target) != len(data):
-                raise
-    finally:
-        part.unlink(missing_ok=True)
+        with atomic_write(target, shared=True, durable=False) as file:
+            file.write(data)
+    except PermissionError:
+        # Windows refuses to replace a file that another process is reading; the same hash is the same content.
+        if _length(target) != len(data):
+            raise
 
 
 def _length(file: Path) -> int:

@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cof_agent.errors import ConfigError
-from cof_agent.validation import validated
+from cof_agent.errors import ConfigError, validated
 
 
 class FocusConfig(BaseModel):

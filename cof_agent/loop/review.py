@@ -11,13 +11,12 @@ from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof_agent.dialects.tools import Review, Wanted
-from cof_agent.errors import ConfigError
+from cof_agent.errors import ConfigError, validated
 from cof_agent.images.geometry import Box
 from cof_agent.images.views import SCHEMA, ViewKind
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.state import FocusState
 from cof_agent.loop.transcript import question_of, storable
-from cof_agent.validation import validated
 
 _CHECKPOINTER = "__pregel_checkpointer"
 """Where LangGraph's configuration of a node has the checkpointer."""

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from cof_agent.errors import ConfigError
+from cof_agent.files import atomic_write, json_line
 from cof_agent.images.opening import open_image
-from cof_agent.json_bytes import json_bytes
 from cof_agent.scenes.question import SceneQuestion, scene_question
 from cof_agent.scenes.render import render
 from cof_agent.scenes.scene import MAX_SIDE
 from cof_agent.scenes.split import Split
-from cof_agent.whole_file import whole_file
 
 QUESTIONS = "test_questions.jsonl"
 FOLDERS = ("direct_attributes", "relative_position")
@@ -75,8 +74,8 @@ def write_vstar(
         for number, question in enumerate(islice(_multiple_choice(split, seed_start, behind), count)):
             rows.append(_write_row(directory, number, question, resolution))
             on_row()
-        with whole_file(directory / QUESTIONS) as file:
-            file.writelines(map(json_bytes, rows))
+        with atomic_write(directory / QUESTIONS) as file:
+            file.writelines(map(json_line, rows))
     except OSError as error:
         raise ConfigError(
             f"cannot write scenes to {directory} ({error.strerror or error}): make room there, or choose another "
@@ -97,7 +96,7 @@ def _write_row(directory: Path, number: int, question: SceneQuestion, resolution
     size = question.scene.size(resolution)
     path = Path(question.category) / f"{question.id}.png"
     if not (directory / path).exists():
-        with whole_file(directory / path) as file:
+        with atomic_write(directory / path) as file:
             render(question.scene, size).save(file, "PNG", compress_level=1)
     boxes = [(x1 * size[0], y1 * size[1], x2 * size[0], y2 * size[1]) for x1, y1, x2, y2 in question.boxes]
     annotation = {
@@ -106,8 +105,8 @@ def _write_row(directory: Path, number: int, question: SceneQuestion, resolution
         "question": question.text.partition("\n")[0],
         "options": [question.value, *(option for option in question.options if option != question.value)],
     }
-    with whole_file((directory / path).with_suffix(".json")) as file:
-        file.write(json_bytes(annotation))
+    with atomic_write((directory / path).with_suffix(".json")) as file:
+        file.write(json_line(annotation))
     return {
         "image": path.as_posix(),
         "text": question.text,
@@ -128,8 +127,8 @@ def _prepare(directory: Path, settings: dict[str, Any]) -> None:
         raise _foreign(directory)
     for name in FOLDERS:
         (directory / name).mkdir(parents=True, exist_ok=True)
-    with whole_file(directory / SETTINGS) as file:
-        file.write(json_bytes(settings))
+    with atomic_write(directory / SETTINGS) as file:
+        file.write(json_line(settings))
 
 
 def _compare(directory: Path, settings: dict[str, Any]) -> None:

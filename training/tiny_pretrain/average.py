@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from cof_agent.errors import CofError, ConfigError
+from cof_agent.files import atomic_directory
 from training.tiny_pretrain.pupil import HEADS
 
 _WEIGHTS = ("model.safetensors", HEADS)
@@ -31,14 +32,10 @@ def average(models: Sequence[Path], into: Path) -> Path:
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise ConfigError(f"{into} is not empty: name another directory for the mean")
     means = {name: _mean([model / name for model in models]) for name in _WEIGHTS}
-    part = into.with_name(f".{into.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(models[0], part)
-    for name, mean in means.items():
-        save_file(mean, part / name, metadata={"format": "pt"})
-    if into.exists():
-        into.rmdir()
-    part.rename(into)
+    with atomic_directory(into) as part:
+        shutil.copytree(models[0], part, dirs_exist_ok=True)
+        for name, mean in means.items():
+            save_file(mean, part / name, metadata={"format": "pt"})
     return into
 
 

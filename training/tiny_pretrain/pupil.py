@@ -15,6 +15,7 @@ from torch import nn
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from cof_agent.dialects import load_profile
+from cof_agent.files import atomic_directory
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.quiet import quietly
 from training.tiny_pretrain.guidance import guide_loss
@@ -272,11 +273,8 @@ def mean_losses(readings: Sequence[Reading], losses: Callable[[Reading], Losses]
 
 def write_model(pupil: Pupil, base: Path, folder: Path) -> None:
     """Write the weights to `folder`, in bfloat16, with the small files of the checkpoint `base` and the readings."""
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(base, part, ignore=shutil.ignore_patterns("*.safetensors", "config.json"))
-    with quietly():
-        copy.deepcopy(pupil.model).to(KEPT).save_pretrained(part)
-    save_file({name: weight.to(KEPT) for name, weight in pupil.heads.state_dict().items()}, part / HEADS)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    with atomic_directory(folder) as part:
+        shutil.copytree(base, part, ignore=shutil.ignore_patterns("*.safetensors", "config.json"), dirs_exist_ok=True)
+        with quietly():
+            copy.deepcopy(pupil.model).to(KEPT).save_pretrained(part)
+        save_file({name: weight.to(KEPT) for name, weight in pupil.heads.state_dict().items()}, part / HEADS)

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from cof_agent.errors import CofError, ConfigError
+from cof_agent.files import atomic_write
 from cof_agent.policies.qwen import load_qwen
-from cof_agent.whole_file import whole_file
 from training.tiny_pretrain.seed import SIZES
 
 ASSETS = Path(__file__).parents[2] / "cof_agent" / "assets" / "tiny"
@@ -51,7 +51,7 @@ def ship(model: Path, assets: Path = ASSETS) -> Path:
     try:
         card = assets / CARD if (assets / CARD).is_file() else ASSETS / CARD
         for source in (*(model / name for name in names), *([card] if card.is_file() else [])):
-            with whole_file(part / source.name) as copy, source.open("rb") as content:
+            with atomic_write(part / source.name) as copy, source.open("rb") as content:
                 shutil.copyfileobj(content, copy)
         _check_checkpoint(part, model)
         _shorten(part / "model.safetensors")

@@ -1,19 +1,65 @@
-"""A file of JSON lines that survives the sudden death of who writes it."""
+"""Files that survive the sudden death of who writes them: atomic writes, and JSON lines."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from cof_agent.errors import TrajectoryError
-from cof_agent.json_bytes import json_bytes
 
 
-class Lines:
+@contextlib.contextmanager
+def atomic_write(path: Path, *, shared: bool = False, durable: bool = True) -> Iterator[IO[bytes]]:
+    """A file that becomes `path` when all is in it; if this raises, `path` is as it was.
+
+    A process that is killed leaves a file `.NAME….part`, which the next writer of `path` replaces. `shared`: several
+    processes may write the same path at once; each then has a part of its own. `durable`: the file is on the disk
+    before it becomes `path`.
+    """
+    own = f"{path.stem}.{os.getpid()}.{secrets.token_hex(4)}" if shared else path.name
+    part = path.with_name(f".{own}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """A directory to write in that becomes `path` at the end, in place of an older one; it vanishes if this raises.
+
+    What a process that was killed has left beside `path` is removed first.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        if path.exists():
+            shutil.rmtree(path)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def json_line(value: Any, indent: int | None = None) -> bytes:
+    """`value` as JSON in UTF-8 that ends with a newline. Half of a surrogate pair becomes an escape."""
+    return json.dumps(value, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace") + b"\n"
+
+
+class LineWriter:
     """Appends JSON lines to a file, each with one write that goes to the system at once.
 
     A line is there even if this process is killed right after :meth:`append`. The disk gets it when the system thinks
@@ -33,14 +79,14 @@ class Lines:
 
     def append(self, value: Any) -> None:
         """One more line."""
-        line = json_bytes(value)
+        line = json_line(value)
         try:
             if self._file.write(line) != len(line):
                 raise OSError("only a part could be written: is the disk full?")
         except OSError as error:
             raise self._refused(error) from error
 
-    def __enter__(self) -> Lines:
+    def __enter__(self) -> LineWriter:
         return self
 
     def __exit__(
