@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cof_agent.evaluation import evaluate
-from cof_agent.evaluation.table import print_summary
+from cof_agent.evaluation.evaluating import evaluate
+from cof_agent.evaluation.report.terminal import print_summary
 
 QUESTIONS = Path(__file__).parent / "images" / "questions.jsonl"
 

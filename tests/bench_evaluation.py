@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from cof_agent import ChainOfFocus, Policy, Profile
-from cof_agent.evaluation import aevaluate, read_run, report, runner
+from cof_agent.evaluation import read_run, runner
+from cof_agent.evaluation.evaluating import aevaluate
+from cof_agent.evaluation.report.files import files as report
 from cof_agent.policies.endpoint import load_endpoint
 from cof_agent.scenes.observer import ObserverModel
 from tests.bench_endpoint import CALLS, SECONDS, _picture, serving

@@ -20,7 +20,8 @@ from PIL import Image
 
 from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.dialects.profile import Profile, Prompts
-from cof_agent.evaluation import BenchmarkQuestion, Role, evaluate
+from cof_agent.evaluation import BenchmarkQuestion, Role
+from cof_agent.evaluation.evaluating import evaluate
 from cof_agent.exports import export
 from cof_agent.images.geometry import SizeRule
 from cof_agent.policies.qwen.seed import write_seed

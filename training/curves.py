@@ -25,7 +25,7 @@ try:
 except ImportError as missing:
     raise MissingExtraError.for_extra("train", "training") from missing
 
-from cof_agent.evaluation.plots import COLOURS
+from cof_agent.evaluation.report.plots import COLOURS
 from cof_agent.files import atomic_write
 
 CURVES = {

@@ -117,7 +117,7 @@ def evaluate_command(
 
     progress = RunProgress()
     with failures(lambda: _how_to_go_on(progress.directory)):
-        from cof_agent.evaluation.front import evaluate
+        from cof_agent.evaluation.evaluating import evaluate
 
         summary = evaluate(
             benchmark,
@@ -143,7 +143,7 @@ def evaluate_command(
         if as_json:
             typer.echo(json.dumps(summary.model_dump(mode="json", by_alias=True)))
         else:
-            from cof_agent.evaluation.table import print_summary
+            from cof_agent.evaluation.report.terminal import print_summary
 
             print_summary(summary, _console(), full=full)
         typer.echo("\n".join(_last_words(summary, where)), err=True)
@@ -163,7 +163,7 @@ def compare(
     """Compare runs question by question: which is better, and whether chance explains it."""
     with failures("nothing was changed"):
         from cof_agent.evaluation.compare import compare_runs
-        from cof_agent.evaluation.table import print_comparison
+        from cof_agent.evaluation.report.terminal import print_comparison
 
         comparison = compare_runs(runs, out)
         if as_json:

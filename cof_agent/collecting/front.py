@@ -27,7 +27,7 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import open_benchmark
 from cof_agent.evaluation.driver import OBSERVER
-from cof_agent.evaluation.front import TRAJECTORIES, evaluate, policy_and_profile
+from cof_agent.evaluation.evaluating import TRAJECTORIES, evaluate, policy_and_profile
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
 from cof_agent.exports.replay import unwritten
@@ -119,7 +119,7 @@ def collect(
             break
         asked = min(most, _more(asked, selection, count))
     report = _report(tried, selection, count, most, ended)
-    from cof_agent.evaluation.report import write_report
+    from cof_agent.evaluation.report.files import write_report
 
     write_report(out / TRIED)
     write_collected(out, out / TRIED / TRAJECTORIES, selection.kept, _rows(tried, selection), report)

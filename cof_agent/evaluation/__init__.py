@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cof_agent.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cof_agent.evaluation.front import aevaluate, evaluate
+    from cof_agent.evaluation.evaluating import aevaluate, evaluate
     from cof_agent.evaluation.progress import RunProgress
     from cof_agent.evaluation.question import Benchmark, BenchmarkQuestion, MalformedRow, Role
     from cof_agent.evaluation.results import Run, read_run

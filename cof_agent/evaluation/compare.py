@@ -10,11 +10,11 @@ from typing import Literal
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.comparison import ComparedRun, Comparison, RunTest
 from cof_agent.evaluation.paired import paired_test
-from cof_agent.evaluation.report import write_comparison
+from cof_agent.evaluation.report.files import write_comparison
+from cof_agent.evaluation.report.table import setting
 from cof_agent.evaluation.results import Run, read_run
 from cof_agent.evaluation.row import Cell, ResultRow
 from cof_agent.evaluation.settings import differing
-from cof_agent.evaluation.sheet import setting
 from cof_agent.evaluation.tally import alike, cell_order, summarise
 
 

@@ -14,7 +14,7 @@ from cof_agent.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, Co
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import default_profile
 from cof_agent.errors import ConfigError, TrajectoryError, validated
-from cof_agent.evaluation.front import TRAJECTORIES
+from cof_agent.evaluation.evaluating import TRAJECTORIES
 from cof_agent.evaluation.modes import with_budget
 from cof_agent.evaluation.results import SETTINGS, Run, read_run
 from cof_agent.evaluation.row import ResultRow

@@ -38,7 +38,7 @@ SMALL: Any = {"resolutions": (56, 84)}
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plots take longer than these runs; the reports of evaluations have tests of their own."""
-    monkeypatch.setattr("cof_agent.evaluation.report.write_report", read_run)
+    monkeypatch.setattr("cof_agent.evaluation.report.files.write_report", read_run)
 
 
 def kept(made: tuple[Made, Any], out: Path, count: int = 3, **given: Any) -> CollectionReport:
@@ -203,7 +203,7 @@ def test_one_question_under_many_ids_is_kept_once(tmp_path: Path) -> None:
 
 def test_the_report_is_made_once_after_all_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Path] = []
-    monkeypatch.setattr("cof_agent.evaluation.report.write_report", written.append)
+    monkeypatch.setattr("cof_agent.evaluation.report.files.write_report", written.append)
     out = io.StringIO()
     progress = RunProgress(Console(file=out), line_seconds=0)
     made = told(*GOOD * 4)

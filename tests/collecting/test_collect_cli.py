@@ -25,9 +25,9 @@ app.command()(collect_command)
 
 START = """
 import typer
-import cof_agent.evaluation.report, cof_agent.evaluation.results
+import cof_agent.evaluation.report.files, cof_agent.evaluation.results
 from cof_agent.cli.collect import collect_command
-cof_agent.evaluation.report.write_report = cof_agent.evaluation.results.read_run  # plots take longer than all else
+cof_agent.evaluation.report.files.write_report = cof_agent.evaluation.results.read_run
 typer.run(collect_command)
 """
 ASKED = ["scenes:train", "--policy", "observer", "--resolutions", "224,672"]
@@ -35,7 +35,7 @@ ASKED = ["scenes:train", "--policy", "observer", "--resolutions", "224,672"]
 
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cof_agent.evaluation.report.write_report", read_run)
+    monkeypatch.setattr("cof_agent.evaluation.report.files.write_report", read_run)
 
 
 @pytest.mark.usefixtures("no_report")

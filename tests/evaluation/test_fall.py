@@ -6,7 +6,7 @@ import pytest
 
 from cof_agent.evaluation.paired import paired_test
 from cof_agent.evaluation.regions import Region
-from cof_agent.evaluation.run_sheet import sheets
+from cof_agent.evaluation.report.run_tables import sheets
 from cof_agent.evaluation.summary import Need
 from cof_agent.evaluation.tally import summarise
 from tests.evaluation.rows import failed_row, lifelike_rows, row

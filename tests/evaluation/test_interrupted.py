@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cof_agent.evaluation import evaluate, read_run
+from cof_agent.evaluation import read_run
+from cof_agent.evaluation.evaluating import evaluate
 from cof_agent.evaluation.row import Rule
 from tests.conversations import answer, photo
 from tests.interrupted_evaluation import COMMAND, Interrupted, command, interrupt
@@ -30,7 +31,7 @@ def test_a_judge_that_comes_later_and_is_killed_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its verdicts are kept one by one; the rows change together, when all are there."""
-    monkeypatch.setattr("cof_agent.evaluation.report.write_report", read_run)  # reports have tests of their own
+    monkeypatch.setattr("cof_agent.evaluation.report.files.write_report", read_run)  # reports have tests of their own
     photo(32, 32).save(tmp_path / "photo.png")
     lines = [json.dumps({"image": "photo.png", "question": f"{n}?", "answer": f"a cat {n}"}) for n in range(200)]
     (tmp_path / "asked.jsonl").write_text("\n".join(lines))

@@ -15,13 +15,13 @@ from PIL import Image
 from rich.console import Console
 
 from cof_agent.errors import ConfigError, MissingExtraError
-from cof_agent.evaluation.page import PLOTS, run_page
-from cof_agent.evaluation.plots import Line, Point, line_plot, plots_of
-from cof_agent.evaluation.report import some_wrong, write_report
+from cof_agent.evaluation.report.files import some_wrong, write_report
+from cof_agent.evaluation.report.page import PLOTS, run_page
+from cof_agent.evaluation.report.plots import Line, Point, line_plot, plots_of
+from cof_agent.evaluation.report.run_tables import headline, remarks, sheets
+from cof_agent.evaluation.report.terminal import print_summary
 from cof_agent.evaluation.row import Rule
-from cof_agent.evaluation.run_sheet import headline, remarks, sheets
 from cof_agent.evaluation.summary import Summary
-from cof_agent.evaluation.table import print_summary
 from cof_agent.evaluation.tally import summarise
 from cof_agent.loop.state import Status
 from tests.evaluation.rows import failed_row, lifelike_rows, row, settings, write_run
@@ -289,6 +289,6 @@ def test_without_matplotlib_the_figures_are_kept_and_the_remedy_is_named(
 
 
 def test_reports_need_nothing_heavy_until_they_are_drawn() -> None:
-    code = "import cof_agent.evaluation.compare, cof_agent.evaluation.table, sys; print(*sys.modules)"
+    code = "import cof_agent.evaluation.compare, cof_agent.evaluation.report.terminal, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "matplotlib", "pyarrow"} & set(loaded)

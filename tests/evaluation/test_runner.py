@@ -17,12 +17,14 @@ from rich.console import Console
 from cof_agent import FocusConfig, read_trajectories
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, PolicyError
-from cof_agent.evaluation import RunProgress, aevaluate, evaluate, front, read_run
+from cof_agent.evaluation import RunProgress, read_run
+from cof_agent.evaluation import evaluating as front
 from cof_agent.evaluation.driver import Driver
+from cof_agent.evaluation.evaluating import aevaluate, evaluate
 from cof_agent.evaluation.image_memory import ImageMemory
 from cof_agent.evaluation.question import MalformedRow
+from cof_agent.evaluation.report.run_tables import remarks
 from cof_agent.evaluation.row import Cell, ResultRow, Rule
-from cof_agent.evaluation.run_sheet import remarks
 from cof_agent.evaluation.runner import _AHEAD
 from cof_agent.evaluation.tally import summarise
 from cof_agent.images import encode_view
@@ -43,7 +45,7 @@ PLAIN = ResultRow(
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plots take longer than these runs; the reports have tests of their own."""
-    monkeypatch.setattr("cof_agent.evaluation.report.write_report", read_run)
+    monkeypatch.setattr("cof_agent.evaluation.report.files.write_report", read_run)
 
 
 async def run(made: Any, model: ScriptedModel, out: Path, **given: Any) -> tuple[ResultRow, ...]:

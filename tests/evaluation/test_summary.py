@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from cof_agent.evaluation.report.run_tables import headline, sheets
 from cof_agent.evaluation.row import Cell, ResultRow, Rule
-from cof_agent.evaluation.run_sheet import headline, sheets
 from cof_agent.evaluation.summary import Need, Summary
 from cof_agent.evaluation.tally import alike, summarise
 from cof_agent.loop.state import Status, StopReason

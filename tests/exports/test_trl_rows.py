@@ -18,7 +18,8 @@ from cof_agent.agent.trajectory_file import read_trajectories
 from cof_agent.collecting import collect, read_rows
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.evaluation import Role, evaluate
+from cof_agent.evaluation import Role
+from cof_agent.evaluation.evaluating import evaluate
 from cof_agent.exports import export, import_prompts, import_trl
 from cof_agent.images.geometry import SizeRule
 from cof_agent.policies.qwen.processor import load_processor

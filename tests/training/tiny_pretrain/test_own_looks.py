@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation import evaluate
+from cof_agent.evaluation.evaluating import evaluate
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.scenes.reach import SCENE_PROFILE, Outlook
 from tests.training.tiny_pretrain.seeds import write_smallest

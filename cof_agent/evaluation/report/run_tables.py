@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cof_agent.evaluation.row import Cell, Rule
-from cof_agent.evaluation.sheet import (
+from cof_agent.evaluation.report.table import (
     NONE,
     SETTING,
     Sheet,
@@ -17,6 +16,7 @@ from cof_agent.evaluation.sheet import (
     share,
     with_interval,
 )
+from cof_agent.evaluation.row import Cell, Rule
 from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import (
     CellFigures,

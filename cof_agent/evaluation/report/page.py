@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from cof_agent.evaluation.comparison import Comparison
-from cof_agent.evaluation.comparison_sheet import comparison_remarks, comparison_sheets
 from cof_agent.evaluation.excerpt import excerpt
+from cof_agent.evaluation.report.comparison_tables import comparison_remarks, comparison_sheets
+from cof_agent.evaluation.report.run_tables import headline, remarks, sheets
+from cof_agent.evaluation.report.table import Sheet, describe, setting
 from cof_agent.evaluation.row import ResultRow
-from cof_agent.evaluation.run_sheet import headline, remarks, sheets
-from cof_agent.evaluation.sheet import Sheet, describe, setting
 from cof_agent.evaluation.summary import Summary
 
 TEXT = 400

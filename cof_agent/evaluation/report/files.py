@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.comparison import Comparison
-from cof_agent.evaluation.page import comparison_page, run_page
-from cof_agent.evaluation.plots import plots_of
+from cof_agent.evaluation.report.page import comparison_page, run_page
+from cof_agent.evaluation.report.plots import plots_of
 from cof_agent.evaluation.results import Run, read_run
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.sizes import told

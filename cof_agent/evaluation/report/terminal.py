@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cof_agent.evaluation.comparison import Comparison
-from cof_agent.evaluation.comparison_sheet import comparison_remarks, comparison_sheets
-from cof_agent.evaluation.run_sheet import headline, remarks, sheets
-from cof_agent.evaluation.sheet import Sheet, describe
+from cof_agent.evaluation.report.comparison_tables import comparison_remarks, comparison_sheets
+from cof_agent.evaluation.report.run_tables import headline, remarks, sheets
+from cof_agent.evaluation.report.table import Sheet, describe
 from cof_agent.evaluation.summary import Summary
 
 if TYPE_CHECKING:

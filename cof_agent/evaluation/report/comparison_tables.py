@@ -5,7 +5,7 @@ from __future__ import annotations
 from cof_agent.evaluation.comparison import Comparison, RunTest
 from cof_agent.evaluation.excerpt import excerpt
 from cof_agent.evaluation.paired import Difference
-from cof_agent.evaluation.sheet import (
+from cof_agent.evaluation.report.table import (
     NONE,
     SETTING,
     Sheet,

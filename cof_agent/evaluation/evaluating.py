@@ -137,7 +137,7 @@ async def aevaluate(
         await judge_again(directory, asker, concurrency=concurrency, failed=retry_failed)
         runner = Runner(plan, driver, directory, concurrency=concurrency, judge=asker, progress=progress, count=counts)
         await runner.run()
-    from cof_agent.evaluation.report import sum_up, write_report
+    from cof_agent.evaluation.report.files import sum_up, write_report
 
     return await asyncio.to_thread(write_report if report else sum_up, out)
 

@@ -1,0 +1,1 @@
+"""All that shows what a run found: tables, plots, a page, a terminal."""
