@@ -29,8 +29,8 @@ from cof_agent.evaluation.question import Benchmark, BenchmarkQuestion, Role
 from cof_agent.images.limits import named_roots
 from cof_agent.images.views import keep_original
 from cof_agent.integrations.langgraph import ask_each
+from cof_agent.learning.rewards import accuracy, rollout_of
 from cof_agent.loop.state import Status
-from cof_agent.rewards import accuracy, rollout_of
 
 
 class Wanted(BaseModel):

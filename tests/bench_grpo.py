@@ -1,10 +1,10 @@
 """Whether reinforcement learning learns, under each reward: `python -m tests.bench_grpo [STEPS [SEEDS]]`.
 
 The toy task of `tests.toy`, anew for each seed: pictures, a checkpoint that zooms about as often as not, and from it
-the recipe itself with every reward of `cof_agent.rewards`. The settings were chosen on seed 0; those measured begin
-at 1. Prints how often each policy is right and zooms on pictures that it has not seen, by the kind of question. Then,
-for each reward, what the rollouts earned, were right and zoomed: means over the first and the last tenth of the steps
-(at least five) of all seeds, with the standard error over steps and seeds.
+the recipe itself with every reward of `cof_agent.learning.rewards`. The settings were chosen on seed 0; those measured
+begin at 1. Prints how often each policy is right and zooms on pictures that it has not seen, by the kind of question.
+Then, for each reward, what the rollouts earned, were right and zoomed: means over the first and the last tenth of the
+steps (at least five) of all seeds, with the standard error over steps and seeds.
 
 Exits 1 unless under each reward the mean reward rises in every seed, and over all seeds by more than two standard
 errors of the difference.
@@ -26,8 +26,8 @@ from typing import TypeAlias
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cof_agent import ChainOfFocus
+from cof_agent.learning.rewards import REWARDS
 from cof_agent.policies import load_policy
-from cof_agent.rewards import REWARDS
 from tests.toy import Toy, questions, warm
 from training.grpo import train
 from training.grpo_settings import GrpoSettings

@@ -18,7 +18,7 @@ FLOORS = (
     {"loop", "scenes"},
     {"agent"},
     {"evaluation", "integrations"},
-    {"learning", "rewards", "environment", "collecting", "exports"},
+    {"learning"},
     {"cli"},
 )
 """The rooms, bottom up: a module may import its own floor and those below."""

@@ -63,7 +63,7 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
     assert packaged == {str(path.relative_to(ROOT)) for path in (ROOT / "cof_agent").rglob("*.py")}
 
 
-TINY = "cof_agent/assets/tiny"
+TINY = "cof_agent/policies/tiny/checkpoint"
 PARTS = {
     "README.md", "chat_template.jinja", "config.json", "focus.json", "generation_config.json", "model.safetensors",
     "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json",
@@ -78,7 +78,7 @@ def test_the_wheel_holds_the_policy_tiny_and_nothing_of_its_training(wheel: Path
     assert {name.removeprefix(f"{TINY}/") for name in held} - {"processor_config.json"} == PARTS
     assert sum(held.values()) <= 12_000_000
     assert weights == (ROOT / TINY / "model.safetensors").read_bytes()
-    assert [name for name in zipfile.ZipFile(wheel).namelist() if "/assets/" in name] == [*held]
+    assert [name for name in zipfile.ZipFile(wheel).namelist() if "/checkpoint/" in name] == [*held]
 
 
 def test_the_source_distribution_holds_it_too(tmp_path: Path) -> None:

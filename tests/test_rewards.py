@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.dialects.profile import Prompts
 from cof_agent.evaluation.question import BenchmarkQuestion
-from cof_agent.rewards import REWARDS, Rollout, accuracy, agar_released, agar_strict, outcome, rollout_of, well_formed
+from cof_agent.learning.rewards import (
+    REWARDS,
+    Rollout,
+    accuracy,
+    agar_released,
+    agar_strict,
+    outcome,
+    rollout_of,
+    well_formed,
+)
 from tests.conversations import answer, photo, scripted, zoom
 
 THOUGHT, ANSWER, CALL = "<think>t</think>", "<answer>4</answer>", "<tool_call>{}</tool_call>"

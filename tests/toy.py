@@ -22,8 +22,8 @@ from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.evaluation import BenchmarkQuestion, Role
 from cof_agent.evaluation.evaluating import evaluate
-from cof_agent.exports import export
 from cof_agent.images.geometry import SizeRule
+from cof_agent.learning.exports.exporting import export
 from cof_agent.policies.qwen.seed import write_seed
 from tests.conversations import answer, scripted, zoom
 from training.settings import SftSettings

@@ -24,8 +24,9 @@ try:
 except ImportError as missing:
     raise MissingExtraError.for_extra("train", "training") from missing
 
-from cof_agent.environment import ZoomEnvironment, prepare
 from cof_agent.evaluation.judge import Judge
+from cof_agent.learning.environment.speech import prepare
+from cof_agent.learning.environment.zoom import ZoomEnvironment
 from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.processor import load_processor, local_directory
 from training.checkpoints import JUDGMENTS

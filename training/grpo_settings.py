@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cof_agent.errors import ConfigError
-from cof_agent.rewards import REWARDS
+from cof_agent.learning.rewards import REWARDS
 from training.settings import Settings, Value
 
 
@@ -52,7 +52,7 @@ class GrpoSettings(Settings):
     epochs: float = Field(default=1.0, gt=0)
 
     reward: str = "agar-strict"
-    """A name in `cof_agent.rewards.REWARDS`."""
+    """A name in `cof_agent.learning.rewards.REWARDS`."""
     judge: JudgeSettings | None = None
     """Default: an answer of which no rule is certain is wrong."""
 

@@ -11,8 +11,8 @@ from typing import Any
 import datasets
 
 from cof_agent.dialects.profile import Profile
-from cof_agent.environment import check_first_look, rules_of
 from cof_agent.errors import ConfigError
+from cof_agent.learning.environment.row import check_first_look, rules_of
 from cof_agent.loop.config import FocusConfig
 from training.grpo_settings import GrpoSettings
 from training.rows import check_factor, given_profile, open_table, size_of

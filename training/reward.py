@@ -11,15 +11,17 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 
 from cof_agent.dialects.tools import ZOOM
-from cof_agent.environment import ZoomEnvironment, answered, declined, raise_recorded, said
 from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.matching import decide
 from cof_agent.evaluation.question import BenchmarkQuestion
-from cof_agent.rewards import REWARDS, Rollout
+from cof_agent.learning.environment.answer import answered, declined
+from cof_agent.learning.environment.speech import said
+from cof_agent.learning.environment.zoom import ZoomEnvironment, raise_recorded
+from cof_agent.learning.rewards import REWARDS, Rollout
 
 
 class GroupReward:
-    """A reward of `cof_agent.rewards`, over groups that are whole also where several processes share them.
+    """A reward of `cof_agent.learning.rewards`, over groups that are whole also where several processes share them.
 
     The trainer hands each process its part of a batch: `size` rollouts of a question stand side by side, the parts of
     the processes one after the other.

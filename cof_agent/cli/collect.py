@@ -34,8 +34,8 @@ from cof_agent.cli.options import (
 from cof_agent.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cof_agent.collecting import CollectionReport
     from cof_agent.dialects.profile import Profile
+    from cof_agent.learning.collecting.collected import CollectionReport
     from cof_agent.policies.policy import Policy
 
 RESOLUTIONS = "336,672,1344"
@@ -88,8 +88,8 @@ def collect_command(
     from cof_agent.evaluation.sizes import numbers
 
     with failures(f"what was tried is in {out / 'tried'}; the same command goes on with it"):
-        from cof_agent.collecting.front import collect
         from cof_agent.evaluation.progress import RunProgress
+        from cof_agent.learning.collecting.collection import collect
         from cof_agent.loop.config import FocusConfig
 
         limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
@@ -159,9 +159,9 @@ def _table(report: CollectionReport) -> Iterator[str]:
 
 def _last_words(report: CollectionReport, out: Path) -> Iterator[str]:
     """Where to look, and what to do about what went wrong."""
-    from cof_agent.collecting.candidate import Looks
-    from cof_agent.collecting.collected import Ending
-    from cof_agent.collecting.tried import Reason
+    from cof_agent.learning.collecting.candidate import Looks
+    from cof_agent.learning.collecting.collected import Ending
+    from cof_agent.learning.collecting.tried import Reason
 
     more = {
         Ending.ENOUGH: "",

@@ -48,7 +48,7 @@ def export_command(
     """
     with failures("nothing was written"):
         from cof_agent.dialects.registry import load_profile
-        from cof_agent.exports.exporting import export
+        from cof_agent.learning.exports.exporting import export
 
         done = export(
             source,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cof_agent.evaluation.settings import RunSettings
 
 _HOMES = {
-    "front": ("aevaluate", "evaluate"),
+    "evaluating": ("aevaluate", "evaluate"),
     "progress": ("RunProgress",),
     "question": ("Benchmark", "BenchmarkQuestion", "MalformedRow", "Role"),
     "results": ("Run", "read_run"),

@@ -16,16 +16,16 @@ import pytest
 from rich.console import Console
 
 from cof_agent import read_trajectories
-from cof_agent.collecting import CollectionReport, collect, read_rows
-from cof_agent.collecting.candidate import Looks
-from cof_agent.collecting.collected import Ending
-from cof_agent.collecting.selection import Mix
-from cof_agent.collecting.tried import Reason
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation import Role, read_run
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import BenchmarkQuestion, MalformedRow
 from cof_agent.images.store import DirectoryStore
+from cof_agent.learning.collecting.candidate import Looks
+from cof_agent.learning.collecting.collected import CollectionReport, Ending, read_rows
+from cof_agent.learning.collecting.collection import collect
+from cof_agent.learning.collecting.selection import Mix
+from cof_agent.learning.collecting.tried import Reason
 from cof_agent.loop.state import Status
 from tests.collecting.told import HERE, THERE, Drawn, lasting, looking, told
 from tests.conversations import answer, photo

@@ -7,9 +7,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cof_agent.collecting.candidate import Candidate, Looks, Move
-from cof_agent.collecting.selection import Mix, select
 from cof_agent.evaluation.row import Cell, ResultRow, Rule
+from cof_agent.learning.collecting.candidate import Candidate, Looks, Move
+from cof_agent.learning.collecting.selection import Mix, select
 from cof_agent.loop.state import Status, StopReason
 
 CELLS = tuple(Cell(resolution=resolution, budget=budget) for resolution in (448, 224, None) for budget in (None, 56))

@@ -16,11 +16,13 @@ from PIL import Image
 
 from cof_agent import ChainOfFocus, FocusConfig, Status
 from cof_agent.agent.result import FocusResult
-from cof_agent.collecting import collect
 from cof_agent.dialects.profile import Profile, Prompts
-from cof_agent.environment import ZoomEnvironment, answered, said
 from cof_agent.errors import TrajectoryError
-from cof_agent.exports import export
+from cof_agent.learning.collecting.collection import collect
+from cof_agent.learning.environment.answer import answered
+from cof_agent.learning.environment.speech import said
+from cof_agent.learning.environment.zoom import ZoomEnvironment
+from cof_agent.learning.exports.exporting import export
 from cof_agent.policies.qwen.processor import load_processor
 from tests.conversations import answer, call, photo, watched, zoom
 from tests.environment.trainer import ScriptedTrainer, row_of, trainer

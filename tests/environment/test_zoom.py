@@ -15,8 +15,9 @@ from transformers.utils import get_json_schema
 
 from cof_agent import ChainOfFocus, ConfigError, FocusConfig, ImageError
 from cof_agent.dialects.profile import Profile, Prompts
-from cof_agent.environment import ZoomEnvironment, prepare, raise_recorded, said
 from cof_agent.errors import CofError
+from cof_agent.learning.environment.speech import prepare, said
+from cof_agent.learning.environment.zoom import ZoomEnvironment, raise_recorded
 from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.processor import load_processor
 from tests.conversations import photo, scripted, zoom

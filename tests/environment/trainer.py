@@ -13,9 +13,10 @@ from trl import GRPOConfig, GRPOTrainer
 
 from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.dialects.profile import Profile
-from cof_agent.environment import ZoomEnvironment, prepare, raise_recorded
-from cof_agent.exports.replay import opening
-from cof_agent.exports.trl import blocks_of
+from cof_agent.learning.environment.speech import prepare
+from cof_agent.learning.environment.zoom import ZoomEnvironment, raise_recorded
+from cof_agent.learning.exports.replay import opening
+from cof_agent.learning.exports.trl import blocks_of
 from cof_agent.policies.qwen.processor import load_processor
 from tests.conversations import answer, scripted
 

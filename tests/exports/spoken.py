@@ -16,7 +16,7 @@ from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.agent.result import FocusResult
 from cof_agent.dialects import default_profile
 from cof_agent.dialects.profile import Profile
-from cof_agent.exports import Conversation
+from cof_agent.learning.exports.conversation import Conversation
 from tests.conversations import answer, call, crop, photo, watched, zoom
 
 Spoken: TypeAlias = list[tuple[str, list[str | bytes]]]

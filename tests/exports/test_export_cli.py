@@ -11,10 +11,10 @@ from typer.testing import CliRunner, Result
 
 from cof_agent.cli.export import export_command
 from cof_agent.errors import ConfigError
-from cof_agent.exports import export
-from cof_agent.exports.conversation import Conversation, Facts, Message, Picture
-from cof_agent.exports.files import LineFile, TableFile, fresh_directory
-from cof_agent.exports.trl import CONVERSATIONS, import_trl, row_of
+from cof_agent.learning.exports.conversation import Conversation, Facts, Message, Picture
+from cof_agent.learning.exports.exporting import export
+from cof_agent.learning.exports.files import LineFile, TableFile, fresh_directory
+from cof_agent.learning.exports.trl import CONVERSATIONS, import_trl, row_of
 from tests.conversations import answer, photo, zoom
 from tests.exports.spoken import NEITHER, content, run
 

@@ -13,7 +13,8 @@ from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.dialects import DIALECTS
 from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.exports import export, import_trl
+from cof_agent.learning.exports.exporting import export
+from cof_agent.learning.exports.trl import import_trl
 from tests.conversations import answer, photo, watched, zoom
 from tests.exports.spoken import NEITHER, SCRIPTS, as_held, as_spoken, run
 

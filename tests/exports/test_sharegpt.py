@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 
 from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.exports import Malformed, export, import_trl, read_sharegpt
+from cof_agent.learning.exports.conversation import Malformed
+from cof_agent.learning.exports.exporting import export
+from cof_agent.learning.exports.sharegpt import read_sharegpt
+from cof_agent.learning.exports.trl import import_trl
 from tests.conversations import answer, photo
 from tests.exports.spoken import SCRIPTS, as_held, joined, run
 

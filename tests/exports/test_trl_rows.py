@@ -15,13 +15,16 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.agent.trajectory_file import read_trajectories
-from cof_agent.collecting import collect, read_rows
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation import Role
 from cof_agent.evaluation.evaluating import evaluate
-from cof_agent.exports import export, import_prompts, import_trl
 from cof_agent.images.geometry import SizeRule
+from cof_agent.learning.collecting.collected import read_rows
+from cof_agent.learning.collecting.collection import collect
+from cof_agent.learning.exports.exporting import export
+from cof_agent.learning.exports.prompts import import_prompts
+from cof_agent.learning.exports.trl import import_trl
 from cof_agent.policies.qwen.processor import load_processor
 from cof_agent.policies.qwen.seed import write_seed
 from cof_agent.scenes import Split

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cof_agent.collecting import collect
-from cof_agent.exports import export
+from cof_agent.learning.collecting.collection import collect
+from cof_agent.learning.exports.exporting import export
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from typing import Any
 
 from accelerate import PartialState
 
-from cof_agent.environment import ZoomEnvironment
-from cof_agent.rewards import REWARDS
+from cof_agent.learning.environment.zoom import ZoomEnvironment
+from cof_agent.learning.rewards import REWARDS
 from tests.conversations import answer, photo
 from tests.environment.trainer import row_of
 from tests.toy import PROFILE

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cof_agent.collecting import read_rows
 from cof_agent.evaluation import read_run
-from cof_agent.exports import import_trl
+from cof_agent.learning.collecting.collected import read_rows
+from cof_agent.learning.exports.trl import import_trl
 from tests.killing import kill_when
 from tests.patience import PATIENCE
 from training.checkpoints import last_save

@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from cof_agent import ChainOfFocus
 from cof_agent.errors import ConfigError
-from cof_agent.exports import export
 from cof_agent.images.geometry import SizeRule
+from cof_agent.learning.exports.exporting import export
 from cof_agent.policies import load_policy
 from tests.conversations import answer, zoom
 from tests.exports.spoken import run

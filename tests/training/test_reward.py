@@ -1,4 +1,4 @@
-"""What rollouts earn is what the functions of `cof_agent.rewards` give to whole groups, however a batch is shared."""
+"""What rollouts earn is what `cof_agent.learning.rewards` gives to whole groups, however a batch is shared."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from cof_agent import ConfigError
-from cof_agent.environment import ZoomEnvironment
 from cof_agent.evaluation.judge import Judge
-from cof_agent.exports import export
+from cof_agent.learning.environment.zoom import ZoomEnvironment
+from cof_agent.learning.exports.exporting import export
+from cof_agent.learning.rewards import REWARDS
 from cof_agent.policies import load_policy
-from cof_agent.rewards import REWARDS
 from tests.patience import PATIENCE
 from tests.toy import PROFILE, questions
 from tests.training.groups import earned, played

@@ -17,8 +17,8 @@ from trl import chat_template_utils
 from cof_agent import ChainOfFocus
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
-from cof_agent.exports import export
 from cof_agent.images.geometry import SizeRule
+from cof_agent.learning.exports.exporting import export
 from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.adapter import add_adapter
 from cof_agent.policies.qwen.processor import load_processor

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cof_agent.cli.app import app
-from cof_agent.collecting import read_rows
 from cof_agent.evaluation import read_run
+from cof_agent.learning.collecting.collected import read_rows
 from training import sft
 
 ROOT = Path(__file__).parents[2]

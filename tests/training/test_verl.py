@@ -18,12 +18,12 @@ from cof_agent import FocusConfig
 from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.errors import CofError, ConfigError, PolicyError
 from cof_agent.evaluation.question import BenchmarkQuestion
-from cof_agent.exports import export
-from cof_agent.exports.verl import LOOP
 from cof_agent.images.geometry import SizeRule
+from cof_agent.learning.exports.exporting import export
+from cof_agent.learning.exports.verl import LOOP
+from cof_agent.learning.rewards import REWARDS
 from cof_agent.policies.qwen.checkpoint import find_checkpoint
 from cof_agent.policies.qwen.prompt import PromptWriter
-from cof_agent.rewards import REWARDS
 from tests.conversations import answer, photo, zoom
 from tests.exports.spoken import NEITHER, SCRIPTS, run
 from tests.patience import PATIENCE

@@ -27,10 +27,10 @@ from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 
-from cof_agent.environment import prepare
-from cof_agent.exports import export
+from cof_agent.learning.environment.speech import prepare
+from cof_agent.learning.exports.exporting import export
+from cof_agent.learning.rewards import REWARDS, Rollout
 from cof_agent.policies.qwen.processor import load_processor
-from cof_agent.rewards import REWARDS, Rollout
 from tests.conversations import answer, zoom
 from tests.training.rollout_server import ScriptedServer
 from tests.training.smoke import CONFIGS

@@ -18,7 +18,7 @@ from cof_agent.files import atomic_write
 from cof_agent.policies.qwen import load_qwen
 from training.tiny_pretrain.seed import SIZES
 
-ASSETS = Path(__file__).parents[2] / "cof_agent" / "assets" / "tiny"
+ASSETS = Path(__file__).parents[2] / "cof_agent" / "policies" / "tiny" / "checkpoint"
 """Where the package has it."""
 CARD = "README.md"
 """The model card, which stays as it is."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-from cof_agent.rewards import RewardFunction, Rollout
+from cof_agent.learning.rewards import RewardFunction, Rollout
 
 
 class Groups:

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from cof_agent.errors import ConfigError
+from cof_agent.learning.rewards import REWARDS
 from cof_agent.policies.qwen.checkpoint import find_checkpoint
 from cof_agent.policies.qwen.prompt import PromptWriter
-from cof_agent.rewards import REWARDS
 from training.verl.group import Groups
 from training.verl.question import asked
 from training.verl.rollout import Played, play
@@ -25,7 +25,8 @@ except ImportError as missing:
 class FocusLoop(AgentLoopBase):  # type: ignore[misc]
     """Plays a question with zooms and rewards it within its group.
 
-    `reward` is a name in `cof_agent.rewards.REWARDS`; `limits` are fields of `FocusConfig` that go over the rows' own.
+    `reward` is a name in `cof_agent.learning.rewards.REWARDS`; `limits` are fields of `FocusConfig` that go over the
+    rows' own.
     """
 
     def __init__(

@@ -9,10 +9,10 @@ from typing import Any
 from cof_agent import ChainOfFocus
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import PolicyError
+from cof_agent.learning.rewards import Rollout, accuracy, rollout_of
 from cof_agent.loop.state import Status
 from cof_agent.policies import Policy
 from cof_agent.policies.qwen.prompt import PromptWriter
-from cof_agent.rewards import Rollout, accuracy, rollout_of
 from training.verl.chat import ChatRollout, Output, Server
 from training.verl.question import Asked
 from training.verl.tokens import Tokens

@@ -62,7 +62,7 @@ def test_it_goes_from_nothing_to_the_package_and_repeats_no_stage(checkout: Path
     first, ran = make(checkout)
     assert "takes hours" in first
     assert ran == planned
-    assets = checkout / "cof_agent" / "assets" / "tiny"
+    assets = checkout / "cof_agent" / "policies" / "tiny" / "checkpoint"
     assert {path.name for path in assets.iterdir()} == set(NEEDED)
     load_policy(f"hf:{assets}", device="cpu")
     assert make(checkout, "--dry-run")[1] == ["ship"]

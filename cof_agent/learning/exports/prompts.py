@@ -10,10 +10,10 @@ from typing import Any
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import TrajectoryError
-from cof_agent.exports.collected import Collected, Example, shows
-from cof_agent.exports.conversation import Facts, Malformed, Message, Picture
-from cof_agent.exports.replay import opening
-from cof_agent.exports.trl import PROMPTS, blocks_of, messages_of, picture_of, read_rows
+from cof_agent.learning.exports.collected import Collected, Example, shows
+from cof_agent.learning.exports.conversation import Facts, Malformed, Message, Picture
+from cof_agent.learning.exports.replay import opening
+from cof_agent.learning.exports.trl import PROMPTS, blocks_of, messages_of, picture_of, read_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cof_agent.exports.files import PICTURES, PictureFolder, TableFile
-from cof_agent.exports.prompts import Prompt
+from cof_agent.learning.exports.files import PICTURES, PictureFolder, TableFile
+from cof_agent.learning.exports.prompts import Prompt
 
 LOOP = "chain_of_focus"
 """The name of the agent loop in verl's configuration."""

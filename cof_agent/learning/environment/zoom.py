@@ -1,6 +1,6 @@
 """Questions played one call a step.
 
-What differs from a run of the graph is said in `cof_agent.environment`.
+What differs from a run of the graph is said in `cof_agent.learning.environment`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from PIL import Image
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.dialects.tools import ZOOM, Sight, refusal
 from cof_agent.dialects.turn import Call, Turn
-from cof_agent.environment.row import check_first_look, original_of, rules_of
-from cof_agent.environment.speech import TURN_END
 from cof_agent.errors import ConfigError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import SourceImage, open_image
 from cof_agent.images.store import MemoryStore
 from cof_agent.images.views import RegionPixels, View, cut_region, show_overview
+from cof_agent.learning.environment.row import check_first_look, original_of, rules_of
+from cof_agent.learning.environment.speech import TURN_END
 from cof_agent.loop.call import NO_MORE, Progress, take
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.state import no_usage, spent

@@ -9,13 +9,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from cof_agent.agent.trajectory_file import located_trajectories
-from cof_agent.collecting.candidate import Candidate
 from cof_agent.evaluation.results import SKIPPED, read_run
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings
 from cof_agent.files import read_lines
+from cof_agent.learning.collecting.candidate import Candidate
+from cof_agent.learning.rewards import rollout_of
 from cof_agent.loop.state import Status
-from cof_agent.rewards import rollout_of
 
 
 class Reason(StrEnum):

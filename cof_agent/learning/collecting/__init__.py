@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 from cof_agent.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cof_agent.collecting.collected import CollectedRow, CollectionReport, read_rows
-    from cof_agent.collecting.front import collect
+    from cof_agent.learning.collecting.collected import CollectedRow, CollectionReport, read_rows
+    from cof_agent.learning.collecting.collection import collect
 
-_HOME = {"collect": "front", "CollectedRow": "collected", "CollectionReport": "collected", "read_rows": "collected"}
+_HOME = {
+    "collect": "collection",
+    "CollectedRow": "collected",
+    "CollectionReport": "collected",
+    "read_rows": "collected",
+}
 
 __all__ = ["CollectedRow", "CollectionReport", "collect", "read_rows"]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cof_agent.dialects.profile import Profile
     from cof_agent.policies.qwen.chat import ChatQwenVL
 
-FOLDER = Path(__file__).parents[1] / "assets" / "tiny"
+FOLDER = Path(__file__).parent / "checkpoint"
 """A Qwen2.5-VL checkpoint; what it is and can do, says its README.md."""
 
 

@@ -14,7 +14,7 @@ from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.dialects.tools import CHOSEN, refusal
 from cof_agent.errors import TrajectoryError
-from cof_agent.exports.conversation import Message, Part, Picture, Role
+from cof_agent.learning.exports.conversation import Message, Part, Picture, Role
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.prompt import forget_regions
 from cof_agent.loop.transcript import as_question

@@ -11,9 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.agent.trajectory_file import IMAGES, LINES
-from cof_agent.collecting.candidate import Candidate, Looks
-from cof_agent.collecting.selection import Mix, share
-from cof_agent.collecting.tried import Reason
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.results import SETTINGS
@@ -22,6 +19,9 @@ from cof_agent.evaluation.settings import RunSettings
 from cof_agent.files import atomic_write, corrupt, json_line, read_lines
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import DirectoryStore
+from cof_agent.learning.collecting.candidate import Candidate, Looks
+from cof_agent.learning.collecting.selection import Mix, share
+from cof_agent.learning.collecting.tried import Reason
 
 TRIED = "tried"
 ROWS = "rows.jsonl"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from cof_agent.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cof_agent.exports.conversation import Conversation, Facts, Malformed, Message, Picture
-    from cof_agent.exports.exporting import Export, export
-    from cof_agent.exports.prompts import Prompt, import_prompts
-    from cof_agent.exports.sharegpt import read_sharegpt
-    from cof_agent.exports.trl import import_trl
+    from cof_agent.learning.exports.conversation import Conversation, Facts, Malformed, Message, Picture
+    from cof_agent.learning.exports.exporting import Export, export
+    from cof_agent.learning.exports.prompts import Prompt, import_prompts
+    from cof_agent.learning.exports.sharegpt import read_sharegpt
+    from cof_agent.learning.exports.trl import import_trl
 
 _HOME = {
     "Conversation": "conversation",

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, TrajectoryError
-from cof_agent.exports.conversation import Picture
 from cof_agent.files import atomic_directory, json_line
+from cof_agent.learning.exports.conversation import Picture
 from cof_agent.loop.transcript import storable
 
 ROWS = "metadata.jsonl"

@@ -11,14 +11,14 @@ from typing import TypeVar
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
 from cof_agent.evaluation.question import Role
-from cof_agent.exports.collected import Collected
-from cof_agent.exports.conversation import Conversation, Malformed, disorder
-from cof_agent.exports.files import LineFile, TableFile, fresh_directory
-from cof_agent.exports.prompts import Prompt, import_prompts, prompts
-from cof_agent.exports.replay import sent
-from cof_agent.exports.sharegpt import ShareGptFile, read_sharegpt
-from cof_agent.exports.trl import CONVERSATIONS, PROMPTS, import_trl, row_of
-from cof_agent.exports.verl import VerlFile
+from cof_agent.learning.exports.collected import Collected
+from cof_agent.learning.exports.conversation import Conversation, Malformed, disorder
+from cof_agent.learning.exports.files import LineFile, TableFile, fresh_directory
+from cof_agent.learning.exports.prompts import Prompt, import_prompts, prompts
+from cof_agent.learning.exports.replay import sent
+from cof_agent.learning.exports.sharegpt import ShareGptFile, read_sharegpt
+from cof_agent.learning.exports.trl import CONVERSATIONS, PROMPTS, import_trl, row_of
+from cof_agent.learning.exports.verl import VerlFile
 from cof_agent.loop.state import Status
 
 _Item = TypeVar("_Item", Conversation, Prompt)

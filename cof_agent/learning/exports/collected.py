@@ -9,8 +9,6 @@ from pathlib import Path
 
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.agent.trajectory_file import IMAGES, LINES, read_trajectories
-from cof_agent.collecting.candidate import Looks
-from cof_agent.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import default_profile
 from cof_agent.errors import ConfigError, TrajectoryError, validated
@@ -19,7 +17,9 @@ from cof_agent.evaluation.modes import with_budget
 from cof_agent.evaluation.results import SETTINGS, Run, read_run
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings
-from cof_agent.exports.conversation import Facts
+from cof_agent.learning.collecting.candidate import Looks
+from cof_agent.learning.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
+from cof_agent.learning.exports.conversation import Facts
 from cof_agent.scenes.reach import SCENE_PROFILE
 
 

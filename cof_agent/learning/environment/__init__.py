@@ -19,10 +19,10 @@ does the first three as well with `FocusConfig.trainer_loop`:
 - Text that spells a special token, such as `<|im_end|>`, gets a space in it: the trainer would take it for the token.
 """
 
-from cof_agent.environment.answer import answered, declined
-from cof_agent.environment.row import check_first_look, original_of, rules_of
-from cof_agent.environment.speech import CHAT_TEMPLATE, RESPONSE_TEMPLATE, prepare, said
-from cof_agent.environment.zoom import Episode, ZoomEnvironment, raise_recorded
+from cof_agent.learning.environment.answer import answered, declined
+from cof_agent.learning.environment.row import check_first_look, original_of, rules_of
+from cof_agent.learning.environment.speech import CHAT_TEMPLATE, RESPONSE_TEMPLATE, prepare, said
+from cof_agent.learning.environment.zoom import Episode, ZoomEnvironment, raise_recorded
 
 __all__ = [
     "CHAT_TEMPLATE",

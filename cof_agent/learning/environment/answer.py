@@ -9,8 +9,8 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from cof_agent.dialects.registry import get_dialect
-from cof_agent.environment.speech import turn_text
-from cof_agent.environment.zoom import Episode
+from cof_agent.learning.environment.speech import turn_text
+from cof_agent.learning.environment.zoom import Episode
 from cof_agent.loop.ending import declines, final_answer
 
 

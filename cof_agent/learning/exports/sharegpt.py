@@ -24,13 +24,22 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from cof_agent.collecting.candidate import Looks
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
-from cof_agent.exports.conversation import Conversation, Facts, Malformed, Message, Part, Picture, Role, disorder
-from cof_agent.exports.files import PICTURES, PictureFolder
 from cof_agent.files import json_line
 from cof_agent.images.opening import open_image
+from cof_agent.learning.collecting.candidate import Looks
+from cof_agent.learning.exports.conversation import (
+    Conversation,
+    Facts,
+    Malformed,
+    Message,
+    Part,
+    Picture,
+    Role,
+    disorder,
+)
+from cof_agent.learning.exports.files import PICTURES, PictureFolder
 
 DATA = "sharegpt.json"
 INFO = "dataset_info.json"

@@ -10,8 +10,15 @@ from pathlib import Path
 from langchain_core.language_models import BaseChatModel
 
 from cof_agent.agent.trajectory_file import LINES
-from cof_agent.collecting.candidate import Looks
-from cof_agent.collecting.collected import (
+from cof_agent.dialects.profile import Profile
+from cof_agent.errors import ConfigError
+from cof_agent.evaluation.benchmarks import open_benchmark
+from cof_agent.evaluation.driver import OBSERVER
+from cof_agent.evaluation.evaluating import TRAJECTORIES, evaluate, policy_and_profile
+from cof_agent.evaluation.progress import RunProgress
+from cof_agent.evaluation.question import Benchmark, Role
+from cof_agent.learning.collecting.candidate import Looks
+from cof_agent.learning.collecting.collected import (
     TRIED,
     CollectedRow,
     CollectionReport,
@@ -20,17 +27,10 @@ from cof_agent.collecting.collected import (
     check_directory,
     write_collected,
 )
-from cof_agent.collecting.first_questions import FirstQuestions
-from cof_agent.collecting.selection import Mix, Selection, select
-from cof_agent.collecting.tried import Reason, Tried, read_tried
-from cof_agent.dialects.profile import Profile
-from cof_agent.errors import ConfigError
-from cof_agent.evaluation.benchmarks import open_benchmark
-from cof_agent.evaluation.driver import OBSERVER
-from cof_agent.evaluation.evaluating import TRAJECTORIES, evaluate, policy_and_profile
-from cof_agent.evaluation.progress import RunProgress
-from cof_agent.evaluation.question import Benchmark, Role
-from cof_agent.exports.replay import unwritten
+from cof_agent.learning.collecting.first_questions import FirstQuestions
+from cof_agent.learning.collecting.selection import Mix, Selection, select
+from cof_agent.learning.collecting.tried import Reason, Tried, read_tried
+from cof_agent.learning.exports.replay import unwritten
 from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cof_agent.errors import ConfigError, MissingExtraError, TrajectoryError
-from cof_agent.exports.conversation import Conversation, Facts, Message, Part, Picture, disorder
-from cof_agent.exports.files import ROWS, TABLE
+from cof_agent.learning.exports.conversation import Conversation, Facts, Message, Part, Picture, disorder
+from cof_agent.learning.exports.files import ROWS, TABLE
 
 _TEXT = {"dtype": "string", "_type": "Value"}
 _MESSAGES = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from cof_agent.collecting.candidate import Candidate, Looks, Stratum
 from cof_agent.evaluation.row import Cell
+from cof_agent.learning.collecting.candidate import Candidate, Looks, Stratum
 
 _Place: TypeAlias = tuple[int, int, int, int]
 """A stratum by numbers: looks, category, resolution, overview budget."""

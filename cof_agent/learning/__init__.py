@@ -1,0 +1,1 @@
+"""Learn from runs: collect them, reward them, export them, play them."""
