@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation.comparison import ComparedRun, Comparison, RunTest
-from cof_agent.evaluation.paired import paired_test
+from cof_agent.evaluation.report.comparison import ComparedRun, Comparison, RunTest
 from cof_agent.evaluation.report.files import write_comparison
 from cof_agent.evaluation.report.table import setting
 from cof_agent.evaluation.results import Run, read_run
 from cof_agent.evaluation.row import Cell, ResultRow
 from cof_agent.evaluation.settings import differing
+from cof_agent.evaluation.statistics import paired_test
 from cof_agent.evaluation.tally import alike, cell_order, summarise
 
 

@@ -1,18 +1,21 @@
-"""Which agent answers which question."""
+"""Which agent answers which question, and the images that it holds meanwhile."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation.image_memory import ImageMemory
-from cof_agent.evaluation.modes import with_budget
 from cof_agent.evaluation.plan import Task
 from cof_agent.evaluation.regions import Region
+from cof_agent.evaluation.settings import with_budget
 from cof_agent.images.geometry import Size
+from cof_agent.images.reference import ImageRef
+from cof_agent.images.store import MemoryStore
 from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.policy import Policy
 
@@ -73,3 +76,29 @@ class Driver:
             save=self._save,
             region_pixels=region.pixels if region else None,
         )
+
+
+_BYTES = 8 * 2**30
+"""Far more than the questions that are asked at a time need; what a broken one leaves behind goes beyond it."""
+
+
+class ImageMemory(MemoryStore):
+    """Keeps an image until every question that put it there is over. A shared one is counted, not copied."""
+
+    def __init__(self, max_bytes: int = _BYTES) -> None:
+        super().__init__(max_bytes)
+        self._users: Counter[str] = Counter()
+
+    def put(self, ref: ImageRef, data: bytes) -> None:
+        with self._lock:
+            self._users[ref.sha256] += 1
+        super().put(ref, data)
+
+    def let_go(self, refs: Iterable[ImageRef]) -> None:
+        """One question is over; `refs` are the images that it had put here, one for each time."""
+        with self._lock:
+            for ref in refs:
+                self._users[ref.sha256] -= 1
+                if self._users[ref.sha256] <= 0:
+                    del self._users[ref.sha256]
+                    self._drop(ref.sha256)

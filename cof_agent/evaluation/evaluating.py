@@ -20,15 +20,22 @@ from cof_agent.evaluation.benchmarks import default_limit, open_benchmark
 from cof_agent.evaluation.driver import OBSERVER, Driver
 from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.judging import judge_again
-from cof_agent.evaluation.modes import Mode, limits_of
 from cof_agent.evaluation.plan import Plan
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.results import writing
 from cof_agent.evaluation.runner import Runner
-from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, profile_digest
-from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE
+from cof_agent.evaluation.settings import (
+    DEFAULT_RESOLUTIONS,
+    NATIVE,
+    Mode,
+    RunSettings,
+    default_directory,
+    lasting_options,
+    limits_of,
+    profile_digest,
+)
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import as_policy
 from cof_agent.loop.versions import versions

@@ -6,6 +6,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,72 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, validated
-from cof_agent.evaluation.excerpt import excerpt
-from cof_agent.evaluation.modes import Mode, limits_of
 from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import Cell
-from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE, told
+from cof_agent.evaluation.summary import excerpt
 from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.redaction import hide
+
+DEFAULT_RESOLUTIONS: tuple[int | None, ...] = (224, 336, 448, 672, 1024, 1536, 2240, 3840)
+"""Long sides in pixels: eight steps from 224 to 4K."""
+
+NATIVE = "native"
+"""How people write a resolution or budget that is left as it is."""
+
+
+def told(value: int | None) -> str:
+    """A resolution or budget as people write it."""
+    return NATIVE if value is None else str(value)
+
+
+def numbers(text: str, name: str) -> tuple[int | None, ...]:
+    """`224,448,native` as numbers, None for native. Raises ConfigError, naming the option, for anything else."""
+    try:
+        return tuple(None if part.strip() == NATIVE else int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"{name} takes whole numbers and {NATIVE}, such as 224,448,{NATIVE}, not {text!r}") from None
+
+
+class Mode(StrEnum):
+    """Who decides whether the policy zooms."""
+
+    ADAPTIVE = "adaptive"
+    """The policy."""
+    DIRECT = "direct"
+    """Nobody zooms: the first look has to do."""
+    PROACTIVE = "proactive"
+    """It has to zoom at least once before it may answer."""
+
+
+def limits_of(mode: Mode, config: FocusConfig, profile: Profile) -> FocusConfig:
+    """`config` as `mode` has it. Raises ConfigError where a policy must zoom and cannot."""
+    if mode is Mode.DIRECT:
+        return config.model_copy(update={"max_zooms": 0, "min_zooms": 0})
+    if mode is Mode.ADAPTIVE:
+        return config
+    if not profile.tools:
+        raise ConfigError("mode proactive needs zooms, and this profile offers no tools: use mode direct")
+    if config.max_zooms < 1:
+        raise ConfigError("mode proactive needs zooms, but max_zooms is 0: raise it, or use mode direct")
+    return config.model_copy(update={"min_zooms": max(1, config.min_zooms)})
+
+
+def with_budget(profile: Profile, side: int | None) -> Profile:
+    """`profile` whose overview has at most the area of a square of `side` shown pixels; None: as it is.
+
+    Raises ConfigError for a square smaller than one visual token.
+    """
+    if side is None:
+        return profile
+    rule = profile.overview
+    if side < rule.factor:
+        raise ConfigError(f"an overview budget of {side} is under one visual token of {rule.factor} pixels a side")
+    area = side * side
+    return profile.model_copy(
+        update={"overview": replace(rule, min_pixels=min(rule.min_pixels, area), max_pixels=area)}
+    )
+
 
 _SHOWN = 120
 """Characters of a value that a message shows."""

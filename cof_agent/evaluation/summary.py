@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cof_agent.evaluation.intervals import Share
-from cof_agent.evaluation.paired import Difference
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import Cell, Rule
+from cof_agent.evaluation.statistics import Difference, Share
 from cof_agent.loop.state import Status, StopReason
 
 SCHEMA = 1
@@ -210,3 +209,8 @@ class Summary(_Value):
     def plain(self) -> tuple[CellFigures, ...]:
         """The cells whose pictures and regions were not changed."""
         return tuple(figures for figures in self.cells if figures.cell.plain)
+
+
+def excerpt(text: str, most: int) -> str:
+    """`text`, or as much of it as `most` characters hold, the last of which then says that there is more."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

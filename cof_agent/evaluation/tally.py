@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, Literal, TypeAlias
 
-from cof_agent.evaluation.faithfulness import Pair, faithfulness
-from cof_agent.evaluation.fall import tampered_regions
-from cof_agent.evaluation.intervals import Share, mean, wilson
-from cof_agent.evaluation.paired import finished
+from cof_agent.evaluation.faithfulness import Pair, faithfulness, tampered_regions
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import Cell, ResultRow
+from cof_agent.evaluation.statistics import Share, finished, mean, wilson
 from cof_agent.evaluation.summary import (
     Average,
     CellFigures,

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.compare import compare_runs
-from cof_agent.evaluation.comparison import Comparison
+from cof_agent.evaluation.report.comparison import Comparison
 from cof_agent.evaluation.report.terminal import print_comparison
 from tests.evaluation.rows import failed_row, lifelike_rows, row, write_run
 

@@ -18,7 +18,7 @@ from cof_agent.cli.app import app
 from cof_agent.cli.evaluate import evaluate_command
 from cof_agent.evaluation import read_run
 from cof_agent.evaluation.evaluating import aevaluate
-from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
+from cof_agent.evaluation.settings import DEFAULT_RESOLUTIONS, numbers
 from tests.conversations import answer, photo, zoom
 from tests.killing import running
 from tests.patience import PATIENCE, wait_until

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cof_agent.evaluation.paired import paired_test
 from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.report.run_tables import sheets
+from cof_agent.evaluation.statistics import paired_test
 from cof_agent.evaluation.summary import Need
 from cof_agent.evaluation.tally import summarise
 from tests.evaluation.rows import failed_row, lifelike_rows, row

@@ -7,7 +7,7 @@ from math import comb
 
 import pytest
 
-from cof_agent.evaluation.intervals import Share, Z, independent, wilson
+from cof_agent.evaluation.statistics import Share, Z, independent, wilson
 
 
 @pytest.mark.parametrize(

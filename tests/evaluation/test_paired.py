@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from cof_agent.errors import MissingExtraError
-from cof_agent.evaluation.paired import bootstrap, mcnemar, paired_test
+from cof_agent.evaluation.statistics import bootstrap, mcnemar, paired_test
 from tests.evaluation.rows import failed_row, row, usage
 
 

@@ -13,13 +13,19 @@ import pytest
 from cof_agent.agent.trajectory import UsageRecord
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.evaluation.modes import limits_of
 from cof_agent.evaluation.plan import Plan, Task
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.results import read_run, writing
 from cof_agent.evaluation.row import ResultRow, Rule
-from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, profile_digest
-from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
+from cof_agent.evaluation.settings import (
+    DEFAULT_RESOLUTIONS,
+    RunSettings,
+    default_directory,
+    lasting_options,
+    limits_of,
+    numbers,
+    profile_digest,
+)
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.state import Status, StopReason
 from tests.made_questions import questions

@@ -19,9 +19,8 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, PolicyError
 from cof_agent.evaluation import RunProgress, read_run
 from cof_agent.evaluation import evaluating as front
-from cof_agent.evaluation.driver import Driver
+from cof_agent.evaluation.driver import Driver, ImageMemory
 from cof_agent.evaluation.evaluating import aevaluate, evaluate
-from cof_agent.evaluation.image_memory import ImageMemory
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.report.run_tables import remarks
 from cof_agent.evaluation.row import Cell, ResultRow, Rule

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation.excerpt import excerpt
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, MalformedRow
+from cof_agent.evaluation.summary import excerpt
 
 Row: TypeAlias = Mapping[str, Any]
 

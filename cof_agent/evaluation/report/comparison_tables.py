@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from cof_agent.evaluation.comparison import Comparison, RunTest
-from cof_agent.evaluation.excerpt import excerpt
-from cof_agent.evaluation.paired import Difference
+from cof_agent.evaluation.report.comparison import Comparison, RunTest
 from cof_agent.evaluation.report.table import (
     NONE,
     SETTING,
@@ -19,8 +17,9 @@ from cof_agent.evaluation.report.table import (
     show,
     with_interval,
 )
-from cof_agent.evaluation.sizes import told
-from cof_agent.evaluation.summary import Costs
+from cof_agent.evaluation.settings import told
+from cof_agent.evaluation.statistics import Difference
+from cof_agent.evaluation.summary import Costs, excerpt
 
 SHOWN = 80
 """Characters of a setting's value; `comparison.json` has all of them."""

@@ -6,13 +6,12 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from cof_agent.evaluation.comparison import Comparison
-from cof_agent.evaluation.excerpt import excerpt
+from cof_agent.evaluation.report.comparison import Comparison
 from cof_agent.evaluation.report.comparison_tables import comparison_remarks, comparison_sheets
 from cof_agent.evaluation.report.run_tables import headline, remarks, sheets
 from cof_agent.evaluation.report.table import Sheet, describe, setting
 from cof_agent.evaluation.row import ResultRow
-from cof_agent.evaluation.summary import Summary
+from cof_agent.evaluation.summary import Summary, excerpt
 
 TEXT = 400
 """Characters of a question or an answer that are shown."""

@@ -10,10 +10,9 @@ from math import log2
 from typing import TYPE_CHECKING, Any, Literal
 
 from cof_agent.errors import MissingExtraError
-from cof_agent.evaluation.excerpt import excerpt
 from cof_agent.evaluation.report.table import budget_name
-from cof_agent.evaluation.sizes import told
-from cof_agent.evaluation.summary import CellFigures, Summary
+from cof_agent.evaluation.settings import told
+from cof_agent.evaluation.summary import CellFigures, Summary, excerpt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cof_agent.evaluation.intervals import Share
 from cof_agent.evaluation.row import Cell
-from cof_agent.evaluation.sizes import NATIVE, told
+from cof_agent.evaluation.settings import NATIVE, told
+from cof_agent.evaluation.statistics import Share
 from cof_agent.evaluation.summary import Average
 
 NONE = "–"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cof_agent.evaluation.comparison import Comparison
+from cof_agent.evaluation.report.comparison import Comparison
 from cof_agent.evaluation.report.comparison_tables import comparison_remarks, comparison_sheets
 from cof_agent.evaluation.report.run_tables import headline, remarks, sheets
 from cof_agent.evaluation.report.table import Sheet, describe

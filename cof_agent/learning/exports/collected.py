@@ -13,10 +13,9 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import default_profile
 from cof_agent.errors import ConfigError, TrajectoryError, validated
 from cof_agent.evaluation.evaluating import TRAJECTORIES
-from cof_agent.evaluation.modes import with_budget
 from cof_agent.evaluation.results import SETTINGS, Run, read_run
 from cof_agent.evaluation.row import ResultRow
-from cof_agent.evaluation.settings import RunSettings
+from cof_agent.evaluation.settings import RunSettings, with_budget
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
 from cof_agent.learning.exports.conversation import Facts

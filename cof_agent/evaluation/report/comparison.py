@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cof_agent.evaluation.paired import PairedTest
 from cof_agent.evaluation.row import Cell
+from cof_agent.evaluation.statistics import PairedTest
 from cof_agent.evaluation.summary import SCHEMA, Summary
 
 
