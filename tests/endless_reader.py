@@ -9,7 +9,7 @@ from typing import Any
 
 from cof_agent.cli import main
 from cof_agent.policies.reader.model import ReaderModel
-from cof_agent.policies.reader.ocr import shared_reader
+from cof_agent.policies.reader.page.ocr import shared_reader
 from cof_agent.policies.reader.session import Session
 
 turn = ReaderModel._turn

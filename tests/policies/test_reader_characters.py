@@ -11,8 +11,8 @@ from cof_agent import Box, ChainOfFocus, FocusConfig, FocusResult, Status
 from cof_agent.images.geometry import SizeRule
 from cof_agent.policies import load_policy
 from cof_agent.policies.policy import Policy
-from cof_agent.policies.reader.patch import find_patches
-from cof_agent.policies.reader.question import single_character
+from cof_agent.policies.reader.marks.patch import find_patches
+from cof_agent.policies.reader.question.parsing import single_character
 
 Point = tuple[float, float]
 RED, GREEN, CYAN, YELLOW = (205, 30, 40), (40, 150, 60), (40, 200, 215), (245, 220, 40)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from PIL import Image
 
-from cof_agent.policies.reader.colour import ground_share
-from cof_agent.policies.reader.layout import below, blocks, right_of, row_of, words_of
-from cof_agent.policies.reader.ocr import Line, Quad
-from cof_agent.policies.reader.page import Text
+from cof_agent.policies.reader.page.colour import ground_share
+from cof_agent.policies.reader.page.layout import below, blocks, right_of, row_of, words_of
+from cof_agent.policies.reader.page.ocr import Line, Quad
+from cof_agent.policies.reader.page.text import Text
 from cof_agent.policies.reader.words import phrase_match, word_match
 
 

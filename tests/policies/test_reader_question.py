@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cof_agent.policies.reader.ask import Form
-from cof_agent.policies.reader.options import split_options
-from cof_agent.policies.reader.question import understand
+from cof_agent.policies.reader.question.ask import Form
+from cof_agent.policies.reader.question.options import split_options
+from cof_agent.policies.reader.question.parsing import understand
 from cof_agent.policies.reader.values import ValueKind
 
 

@@ -10,14 +10,14 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from cof_agent.policies.reader import wording
-from cof_agent.policies.reader.ask import Ask, CharacterAsk, Form
-from cof_agent.policies.reader.character import Lookout
-from cof_agent.policies.reader.finding import FIT, Finding, Scene, ambiguous
-from cof_agent.policies.reader.match import find_answers, says_otherwise
-from cof_agent.policies.reader.ocr import shared_reader
-from cof_agent.policies.reader.page import read_page
-from cof_agent.policies.reader.question import single_character, understand
-from cof_agent.policies.reader.search import Search, Zoom
+from cof_agent.policies.reader.marks.character import Lookout
+from cof_agent.policies.reader.page.finding import FIT, Finding, Scene, ambiguous
+from cof_agent.policies.reader.page.match import find_answers, says_otherwise
+from cof_agent.policies.reader.page.ocr import shared_reader
+from cof_agent.policies.reader.page.search import Search, Zoom
+from cof_agent.policies.reader.page.text import read_page
+from cof_agent.policies.reader.question.ask import Ask, CharacterAsk, Form
+from cof_agent.policies.reader.question.parsing import single_character, understand
 from cof_agent.policies.reader.session import Session, read_session
 from cof_agent.policies.reader.words import squeeze
 

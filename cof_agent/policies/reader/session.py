@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from cof_agent.dialects.profile import Prompts
 from cof_agent.errors import PolicyError
 from cof_agent.images.geometry import Corners, Size, enlarge
-from cof_agent.policies.reader.ocr import TextReader, decode_base64
+from cof_agent.policies.reader.page.ocr import TextReader, decode_base64
 
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.S)
 _DROPPED = re.compile(r"^\[view \d+ is no longer shown\]$")

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 
 from cof_agent.dialects.profile import DECLINE
-from cof_agent.policies.reader.ask import Ask, Form
-from cof_agent.policies.reader.finding import Finding
-from cof_agent.policies.reader.page import Text
-from cof_agent.policies.reader.search import Zoom
+from cof_agent.policies.reader.page.finding import Finding
+from cof_agent.policies.reader.page.search import Zoom
+from cof_agent.policies.reader.page.text import Text
+from cof_agent.policies.reader.question.ask import Ask, Form
 from cof_agent.policies.reader.values import resemblance
 from cof_agent.policies.reader.words import coverage
 

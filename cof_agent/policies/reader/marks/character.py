@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from cof_agent.images.geometry import Corners, Size, enlarge
-from cof_agent.policies.reader.ask import CharacterAsk
-from cof_agent.policies.reader.finding import Finding
-from cof_agent.policies.reader.ocr import Line, TextReader
-from cof_agent.policies.reader.page import Text
-from cof_agent.policies.reader.patch import Mark, Patch, find_patches
-from cof_agent.policies.reader.search import GAIN, Zoom
+from cof_agent.policies.reader.marks.patch import Mark, Patch, find_patches
+from cof_agent.policies.reader.marks.recognition import SeenPatch
+from cof_agent.policies.reader.page.finding import Finding
+from cof_agent.policies.reader.page.ocr import Line, TextReader
+from cof_agent.policies.reader.page.search import GAIN, Zoom
+from cof_agent.policies.reader.page.text import Text
+from cof_agent.policies.reader.question.ask import CharacterAsk
 from cof_agent.policies.reader.session import Look
 
 OUTLINED = 11.0
 """Side in view pixels from which the outline of a patch tells its shape."""
-LEGIBLE = 6.0
-"""Height in view pixels from which a mark is read."""
 DETAIL, CHOSEN_DETAIL = 5.0, 3.5
 """The same in pixels that the source has, which an enlarged view does not add to; less when there are options."""
 CLEAR = 11.0
@@ -35,73 +33,21 @@ ALIKE = (
     frozenset({"square", "rectangle"}), frozenset({"square", "diamond"}),
 )  # fmt: skip
 """Shapes that people call by each other's names: they need no margin."""
-_CASELESS = frozenset("cjkmopsuvwxyz")
-"""Letters whose small form is that of the capital; alone, they are taken for capitals."""
 _DIGITS = str.maketrans("OoIlZSB", "0011258")
 _LETTERS = str.maketrans("0158", "OISB")
 
 
-class Sight:
-    """A patch in one view, with what was read on it. Readings are made once."""
-
-    def __init__(self, patch: Patch) -> None:
-        self.patch = patch
-        self._votes: list[tuple[str, float]] | None = None
-
-    def votes(self, reader: TextReader) -> list[tuple[str, float]]:
-        """Readings of the mark as a single character, "" where it is none, with confidences."""
-        if self._votes is None:
-            mark = self.patch.mark
-            self._votes = list(_readings(mark, reader)) if mark and mark.height >= LEGIBLE else []
-        return self._votes
-
-
-def _readings(mark: Mark, reader: TextReader) -> Iterator[tuple[str, float]]:
-    """Two ways of showing the mark to the recogniser and, unless they agree, three turned ones."""
-    first = [_read(mark, reader, 1, 0.0), _read(mark, reader, 3, 0.0)]
-    yield from first
-    if first[0][0] != first[1][0] or not first[0][0] or min(score for _, score in first) < 0.8:
-        for turn in (-11.0, 11.0):
-            yield _read(mark, reader, 1, turn)
-
-
-def _read(mark: Mark, reader: TextReader, times: int, turn: float) -> tuple[str, float]:
-    """The character on `mark`, shown so many times in a row and turned by so many degrees."""
-    import cv2
-    import numpy as np
-
-    image = np.asarray(mark.image, dtype=np.float32)
-    if turn:
-        high, wide = image.shape
-        side = math.ceil(math.hypot(wide, high)) + 2
-        move = cv2.getRotationMatrix2D((wide / 2, high / 2), turn, 1.0)
-        move[:, 2] += ((side - wide) / 2, (side - high) / 2)
-        image = np.asarray(cv2.warpAffine(image, move, (side, side), borderValue=255), dtype=np.float32)
-        rows, columns = np.nonzero(image < 128)
-        if len(rows):
-            image = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    gap = np.full((image.shape[0], 12), 255, dtype=np.float32)
-    row = np.concatenate([image, *([gap, image] * (times - 1))], axis=1)
-    grey = np.pad(row, 6, constant_values=255).clip(0, 255).astype(np.uint8)
-    text, score = reader.line(np.repeat(grey[..., None], 3, axis=2))
-    letters = [letter for letter in unicodedata.normalize("NFKC", text) if letter.isalnum()]
-    if not letters or len(set(letters)) > 1 or len(letters) > times:
-        return "", 0.0
-    letter = letters[0]
-    return (letter.upper() if letter in _CASELESS else letter) if ord(letter) < 0x250 else "", score
-
-
 @lru_cache(maxsize=24)
-def _sights(reader: TextReader, data: bytes, colour: str) -> tuple[Sight, ...]:
+def _sights(reader: TextReader, data: bytes, colour: str) -> tuple[SeenPatch, ...]:
     """Patches of a view; kept, since every turn asks for those of all views."""
-    return tuple(Sight(patch) for patch in find_patches(reader.picture(data), colour))
+    return tuple(SeenPatch(patch) for patch in find_patches(reader.picture(data), colour))
 
 
 @dataclass(frozen=True, eq=False)
 class Spot:
     """A place that may be the thing, from the view that shows it best."""
 
-    sight: Sight
+    sight: SeenPatch
     look: Look
     box: Corners
     """In overview pixels."""

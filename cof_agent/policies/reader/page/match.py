@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cof_agent.policies.reader.ask import Form
-from cof_agent.policies.reader.finding import Finding, Scene, ranked
-from cof_agent.policies.reader.layout import blocks, words_of
-from cof_agent.policies.reader.match_phrase import match_about, match_label, match_name, match_next, match_say
-from cof_agent.policies.reader.match_value import match_values
+from cof_agent.policies.reader.page.finding import Finding, Scene, ranked
+from cof_agent.policies.reader.page.layout import blocks, words_of
+from cof_agent.policies.reader.page.match_phrase import match_about, match_label, match_name, match_next, match_say
+from cof_agent.policies.reader.page.match_value import match_values
+from cof_agent.policies.reader.question.ask import Form
 from cof_agent.policies.reader.words import phrase_match, similar, squeeze
 
 _MATCHERS: dict[Form, Callable[[Scene], Iterator[Finding]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cof_agent.policies.reader.options import Option
+from cof_agent.policies.reader.question.options import Option
 from cof_agent.policies.reader.values import ValueKind
 from cof_agent.policies.reader.words import content
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from cof_agent.policies.reader import vocabulary as v
-from cof_agent.policies.reader.ask import Ask, CharacterAsk, Form
-from cof_agent.policies.reader.options import split_options
+from cof_agent.policies.reader.question import vocabulary as v
+from cof_agent.policies.reader.question.ask import Ask, CharacterAsk, Form
+from cof_agent.policies.reader.question.options import split_options
 from cof_agent.policies.reader.values import ValueKind
 from cof_agent.policies.reader.words import STOP, content, plain, tokens
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cof_agent.images.geometry import Corners
-from cof_agent.policies.reader.ocr import Line, Quad, TextReader
+from cof_agent.policies.reader.page.ocr import Line, Quad, TextReader
 from cof_agent.policies.reader.session import Look
 from cof_agent.policies.reader.words import similar, squeeze
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cof_agent.policies.reader.ask import Form
-from cof_agent.policies.reader.finding import Finding, Scene
-from cof_agent.policies.reader.layout import Relation, below, blocks, joined, relation, right_of, words_of
-from cof_agent.policies.reader.page import Text, around
+from cof_agent.policies.reader.page.finding import Finding, Scene
+from cof_agent.policies.reader.page.layout import Relation, below, blocks, joined, relation, right_of, words_of
+from cof_agent.policies.reader.page.text import Text, around
+from cof_agent.policies.reader.question.ask import Form
+from cof_agent.policies.reader.question.vocabulary import NAMED
 from cof_agent.policies.reader.values import ValueKind, find_values, normal
-from cof_agent.policies.reader.vocabulary import NAMED
 from cof_agent.policies.reader.words import content, coverage, phrase_match, squeeze, tokens, word_match, words_in
 
 CROWD = 6

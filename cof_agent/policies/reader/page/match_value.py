@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cof_agent.policies.reader.finding import Finding, Scene
-from cof_agent.policies.reader.layout import below, relation, right_of, row_of
-from cof_agent.policies.reader.page import Text
+from cof_agent.policies.reader.page.finding import Finding, Scene
+from cof_agent.policies.reader.page.layout import below, relation, right_of, row_of
+from cof_agent.policies.reader.page.text import Text
 from cof_agent.policies.reader.values import Value, ValueKind, find_values, normal
 from cof_agent.policies.reader.words import content, coverage, plain, tokens, word_match, words_in
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cof_agent.policies.reader.page import Text, axes, extents
+from cof_agent.policies.reader.page.text import Text, axes, extents
 
 
 @dataclass(frozen=True, slots=True)

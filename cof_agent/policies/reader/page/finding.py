@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cof_agent.policies.reader.ask import Ask
-from cof_agent.policies.reader.colour import ground_share
-from cof_agent.policies.reader.layout import relation
-from cof_agent.policies.reader.page import Text
+from cof_agent.policies.reader.page.colour import ground_share
+from cof_agent.policies.reader.page.layout import relation
+from cof_agent.policies.reader.page.text import Text
+from cof_agent.policies.reader.question.ask import Ask
 from cof_agent.policies.reader.words import coverage, squeeze
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cof_agent.images.geometry import Box, Corners, Size, enlarge
-from cof_agent.policies.reader.finding import Finding, Scene
-from cof_agent.policies.reader.page import Text, around
+from cof_agent.policies.reader.page.finding import Finding, Scene
+from cof_agent.policies.reader.page.text import Text, around
 from cof_agent.policies.reader.session import Look
 from cof_agent.policies.reader.values import resemblance
 from cof_agent.policies.reader.words import phrase_match, word_match
