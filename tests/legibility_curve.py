@@ -19,7 +19,7 @@ from cof_agent.scenes import Scene, SceneObject, Split
 from cof_agent.scenes.legibility import LEGIBLE
 from cof_agent.scenes.question import SceneQuestion, scene_question
 from cof_agent.scenes.reach import SCENE_PROFILE, Outlook, ideal_zooms
-from cof_agent.scenes.reading import Scores, Sight, best, read_character, read_colour, read_shape
+from cof_agent.scenes.reading import Scores, ViewGrid, best, read_character, read_colour, read_shape
 from cof_agent.scenes.render import render
 
 READ: dict[str, Callable[..., Scores]] = {"colour": read_colour, "shape": read_shape, "character": read_character}
@@ -28,7 +28,7 @@ STEPS = (0.25, 0.35, 0.5, 0.6, 0.71, 0.84, 1.0, 1.19, 1.41, 2.0)
 RESOLUTIONS = (224, 336, 448, 672, 1024, 1536, 2240, 3840)
 
 
-def sized(question: SceneQuestion, pixels: float, *, enlarged: bool) -> tuple[Sight, SceneObject, SceneQuestion]:
+def sized(question: SceneQuestion, pixels: float, *, enlarged: bool) -> tuple[ViewGrid, SceneObject, SceneQuestion]:
     """A view in which the question's first target has a side of `pixels` pixels that count.
 
     Either the overview of a large source, or (`enlarged`) a zoom on a source that has no more pixels than that.
@@ -49,9 +49,9 @@ def sized(question: SceneQuestion, pixels: float, *, enlarged: bool) -> tuple[Si
         region = outlook.zoom(alone.boxes)
         box = region.box
         cut = image.crop((box.x1, box.y1, box.x2, box.y2)).resize(region.shown, Image.Resampling.LANCZOS)
-        return Sight(cut, box, source), alone.scene.objects[0], alone
+        return ViewGrid(cut, box, source), alone.scene.objects[0], alone
     whole = image.resize(outlook.overview, Image.Resampling.LANCZOS)
-    return Sight(whole, Box.whole(source), source), alone.scene.objects[0], alone
+    return ViewGrid(whole, Box.whole(source), source), alone.scene.objects[0], alone
 
 
 def _with_size(scene: Scene, index: int, size: float) -> Scene:

@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConf
 
 from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import Checkpoint
-from cof_agent.policies.qwen.engine import Engine, Task
+from cof_agent.policies.qwen.engine import Engine, Generation
 from cof_agent.policies.qwen.quiet import quietly
 from cof_agent.policies.qwen.reply import Limits, Reply
 from cof_agent.policies.qwen.sampling import Sampler, Sampling
@@ -109,7 +109,7 @@ def run(
         prompt = engine.writer.write(messages)
         limits = Limits(longest, ends=engine.checkpoint.ends, **more)
         reply = Reply(engine.writer.tokenizer, limits, logprobs=[], logits=[], silent=engine.checkpoint.structure)
-        tasks.append(Task(prompt, reply, Sampler(sampling, prompt.ids)))
+        tasks.append(Generation(prompt, reply, Sampler(sampling, prompt.ids)))
     engine.run(tasks)
     return [task.reply for task in tasks]
 
@@ -159,14 +159,14 @@ class WatchedBatches:
     """
 
     def __init__(
-        self, chat: ChatQwenVL, begins: Callable[[list[Task], int], bool] = lambda tasks, waiting: True
+        self, chat: ChatQwenVL, begins: Callable[[list[Generation], int], bool] = lambda tasks, waiting: True
     ) -> None:
         self.sizes: list[int] = []
-        self.tasks: list[Task] = []
+        self.tasks: list[Generation] = []
         self._worker, self._begins, self._really = chat._worker, begins, chat._worker.engine.run
         self._worker.engine.run = self._run  # type: ignore[method-assign]
 
-    def _run(self, tasks: Sequence[Task]) -> None:
+    def _run(self, tasks: Sequence[Generation]) -> None:
         self.sizes.append(len(tasks))
         wait_until(lambda: self._begins(list(tasks), self.waiting))
         self.tasks += tasks

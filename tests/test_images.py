@@ -23,7 +23,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, SourceImage, ViewEncoding, encode_view, load_image, open_image
 from cof_agent.images import decoding as pixels
-from cof_agent.images.decode_queue import PIXEL_BYTES, DecodeTurns, Rank
+from cof_agent.images.decode_queue import PIXEL_BYTES, DecodeQueue, Rank
 from cof_agent.images.geometry import Box, smart_resize
 from cof_agent.images.store import MemoryStore
 from tests.patience import PATIENCE, wait_until
@@ -688,7 +688,7 @@ def test_threads_get_what_one_thread_gets() -> None:
 
 
 def test_turns_are_bounded_and_ranked() -> None:
-    turns = DecodeTurns(2)
+    turns = DecodeQueue(2)
     lock, running, most, order = threading.Lock(), 0, 0, []
     begin = threading.Event()
 
@@ -723,7 +723,7 @@ def test_turns_are_bounded_and_ranked() -> None:
 
 
 def test_a_failure_gives_the_turn_back() -> None:
-    turns = DecodeTurns(1)
+    turns = DecodeQueue(1)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             turns.run(Rank.OPEN, 10**12, lambda: 1 // 0)
@@ -736,7 +736,7 @@ def square(side: int) -> pixels.Decoded:
 
 
 def test_the_cache_is_bounded_by_bytes() -> None:
-    turns, decoded = DecodeTurns(1, cached_bytes=1000), []
+    turns, decoded = DecodeQueue(1, cached_bytes=1000), []
 
     def shown(name: str, side: int = 20) -> pixels.Decoded:
         def decode() -> pixels.Decoded:
@@ -759,7 +759,7 @@ def test_the_cache_is_bounded_by_bytes() -> None:
 
 
 def test_what_is_kept_makes_room_but_for_what_is_in_use() -> None:
-    turns = DecodeTurns(3, cached_bytes=1000, pixel_bytes=1000)
+    turns = DecodeQueue(3, cached_bytes=1000, pixel_bytes=1000)
     for name in ("used", "idle"):
         turns.remember((name, 1), square(20))
     with turns.turn(Rank.SHOW, 400, ("used", 1)) as used:

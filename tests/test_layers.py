@@ -79,6 +79,12 @@ def test_a_module_holds_one_noun_and_its_name_says_which() -> None:
     lengths = {path: path.read_text(encoding="utf-8").count("\n") for path in MODULES}
     assert not [f"{path} has {lines} lines: split it" for path, lines in lengths.items() if lines > LINES]
     assert not [str(path) for path in MODULES if VAGUE & {*path.relative_to(ROOT).with_suffix("").parts}]
+    homes: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(name_of(path))
+    assert not {name: modules for name, modules in homes.items() if len(modules) > 1}, "one class name, one meaning"
 
 
 def test_only_the_edges_read_the_environment() -> None:

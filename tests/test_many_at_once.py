@@ -19,7 +19,7 @@ from langgraph.graph import START, StateGraph
 from cof_agent import ChainOfFocus, DirectoryStore, ImageError, MemoryStore, Policy, Profile, perception_node
 from cof_agent.images import decode_queue as turns_module
 from cof_agent.images import opening as images_module
-from cof_agent.images.decode_queue import IN_HAND, TURNS, DecodeTurns, Rank
+from cof_agent.images.decode_queue import IN_HAND, TURNS, DecodeQueue, Rank
 from cof_agent.images.decoding import Decoded, Encoded
 from cof_agent.images.receiving import Received, receive
 from cof_agent.images.reference import ImageRef
@@ -101,7 +101,7 @@ def test_two_hundred_questions_hold_few_sources(way: str, tmp_path: Path, monkey
         got = receive(*given)
         return Received(Held.of(got.data), got.name)
 
-    turns = DecodeTurns(TURNS, cached_bytes=PIXELS, pixel_bytes=PIXELS)
+    turns = DecodeQueue(TURNS, cached_bytes=PIXELS, pixel_bytes=PIXELS)
     monkeypatch.setitem(turns_module._OF_PROCESS, os.getpid(), turns)
     monkeypatch.setattr(Encoded, "decode", counted)
     monkeypatch.setattr(images_module, "receive", received)
@@ -146,7 +146,7 @@ def test_no_machine_decodes_more_at_once_than_its_memory_is_meant_for(monkeypatc
         begin.wait(PATIENCE)
         running.down()
 
-    threads = [threading.Thread(target=turns_module.decode_turns().run, args=(Rank.SHOW, 0, work)) for _ in range(32)]
+    threads = [threading.Thread(target=turns_module.decode_queue().run, args=(Rank.SHOW, 0, work)) for _ in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -155,7 +155,7 @@ def test_no_machine_decodes_more_at_once_than_its_memory_is_meant_for(monkeypatc
 
 
 def test_a_place_within_a_place_is_free() -> None:
-    turns, inside = DecodeTurns(1), []
+    turns, inside = DecodeQueue(1), []
     for _ in range(IN_HAND + 1):
         with turns.in_hand():
             for _ in range(2 * IN_HAND):
@@ -169,7 +169,7 @@ def test_a_place_within_a_place_is_free() -> None:
 def test_what_was_freed_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     given_back = threading.Semaphore(0)
     monkeypatch.setattr(turns_module, "give_back", given_back.release)
-    turns = DecodeTurns(1)
+    turns = DecodeQueue(1)
     turns.run(Rank.SHOW, turns_module.FREED_BYTES - 1, lambda: None)
     assert not given_back.acquire(blocking=False)
     for _ in range(2):

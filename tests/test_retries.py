@@ -21,7 +21,7 @@ from cof_agent.errors import PolicyError
 from cof_agent.policies.calling import acall, call
 from cof_agent.policies.deadline import OutOfTimeError
 from cof_agent.policies.redaction import hide
-from cof_agent.policies.retries import MAX_WORDS, BrokenReplyError, Retry, Trouble, is_endpoint, read_trouble
+from cof_agent.policies.retries import MAX_WORDS, BrokenReplyError, EndpointFailure, Retry, is_endpoint, read_failure
 from cof_agent.policies.script import ScriptedModel
 from tests.patience import PATIENCE, TIMES
 
@@ -71,8 +71,8 @@ class APIError(Exception):
         self.body = body
 
 
-def trouble(error: BaseException, *, endpoint: bool = True, secrets: Any = ()) -> Trouble:
-    found = read_trouble(error, endpoint=endpoint, secrets=secrets)
+def trouble(error: BaseException, *, endpoint: bool = True, secrets: Any = ()) -> EndpointFailure:
+    found = read_failure(error, endpoint=endpoint, secrets=secrets)
     assert found
     return found
 
@@ -131,7 +131,7 @@ def test_connections_and_streams_that_break_pass(error: Exception) -> None:
 )
 def test_replies_that_cannot_be_read_pass_where_an_endpoint_sent_them(error: Exception) -> None:
     assert trouble(error, endpoint=True).passes
-    assert read_trouble(error, endpoint=False) is None
+    assert read_failure(error, endpoint=False) is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_replies_that_cannot_be_read_pass_where_an_endpoint_sent_them(error: Exc
      caused(PolicyError("download failed"), ConnectionResetError("x"))],
 )  # fmt: skip
 def test_what_a_model_raises_itself_is_no_trouble_of_an_endpoint(error: Exception) -> None:
-    assert read_trouble(error, endpoint=True) is None
+    assert read_failure(error, endpoint=True) is None
 
 
 def test_what_waiting_does_not_mend_does_not_pass() -> None:
@@ -150,7 +150,7 @@ def test_what_waiting_does_not_mend_does_not_pass() -> None:
     ).passes
     assert not trouble(APIError("bad", type="invalid_request_error")).passes
     assert not trouble(APIError("bad", code=400)).passes
-    assert read_trouble(ContextOverflowError("too long"), endpoint=True) is None
+    assert read_failure(ContextOverflowError("too long"), endpoint=True) is None
     assert not trouble(HttpError(500, x_should_retry="false")).passes
     assert trouble(HttpError(400, x_should_retry="true")).passes
 
@@ -170,7 +170,7 @@ def test_how_long_a_server_asks_to_wait() -> None:
 
 
 def test_pauses_grow_and_spread_and_end_at_the_deadline() -> None:
-    failed = Trouble("x", True)
+    failed = EndpointFailure("x", True)
     retry = Retry(retries=40)
     random.seed(1)
     for attempt, bound in ((1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (30, 8.0)):
@@ -179,17 +179,17 @@ def test_pauses_grow_and_spread_and_end_at_the_deadline() -> None:
         assert max(pauses) > 0.8 * bound  # type: ignore[type-var,operator]
         assert min(pauses) < 0.2 * bound  # type: ignore[type-var,operator]
     assert all(retry.after(failed, 30, 0.1) <= 0.1 for _ in range(50))  # type: ignore[operator]
-    asked = [retry.after(Trouble("x", True, wait=3), 1, 3.2) for _ in range(50)]
+    asked = [retry.after(EndpointFailure("x", True, wait=3), 1, 3.2) for _ in range(50)]
     assert all(3 <= pause <= 3.2 for pause in asked)  # type: ignore[operator]
 
 
 def test_when_there_is_no_other_attempt() -> None:
-    failed = Trouble("HTTP 503: busy", True, 503)
+    failed = EndpointFailure("HTTP 503: busy", True, 503)
     assert str(Retry(2).after(failed, 3, 60)) == "the endpoint failed in 3 attempts, the last time: HTTP 503: busy"
     assert str(Retry(0).after(failed, 1, 60)) == "the endpoint failed in 1 attempt: HTTP 503: busy"
-    late = Retry().after(Trouble("HTTP 429: slow", True, 429, wait=60), 1, 12.34)
+    late = Retry().after(EndpointFailure("HTTP 429: slow", True, 429, wait=60), 1, 12.34)
     assert str(late) == "the endpoint asks to wait 60.0 seconds and 12.3 are left: HTTP 429: slow"
-    assert "ends in /v1" in str(Retry().after(Trouble("HTTP 404: no", False, 404), 1, 60))
+    assert "ends in /v1" in str(Retry().after(EndpointFailure("HTTP 404: no", False, 404), 1, 60))
 
 
 @pytest.mark.parametrize(

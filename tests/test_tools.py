@@ -8,7 +8,7 @@ from langchain_core.messages.tool import tool_call
 from langchain_core.tools import BaseTool
 
 from cof_agent.dialects.profile import Profile
-from cof_agent.dialects.tools import CROP, ZOOM, NotShownError, Sight, image_tools, run_call
+from cof_agent.dialects.tools import CROP, ZOOM, LookContext, TokensSpentError, image_tools, run_call
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images import open_image
 from cof_agent.images.geometry import Box, CoordinateSpace, RegionRule, SizeRule
@@ -19,19 +19,19 @@ from tests.conversations import BOTH, photo
 RANGE = "0 <= x1 < x2 <= 644 and 0 <= y1 < y2 <= 476"
 
 
-def sight(profile: Profile = BOTH, *, size: tuple[int, int] = (640, 480), tokens: int = 100_000) -> Sight:
+def sight(profile: Profile = BOTH, *, size: tuple[int, int] = (640, 480), tokens: int = 100_000) -> LookContext:
     source, store = open_image(photo(*size)), MemoryStore()
     keep_original(source, store)
     shown = profile.overview.fit(source.ref.size)
     overview = show_overview(source, shown, profile.overview.tokens(shown), store)
-    return Sight(source, [overview], store, profile, tokens)
+    return LookContext(source, [overview], store, profile, tokens)
 
 
-def look(seen: Sight, name: str = ZOOM, **arguments: Any) -> ToolMessage:
+def look(seen: LookContext, name: str = ZOOM, **arguments: Any) -> ToolMessage:
     return run_call(tool_call(name=name, args=arguments, id="1"), seen)
 
 
-def looked(seen: Sight, name: str = ZOOM, **arguments: Any) -> View:
+def looked(seen: LookContext, name: str = ZOOM, **arguments: Any) -> View:
     message = look(seen, name, **arguments)
     assert message.status == "success", message.text
     return View.from_json(message.artifact)
@@ -128,7 +128,7 @@ def test_a_zoom_has_a_margin_is_enlarged_and_shows_the_right_place() -> None:
 def test_a_crop_is_exactly_the_box_of_any_view() -> None:
     seen = sight()
     zoomed = looked(seen, bbox_2d=[200, 100, 400, 200])
-    within = Sight(seen.source, [*seen.views, zoomed], seen.store, seen.profile, seen.tokens_left)
+    within = LookContext(seen.source, [*seen.views, zoomed], seen.store, seen.profile, seen.tokens_left)
     width, height = zoomed.shown
     view = looked(within, CROP, bbox_2d=[width / 2, 0, width, height / 2], view=1)
     box = zoomed.box
@@ -173,13 +173,13 @@ def test_a_rule_that_clips_accepts_what_reaches_outside() -> None:
 
 
 def test_a_region_that_costs_too_much_is_not_shown() -> None:
-    with pytest.raises(NotShownError, match=r"would cost \d+ visual tokens and 10 are left"):
+    with pytest.raises(TokensSpentError, match=r"would cost \d+ visual tokens and 10 are left"):
         look(sight(tokens=10), bbox_2d=[0, 0, 300, 300])
 
 
 def test_what_is_not_the_policys_fault_surfaces() -> None:
     seen = sight()
-    blind = Sight(seen.source, seen.views, MemoryStore(max_bytes=10), seen.profile, seen.tokens_left)
+    blind = LookContext(seen.source, seen.views, MemoryStore(max_bytes=10), seen.profile, seen.tokens_left)
     with pytest.raises(ImageError, match="max_bytes"):
         look(blind, bbox_2d=[0, 0, 30, 30])
 
@@ -204,5 +204,5 @@ def test_they_are_typed_langchain_tools() -> None:
 
 
 def test_described_tools_do_not_run() -> None:
-    with pytest.raises(ConfigError, match="pass a Sight"):
+    with pytest.raises(ConfigError, match="pass a LookContext"):
         image_tools(Profile())[0].invoke({"bbox_2d": [1, 2, 30, 40]})

@@ -8,8 +8,9 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
+from cof_agent.agent.record import Record
 from cof_agent.errors import TrajectoryError
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.views import SCHEMA, View
@@ -24,11 +25,7 @@ def _as_view(value: Any) -> Any:
 ViewField = Annotated[View, BeforeValidator(_as_view), PlainSerializer(View.to_json)]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class CallRecord(_Value):
+class CallRecord(Record):
     """One tool call of a policy turn."""
 
     id: str
@@ -38,7 +35,7 @@ class CallRecord(_Value):
     """Why it could not be read, if it could not."""
 
 
-class TurnRecord(_Value):
+class TurnRecord(Record):
     """One message of the conversation."""
 
     role: Literal["user", "policy", "tool"]
@@ -56,7 +53,7 @@ class TurnRecord(_Value):
     """Their log-probabilities, natural logarithm."""
 
 
-class EvidenceRecord(_Value):
+class EvidenceRecord(Record):
     """A region that supports the answer; `box` in original upright pixels."""
 
     view: int
@@ -64,7 +61,7 @@ class EvidenceRecord(_Value):
     source: str
 
 
-class UsageRecord(_Value):
+class UsageRecord(Record):
     """What the question cost; see `cof_agent.loop.state.Usage`."""
 
     policy_calls: int
@@ -76,7 +73,7 @@ class UsageRecord(_Value):
     seconds: float
 
 
-class ImageRecord(_Value):
+class ImageRecord(Record):
     """The original image: content hash, size in upright pixels, and where it came from."""
 
     sha256: str
@@ -90,7 +87,7 @@ class ImageRecord(_Value):
         return ImageRef(self.sha256, self.mime_type, self.width, self.height)
 
 
-class Trajectory(_Value):
+class Trajectory(Record):
     """One question, all that was seen and said before it in the same conversation, and how it ended."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -115,8 +112,6 @@ class Trajectory(_Value):
     versions: dict[str, str]
     started: str
     finished: str
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
     @property
     def id(self) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cof_agent.cli.collect import collect_command
-from cof_agent.cli.conversations import asked, check_thread, kept_in
+from cof_agent.cli.conversations import ask_kept, check_thread, conversation_file
 from cof_agent.cli.evaluate import compare, evaluate_command
 from cof_agent.cli.export import export_command
 from cof_agent.cli.history import history_command
@@ -46,7 +46,7 @@ from cof_agent.errors import ConfigError, ImageError, TrajectoryError, WaitingEr
 if TYPE_CHECKING:
     from cof_agent.agent.chain_of_focus import ChainOfFocus
     from cof_agent.cli.chat import Chat
-    from cof_agent.cli.conversations import Kept
+    from cof_agent.cli.conversations import ConversationFile
     from cof_agent.policies.policy import Policy
 
 app = typer.Typer(
@@ -93,7 +93,7 @@ def ask(
     """Answer one question about an image. Exit code 0 answered, 3 declined or out of budget, 1 failed, 2 usage."""
     with (
         failures("the same command, with its --thread, goes on with it" if keep else "nothing was answered"),
-        kept_in(keep) as kept,
+        conversation_file(keep) as kept,
     ):
         from cof_agent.agent.result import FocusResult
 
@@ -101,7 +101,7 @@ def ask(
         driver = named_policy(policy, profile, dialect, base_url, option)
         agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept)
         try:
-            result = watch(agent, asked(agent, image, question, keep, thread), show)
+            result = watch(agent, ask_kept(agent, image, question, keep, thread), show)
         except ImageError as error:
             if as_json:
                 from cof_agent.agent.result import FailedQuestion
@@ -154,7 +154,7 @@ def chat(
             return f"--keep {keep} --thread {chatting.thread_id} goes on with it"
         return f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"
 
-    with failures(when_interrupted), kept_in(keep) as kept:
+    with failures(when_interrupted), conversation_file(keep) as kept:
         from cof_agent.cli.chat import Chat
 
         check_thread(keep, thread)
@@ -226,7 +226,7 @@ def _agent(
     max_seconds: float | None,
     allow_private_hosts: bool,
     *,
-    kept: Kept | None = None,
+    kept: ConversationFile | None = None,
     threads: bool = False,
     review: bool = False,
 ) -> ChainOfFocus:

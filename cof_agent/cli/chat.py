@@ -11,7 +11,7 @@ import typer
 from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
 from cof_agent.agent.result import FocusResult
 from cof_agent.agent.trajectory_file import save_trajectory
-from cof_agent.cli.conversations import begun, new_thread
+from cof_agent.cli.conversations import kept_conversation, new_thread
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
 from cof_agent.images.opening import open_image
 from cof_agent.loop.review import Decision, Request
@@ -46,7 +46,7 @@ class Chat:
 
         Raises ImageError for an image that cannot be opened, and ConfigError where there is none.
         """
-        there = begun(self.agent, thread) if thread else None
+        there = kept_conversation(self.agent, thread) if thread else None
         if there is None:
             if image is None:
                 missing = f"{self.keep} has no conversation {thread!r} yet: " if thread else "there is no image: "

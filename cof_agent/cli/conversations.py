@@ -27,7 +27,7 @@ IMAGES = "images"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ConversationFile:
     """Where the conversations of a command are kept."""
 
     saver: BaseCheckpointSaver[Any]
@@ -35,7 +35,7 @@ class Kept:
 
 
 @contextlib.contextmanager
-def kept_in(file: Path | None) -> Iterator[Kept | None]:
+def conversation_file(file: Path | None) -> Iterator[ConversationFile | None]:
     """The conversations of `file`, which is made where it is not there; None without a file.
 
     Raises ConfigError for a file that cannot be written or is something else, TrajectoryError where it cannot be
@@ -66,7 +66,7 @@ def kept_in(file: Path | None) -> Iterator[Kept | None]:
             "SqliteSaver wrote, or one that is not there yet"
         ) from error
     try:
-        yield Kept(saver, DirectoryStore(file.parent / IMAGES))
+        yield ConversationFile(saver, DirectoryStore(file.parent / IMAGES))
     except sqlite3.Error as error:
         connection.close()
         raise TrajectoryError(f"{file} cannot be written ({error}): what was kept before is there") from error
@@ -77,7 +77,7 @@ def kept_in(file: Path | None) -> Iterator[Kept | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class KeptConversation:
     """A conversation that is there already."""
 
     source: str
@@ -101,7 +101,7 @@ class Begun:
             )
 
 
-def begun(agent: ChainOfFocus, thread_id: str) -> Begun | None:
+def kept_conversation(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
     """What `agent` has kept under `thread_id`, if anything. Raises ConfigError for a thread of another graph."""
     from cof_agent.agent.trajectory import Trajectory
     from cof_agent.images.reference import ImageRef
@@ -123,7 +123,7 @@ def begun(agent: ChainOfFocus, thread_id: str) -> Begun | None:
         raise ConfigError(f"the thread {thread_id!r} is no conversation of `ask` or `chat`: name another one")
     refs = [view.image for view in views_of(state.get("messages", []))]
     refs += [ImageRef.from_json(image)] if "sha256" in image else []
-    return Begun(
+    return KeptConversation(
         source=str(image.get("source")),
         sha256=image.get("sha256"),
         question=str(asked or question_of(state["messages"][state["first_message"]])),
@@ -136,11 +136,11 @@ def new_thread(agent: ChainOfFocus) -> str:
     """A name that no conversation has, short enough to be typed."""
     while True:
         name = uuid.uuid4().hex[:8]
-        if begun(agent, name) is None:
+        if kept_conversation(agent, name) is None:
             return name
 
 
-def asked(agent: ChainOfFocus, image: str, question: str, keep: Path | None, thread: str | None) -> Iterator[Event]:
+def ask_kept(agent: ChainOfFocus, image: str, question: str, keep: Path | None, thread: str | None) -> Iterator[Event]:
     """The events of one question; where the same was cut short in that thread, those that are left of it.
 
     It begins anew where its images were lost.
@@ -152,7 +152,7 @@ def asked(agent: ChainOfFocus, image: str, question: str, keep: Path | None, thr
     if thread is None:
         thread = new_thread(agent)
         typer.echo(f"kept in {keep} as --thread {thread}", err=True)
-    if there := begun(agent, thread):
+    if there := kept_conversation(agent, thread):
         there.check_image(agent, image, thread)
         if there.ended is None and there.question == question.strip() and not there.lost:
             return agent.stream_resumed(thread)

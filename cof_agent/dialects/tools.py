@@ -66,12 +66,12 @@ class CropArguments(BaseModel):
     view: int = Field(default=0, description="the image to cut from: 0 is the first image, 1 the first region, …")
 
 
-class NotShownError(ToolError):
+class TokensSpentError(ToolError):
     """A call that was in order, but whose region would exceed the visual tokens left."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PlannedRegion:
     """A region that is about to be shown."""
 
     kind: ViewKind
@@ -87,13 +87,13 @@ class Wanted:
     """Visual tokens it costs."""
 
 
-Review: TypeAlias = Callable[[Wanted, str | None], Box | str | None]
+Review: TypeAlias = Callable[[PlannedRegion, str | None], Box | str | None]
 """Asked before a region is shown. Replies None to go on, with the box to look at instead (original pixels), or with why
 nothing is to be shown. Told what was wrong with the box it named before, if it did."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class LookContext:
     """What a tool call can look at."""
 
     source: SourceImage
@@ -121,7 +121,7 @@ class Sight:
     def look(self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None) -> View:
         """Make the view of a box in view number `base`, in the profile's coordinate space.
 
-        Raises ToolError when the policy can mend the call, NotShownError when the region costs too much.
+        Raises ToolError when the policy can mend the call, TokensSpentError when the region costs too much.
         """
         wanted = self._wanted(bbox_2d, rule, kind, base, label)
         if self.review is not None:
@@ -134,7 +134,7 @@ class Sight:
 
     def _wanted(
         self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None
-    ) -> Wanted:
+    ) -> PlannedRegion:
         if not 0 <= base < len(self.views):
             raise ToolError(f"there is no view {base}: {self.numbers}")
         view = self.views[base]
@@ -154,10 +154,10 @@ class Sight:
             raise ToolError(f"the box {written} cannot be shown: {error}; {valid}, and not that thin") from error
         tokens = self.profile.regions.tokens(shown)
         if tokens > self.tokens_left:
-            raise NotShownError(f"the region would cost {tokens} visual tokens and {self.tokens_left} are left")
-        return Wanted(kind, label, to_original((x1, y1, x2, y2), view.shown, view.box), region, shown, tokens)
+            raise TokensSpentError(f"the region would cost {tokens} visual tokens and {self.tokens_left} are left")
+        return PlannedRegion(kind, label, to_original((x1, y1, x2, y2), view.shown, view.box), region, shown, tokens)
 
-    def _reviewed(self, wanted: Wanted, rule: RegionRule, review: Review) -> Wanted:
+    def _reviewed(self, wanted: PlannedRegion, rule: RegionRule, review: Review) -> PlannedRegion:
         """What the reviewer has shown: asked again while the box it names instead cannot be."""
         overview, problem = self.views[0], None
         while other := review(wanted, problem):
@@ -175,16 +175,16 @@ class Sight:
         return wanted
 
 
-def image_tools(profile: Profile, sight: Sight | None = None) -> list[BaseTool]:
+def image_tools(profile: Profile, sight: LookContext | None = None) -> list[BaseTool]:
     """The tools that `profile` offers, as LangChain tools.
 
     With a `sight` they run: content is the region's text and image reference, the artifact its `View` as JSON.
     Without one they only describe themselves, to be bound to a chat model.
     """
 
-    def seen() -> Sight:
+    def seen() -> LookContext:
         if sight is None:
-            raise ConfigError("these tools were made to be described, not run: pass a Sight to image_tools")
+            raise ConfigError("these tools were made to be described, not run: pass a LookContext to image_tools")
         return sight
 
     def image_zoom_in_tool(bbox_2d: Coordinates, label: str | None = None) -> tuple[list[Any], dict[str, Any]]:
@@ -223,10 +223,10 @@ def _shown(view: View) -> tuple[list[Any], dict[str, Any]]:
     return [view.block, {"type": "text", "text": what}], view.to_json()
 
 
-def run_call(call: ToolCall, sight: Sight) -> ToolMessage:
+def run_call(call: ToolCall, sight: LookContext) -> ToolMessage:
     """Run one tool call. What the policy can mend comes back as a message of status `error`.
 
-    Raises NotShownError when the region would cost more than is left; anything else that is raised is a bug here.
+    Raises TokensSpentError when the region would cost more than is left; anything else that is raised is a bug here.
     """
     tools = {tool.name: tool for tool in image_tools(sight.profile, sight)}
     try:
@@ -237,7 +237,7 @@ def run_call(call: ToolCall, sight: Sight) -> ToolMessage:
         _check(tool, call["args"], sight)
         message: ToolMessage = tool.invoke(call)
         return message
-    except NotShownError:
+    except TokensSpentError:
         raise
     except ToolError as error:
         return refusal(call["id"], call["name"], str(error))
@@ -248,7 +248,7 @@ def refusal(call_id: str | None, name: str | None, why: str) -> ToolMessage:
     return ToolMessage(f"That call was refused: {why}.", tool_call_id=call_id or "", name=name, status="error")
 
 
-def _check(tool: BaseTool, arguments: Mapping[str, Any], sight: Sight) -> None:
+def _check(tool: BaseTool, arguments: Mapping[str, Any], sight: LookContext) -> None:
     schema = tool.args_schema
     assert isinstance(schema, type)
     assert issubclass(schema, BaseModel)

@@ -10,9 +10,9 @@ from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation.plan import Task
-from cof_agent.evaluation.regions import Region
+from cof_agent.evaluation.plan import PlannedQuestion
 from cof_agent.evaluation.settings import with_budget
+from cof_agent.evaluation.tampering import Tampering
 from cof_agent.images.geometry import Size
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import MemoryStore
@@ -37,13 +37,13 @@ class Driver:
         budgets: tuple[int | None, ...],
         config: FocusConfig,
         *,
-        regions: tuple[Region, ...] = (),
+        regions: tuple[Tampering, ...] = (),
         save: Path | None = None,
     ) -> None:
         self.images = ImageMemory()
         self._config, self._save = config, save
         self._profiles = {budget: with_budget(profile, budget) for budget in budgets}
-        self._agents: dict[tuple[int | None, Region | None], ChainOfFocus] = {}
+        self._agents: dict[tuple[int | None, Tampering | None], ChainOfFocus] = {}
         if policy is not None:
             for budget, own in self._profiles.items():
                 for region in (None, *regions):
@@ -53,7 +53,7 @@ class Driver:
         """How the policy is spoken to under an overview budget."""
         return self._profiles[budget]
 
-    def agent(self, task: Task, size: Size) -> ChainOfFocus:
+    def agent(self, task: PlannedQuestion, size: Size) -> ChainOfFocus:
         """Who answers a question about an image of `size` pixels."""
         if self._agents:
             return self._agents[task.cell.budget, task.cell.region]
@@ -68,7 +68,7 @@ class Driver:
         """The images of a question that is over may go."""
         self.images.let_go(result.trajectory.image_refs)
 
-    def _agent(self, policy: Policy, region: Region | None) -> ChainOfFocus:
+    def _agent(self, policy: Policy, region: Tampering | None) -> ChainOfFocus:
         return ChainOfFocus(
             policy,
             config=self._config,

@@ -23,7 +23,6 @@ from cof_agent.evaluation.judging import judge_again
 from cof_agent.evaluation.plan import Plan
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
-from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.results import writing
 from cof_agent.evaluation.runner import Runner
 from cof_agent.evaluation.settings import (
@@ -36,6 +35,7 @@ from cof_agent.evaluation.settings import (
     limits_of,
     profile_digest,
 )
+from cof_agent.evaluation.tampering import Tampering
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import as_policy
 from cof_agent.loop.versions import versions
@@ -90,8 +90,8 @@ async def aevaluate(
     (default: 300 scenes, or all of another benchmark) are asked at each of the `resolutions` (long side in pixels, or
     "native") with each of the `overview_budgets` (side in shown pixels of the square whose area the first look may
     have, or "native" for the policy's own), and there once more for each of `regions` ("blank", "elsewhere",
-    "overview"; see `Region`): the summary then tells how far accuracy falls. `mode` and `counterfactual` are those of
-    `Mode` and `RunSettings`; a counterfactual is asked about with regions as they are. `judge` decides where no rule
+    "overview"; see `Tampering`): the summary then tells how far accuracy falls. `mode` and `counterfactual` are those
+    of `Mode` and `RunSettings`; a counterfactual is asked about with regions as they are. `judge` decides where no rule
     can tell; `profile` replaces the policy's own; `options` say, as NAME=VALUE, with which ones the policy was loaded.
 
     A run that was cut short goes on where it was, when it is asked for again with the same directory `out`. With
@@ -188,10 +188,10 @@ def _chosen(kind: type[Choice], value: str, name: str) -> Choice:
         raise ConfigError(f"{name} is one of {', '.join(kind)}, not {value!r}") from None
 
 
-def _regions(values: Sequence[str]) -> tuple[Region, ...]:
+def _regions(values: Sequence[str]) -> tuple[Tampering, ...]:
     if isinstance(values, str):
-        raise ConfigError(f"regions is a list such as [{Region.BLANK.value!r}], not {values!r}")
-    return tuple(_chosen(Region, value, "region") for value in values)
+        raise ConfigError(f"regions is a list such as [{Tampering.BLANK.value!r}], not {values!r}")
+    return tuple(_chosen(Tampering, value, "region") for value in values)
 
 
 def _numbers(values: Sequence[int | str | None], name: str) -> tuple[int | str | None, ...]:

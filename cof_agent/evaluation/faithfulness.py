@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from cof_agent.evaluation.matching import asked_in, decide_by_rules
-from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.statistics import Share, bootstrap, mean
 from cof_agent.evaluation.summary import Faithfulness, Fall, Need, TamperedRegions
+from cof_agent.evaluation.tampering import Tampering
 
 Pair: TypeAlias = tuple[ResultRow, ResultRow, Need | None]
 """One question's row as it is, its row with something changed, and what the first needs."""
@@ -43,7 +43,7 @@ def kept_answer(plain: ResultRow, changed: ResultRow) -> bool:
     return not changed.correct and verdict is not None and verdict.correct
 
 
-def tampered_regions(region: Region, cells: Sequence[Sequence[Pair]]) -> TamperedRegions:
+def tampered_regions(region: Tampering, cells: Sequence[Sequence[Pair]]) -> TamperedRegions:
     """Of each cell, the rows of its questions as they are and with regions that show `region`."""
     together = [pair for pairs in cells for pair in pairs]
     needs = {need: [pair for pair in together if pair[2] is need] for need in Need}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.question import Readable, Renderable
-from cof_agent.images.decode_queue import Rank, decode_turns
+from cof_agent.images.decode_queue import Rank, decode_queue
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import ImageSource, SourceImage, ViewEncoding, encode_view, open_image
@@ -22,7 +22,7 @@ _GIVEN = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class SizedImage:
     """An image ready to be asked about."""
 
     source: bytes = field(repr=False)
@@ -33,7 +33,7 @@ class Picture:
 
 def picture(
     image: ImageSource | Renderable | Readable, resolution: int | None, *, limits: ImageLimits | None = None
-) -> Picture | None:
+) -> SizedImage | None:
     """`image` with its longer side `resolution` pixels, or None when it is smaller: it is never enlarged.
 
     It is turned upright, decoded in full and reduced by Lanczos, its aspect kept to the nearest pixel. An image of
@@ -48,24 +48,24 @@ def picture(
         if resolution is None:
             raise ConfigError("a scene has no resolution of its own: name some, such as 224,512,1024")
         data, ref = encode_view(image.render(resolution), _ENCODING)
-        return Picture(data, ref.size)
+        return SizedImage(data, ref.size)
     if not isinstance(image, _GIVEN) and isinstance(image, Readable):
         image = image.read()
     source = open_image(image, limits=limits)
     size = source.ref.size
     if resolution is None or max(size) == resolution:
-        return Picture(source.data, size)
+        return SizedImage(source.data, size)
     if max(size) < resolution:
         return None
     data, ref = encode_view(_shrunk(source, reduced(size, resolution)), _ENCODING)
-    return Picture(data, ref.size)
+    return SizedImage(data, ref.size)
 
 
 def _shrunk(source: SourceImage, size: Size) -> Image.Image:
     # Views shrink in two steps, which is faster and may differ by a few levels. What is measured must not.
     whole = source.region(Box.whole(source.ref.size), source.ref.size)
     need = 4 * size[0] * whole.height  # between the two passes of Lanczos
-    return decode_turns().run(Rank.SHOW, need, lambda: whole.resize(size, Image.Resampling.LANCZOS))
+    return decode_queue().run(Rank.SHOW, need, lambda: whole.resize(size, Image.Resampling.LANCZOS))
 
 
 def reduced(size: Size, long_side: int) -> Size:

@@ -15,7 +15,7 @@ from cof_agent.scenes.scene import MAX_SIDE
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PlannedQuestion:
     """One question under one setting."""
 
     number: int
@@ -50,9 +50,9 @@ class Plan:
 
     def count(self) -> int:
         """How many tasks there are: reads the benchmark to its end."""
-        return sum(isinstance(item, Task) for item in self)
+        return sum(isinstance(item, PlannedQuestion) for item in self)
 
-    def first(self) -> Task:
+    def first(self) -> PlannedQuestion:
         """The first task.
 
         Raises ConfigError when there is none, it cannot be asked in this way, or a second look gives another one.
@@ -69,15 +69,15 @@ class Plan:
             )
         return first
 
-    def _tasks(self, refused: list[MalformedRow]) -> Iterator[Task]:
+    def _tasks(self, refused: list[MalformedRow]) -> Iterator[PlannedQuestion]:
         """What can be asked; what cannot is put to `refused`."""
         for item in self:
-            if isinstance(item, Task):
+            if isinstance(item, PlannedQuestion):
                 yield item
             else:
                 refused.append(item)
 
-    def __iter__(self) -> Iterator[Task | MalformedRow]:
+    def __iter__(self) -> Iterator[PlannedQuestion | MalformedRow]:
         number = 0
         for item in checked(self.benchmark):
             if isinstance(item, MalformedRow):
@@ -88,7 +88,7 @@ class Plan:
             if number == self.settings.limit:
                 return
 
-    def _asked(self, number: int, question: BenchmarkQuestion) -> Iterator[Task]:
+    def _asked(self, number: int, question: BenchmarkQuestion) -> Iterator[PlannedQuestion]:
         if question.scene is None:
             for wanted, words in (
                 (self._scenes_only, "the observer"),
@@ -110,7 +110,7 @@ class Plan:
             )
         changed = _changed(question) if self.settings.counterfactual else question
         for cell in self.settings.cells:
-            yield Task(number, changed if cell.counterfactual else question, cell)
+            yield PlannedQuestion(number, changed if cell.counterfactual else question, cell)
 
 
 def _changed(question: BenchmarkQuestion) -> BenchmarkQuestion:

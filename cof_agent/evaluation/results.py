@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cof_agent.errors import ConfigError, TrajectoryError, validated
-from cof_agent.evaluation.plan import Task
+from cof_agent.evaluation.plan import PlannedQuestion
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings, differing, shown
@@ -74,7 +74,7 @@ class RunDirectory:
         (path / MALFORMED).unlink(missing_ok=True)  # the benchmark is read again, and may have been mended
         self._lines: dict[str, LineWriter] = {}
 
-    def has(self, task: Task) -> bool:
+    def has(self, task: PlannedQuestion) -> bool:
         """Whether it is known how this ended. Raises ConfigError when something else was asked under the same id."""
         if (row := self.rows.get(task.key)) is not None:
             self._check_same(row, task)
@@ -92,7 +92,7 @@ class RunDirectory:
         self.rows |= {row.key: row for row in rows}
         _write_rows(self.path, self.rows.values())
 
-    def skip(self, task: Task) -> None:
+    def skip(self, task: PlannedQuestion) -> None:
         """Keep in mind that the image of this question is smaller than the resolution."""
         if not self.has(task):
             self._append(SKIPPED, {"question": task.question.id, "resolution": task.cell.resolution})
@@ -102,7 +102,7 @@ class RunDirectory:
         """Keep what cannot be asked; those of an earlier reading of the benchmark are gone."""
         self._append(MALFORMED, asdict(row))
 
-    def _check_same(self, row: ResultRow, task: Task) -> None:
+    def _check_same(self, row: ResultRow, task: PlannedQuestion) -> None:
         question = task.question
         asked = {"text": question.text, "truth": question.answer, "options": question.options}
         for field, now in asked.items():

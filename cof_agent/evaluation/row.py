@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from cof_agent.agent.record import Record
 from cof_agent.agent.trajectory import UsageRecord
-from cof_agent.evaluation.regions import Region
+from cof_agent.evaluation.tampering import Tampering
 from cof_agent.loop.state import Status, StopReason
 
 
@@ -31,19 +32,15 @@ class Rule(StrEnum):
     """There was no answer."""
 
 
-class Verdict(BaseModel):
+class Verdict(Record):
     """Whether an answer is right, and how that was decided."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     correct: bool
     rule: Rule
 
 
-class Cell(BaseModel):
+class Cell(Record):
     """One setting of a run. Rows of different settings are never averaged together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     resolution: int | None = None
     """Long side in pixels that the source was reduced to; None: the source as it is."""
@@ -51,7 +48,7 @@ class Cell(BaseModel):
     """Side of the square whose area, in pixels, the overview may have; None: the policy's own."""
     counterfactual: bool = False
     """Whether the image was changed so that another answer is right."""
-    region: Region | None = None
+    region: Tampering | None = None
     """What its regions showed instead of the place that was asked for; None: that place."""
 
     @property
@@ -60,10 +57,8 @@ class Cell(BaseModel):
         return not self.counterfactual and self.region is None
 
 
-class ResultRow(BaseModel):
+class ResultRow(Record):
     """What is kept of one question under one setting: a line of `results.jsonl`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
     schema_version: int = Field(default=1, alias="schema")
     key: str

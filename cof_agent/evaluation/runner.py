@@ -12,8 +12,8 @@ from typing import TypeAlias
 from cof_agent.errors import MissingExtraError
 from cof_agent.evaluation.driver import Driver
 from cof_agent.evaluation.judge import Judge
-from cof_agent.evaluation.picture import Picture, picture
-from cof_agent.evaluation.plan import Plan, Task
+from cof_agent.evaluation.picture import SizedImage, picture
+from cof_agent.evaluation.plan import Plan, PlannedQuestion
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.results import RunDirectory
@@ -24,7 +24,7 @@ _MOST_THREADS = 4
 _AHEAD = 4
 """Pictures that are made before somebody asks about them."""
 
-Coming: TypeAlias = "Future[Picture | None]"
+Coming: TypeAlias = "Future[SizedImage | None]"
 
 
 class Runner:
@@ -50,7 +50,7 @@ class Runner:
         """`count`: the benchmark may be read to its end, beside the run, to know how much there is to do."""
         self._plan, self._driver, self._directory = plan, driver, directory
         self._judge, self._progress, self._counts, self._concurrency = judge, progress, count, concurrency
-        self._waiting: asyncio.Queue[tuple[Task, Coming] | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[tuple[PlannedQuestion, Coming] | None] = asyncio.Queue()
         self._places = asyncio.Semaphore(concurrency + _AHEAD)
         self._broken: Exception | None = None
 
@@ -118,7 +118,7 @@ class Runner:
             if self._judge:
                 self._judge.check()
 
-    async def _row(self, task: Task, coming: Coming) -> ResultRow | None:
+    async def _row(self, task: PlannedQuestion, coming: Coming) -> ResultRow | None:
         """How a question ended; None where its image is smaller than the resolution."""
         size = None
         try:

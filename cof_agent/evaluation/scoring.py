@@ -10,7 +10,7 @@ from cof_agent.errors import CofError
 from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.matching import asked_in, decide
 from cof_agent.evaluation.overlap import overlap
-from cof_agent.evaluation.plan import Task
+from cof_agent.evaluation.plan import PlannedQuestion
 from cof_agent.evaluation.row import ResultRow, Rule, Verdict
 from cof_agent.images.geometry import CoordinateSpace, Size
 from cof_agent.loop.state import Status, StopReason
@@ -18,7 +18,9 @@ from cof_agent.loop.state import Status, StopReason
 log = logging.getLogger(__name__)
 
 
-async def scored(task: Task, size: Size, result: FocusResult, profile: Profile, judge: Judge | None) -> ResultRow:
+async def scored(
+    task: PlannedQuestion, size: Size, result: FocusResult, profile: Profile, judge: Judge | None
+) -> ResultRow:
     """The row of a question that was asked about an image of `size` pixels; see `judged`."""
     evidence = tuple(dict.fromkeys(item.box for item in result.evidence))
     contains, iou = None, None
@@ -61,7 +63,7 @@ async def judged(row: ResultRow, judge: Judge | None) -> ResultRow:
     return row.model_copy(update={"correct": verdict.correct, "rule": verdict.rule})
 
 
-def failed(task: Task, size: Size | None, error: Exception, policy: str) -> ResultRow:
+def failed(task: PlannedQuestion, size: Size | None, error: Exception, policy: str) -> ResultRow:
     """The row of a question that could not be asked to its end; `size` is None if its image could not be opened."""
     _note(task.key, error)
     known = FailedQuestion(None, task.question.text, error, policy)
@@ -69,7 +71,7 @@ def failed(task: Task, size: Size | None, error: Exception, policy: str) -> Resu
     return _row(task, size).model_copy(update={"stop_reason": known.stop_reason, "message": where + _words(error)})
 
 
-def _row(task: Task, size: Size | None) -> ResultRow:
+def _row(task: PlannedQuestion, size: Size | None) -> ResultRow:
     """A row of which nothing is known yet but the question."""
     question = task.question
     return ResultRow(
@@ -93,7 +95,7 @@ def _row(task: Task, size: Size | None) -> ResultRow:
     )
 
 
-def _ideal_zooms(task: Task, size: Size, profile: Profile) -> int | None:
+def _ideal_zooms(task: PlannedQuestion, size: Size, profile: Profile) -> int | None:
     if task.question.scene is None:
         return None
     from cof_agent.scenes.reach import ideal_zooms

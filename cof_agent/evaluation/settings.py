@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, validated
 from cof_agent.evaluation.question import Role
-from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.summary import excerpt
+from cof_agent.evaluation.tampering import Tampering
 from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.redaction import hide
 
@@ -113,7 +113,7 @@ class RunSettings(BaseModel):
     """Sides of the squares whose areas, in pixels, the overview may have; None: the policy's own."""
     limit: int | None = Field(default=None, ge=1)
     """Only so many questions, the first of the benchmark."""
-    regions: tuple[Region, ...] = ()
+    regions: tuple[Tampering, ...] = ()
     """Each question is asked once more with each of these in place of what its regions show."""
     counterfactual: bool = False
     """Whether each scene is asked about a second time with its truth, and so the image, changed."""
@@ -134,7 +134,7 @@ class RunSettings(BaseModel):
                 raise ConfigError(f"{name} are whole numbers of at least 28, or {NATIVE}, each once, not {words!r}")
         words = ",".join(made.regions)
         if len(set(made.regions)) < len(made.regions):
-            raise ConfigError(f"regions are {', '.join(Region)}, each once, not {words!r}")
+            raise ConfigError(f"regions are {', '.join(Tampering)}, each once, not {words!r}")
         if made.regions and made.mode is Mode.DIRECT:
             raise ConfigError(f"regions {words} replace what zooms show, and mode direct has none: use another mode")
         return made

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from cof_agent.agent.record import Record
 from cof_agent.errors import MissingExtraError
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.loop.state import Status
@@ -85,11 +86,7 @@ Sample: TypeAlias = Sequence[tuple[str, float]]
 """The values of one cell, each with the id of its question."""
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Difference(_Value):
+class Difference(Record):
     """A mean difference with its 95% bootstrap interval; of runs, the other less the first."""
 
     value: float
@@ -97,7 +94,7 @@ class Difference(_Value):
     high: float
 
 
-class PairedTest(_Value):
+class PairedTest(Record):
     """One cell (or several) of two runs, over the questions that both were asked."""
 
     n: int

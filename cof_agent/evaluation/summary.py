@@ -5,18 +5,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from cof_agent.evaluation.regions import Region
+from cof_agent.agent.record import Record
 from cof_agent.evaluation.row import Cell, Rule
 from cof_agent.evaluation.statistics import Difference, Share
+from cof_agent.evaluation.tampering import Tampering
 from cof_agent.loop.state import Status, StopReason
 
 SCHEMA = 1
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Need(StrEnum):
@@ -30,7 +27,7 @@ class Need(StrEnum):
     """No zoom shows it: the picture lacks the pixels."""
 
 
-class NeedFigures(_Value):
+class NeedFigures(Record):
     """The questions about scenes that need the same."""
 
     need: Need
@@ -42,7 +39,7 @@ class NeedFigures(_Value):
     """Mean zooms of the ideal observer; None out of reach."""
 
 
-class SceneFigures(_Value):
+class SceneFigures(Record):
     """What scenes alone allow to say, for their truth is known at every size."""
 
     reachable: Share
@@ -52,7 +49,7 @@ class SceneFigures(_Value):
     needs: tuple[NeedFigures, ...]
 
 
-class Faithfulness(_Value):
+class Faithfulness(Record):
     """Questions asked about a picture and about a changed one: does the answer rest on what is to be seen?
 
     Only questions that were answered right on the plain picture count. Of those that were guessed, some follow by luck.
@@ -68,7 +65,7 @@ class Faithfulness(_Value):
     """Those that followed, by what the plain picture's question needs."""
 
 
-class Fall(_Value):
+class Fall(Record):
     """The same questions with regions as they are and with tampered ones. Failed ones count as wrong."""
 
     n: int
@@ -82,10 +79,10 @@ class Fall(_Value):
     """`plain` less `tampered`, with a 95% bootstrap interval by question; below 0, accuracy rose."""
 
 
-class TamperedRegions(_Value):
+class TamperedRegions(Record):
     """How far accuracy falls when regions show something else: does the policy use what it zooms on?"""
 
-    region: Region
+    region: Tampering
     all: Fall
     """Over all questions; in an average each setting weighs the same."""
     zoomed: Fall
@@ -94,7 +91,7 @@ class TamperedRegions(_Value):
     """Of scenes: by what the question needs."""
 
 
-class Costs(_Value):
+class Costs(Record):
     """Means over the questions that did not fail (answered, declined or out of budget)."""
 
     n: int
@@ -113,7 +110,7 @@ class Costs(_Value):
     median_seconds: float | None = None
 
 
-class CellFigures(_Value):
+class CellFigures(Record):
     """One setting of the run. Failed questions are among `n`, as wrong answers."""
 
     cell: Cell
@@ -139,7 +136,7 @@ class CellFigures(_Value):
     """Of a plain setting: against each kind of tampered regions."""
 
 
-class Average(_Value):
+class Average(Record):
     """Cells that differ in one axis only. Nothing is ever averaged over both axes."""
 
     over: Literal["resolution", "budget"]
@@ -148,7 +145,7 @@ class Average(_Value):
     held: int | None
     """The budget (or the resolution) of all of them."""
     counterfactual: bool
-    region: Region | None = None
+    region: Tampering | None = None
     accuracy: float
     """Mean of the cells' accuracies: each cell weighs the same, as in all figures here but the last three."""
     low: float
@@ -171,7 +168,7 @@ class Average(_Value):
         return not self.counterfactual and self.region is None
 
 
-class Failure(_Value):
+class Failure(Record):
     """Questions that failed alike."""
 
     reason: StopReason
@@ -179,7 +176,7 @@ class Failure(_Value):
     count: int
 
 
-class Summary(_Value):
+class Summary(Record):
     """All that a report shows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)

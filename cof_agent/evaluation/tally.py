@@ -8,7 +8,6 @@ from statistics import median
 from typing import Any, Literal, TypeAlias
 
 from cof_agent.evaluation.faithfulness import Pair, faithfulness, tampered_regions
-from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.row import Cell, ResultRow
 from cof_agent.evaluation.statistics import Share, finished, mean, wilson
 from cof_agent.evaluation.summary import (
@@ -23,12 +22,13 @@ from cof_agent.evaluation.summary import (
     Summary,
     TamperedRegions,
 )
+from cof_agent.evaluation.tampering import Tampering
 from cof_agent.loop.state import Status, StopReason
 
 MESSAGE = 200
 """Characters of a failure's message that are kept."""
 FAILURES = 20
-KINDS = (None, *Region)
+KINDS = (None, *Tampering)
 """Regions as they are before tampered ones."""
 
 Rows: TypeAlias = Mapping[Cell, Sequence[ResultRow]]
@@ -127,7 +127,7 @@ def _changed(members: Sequence[Cell], by_cell: Rows) -> Faithfulness | None:
 
 def _tampered(members: Sequence[Cell], by_cell: Rows) -> tuple[TamperedRegions, ...]:
     """Of plain cells: how far accuracy falls with each kind of regions."""
-    kinds = [(region, _pairs(members, by_cell, region=region)) for region in Region]
+    kinds = [(region, _pairs(members, by_cell, region=region)) for region in Tampering]
     return tuple(tampered_regions(region, cells) for region, cells in kinds if any(cells))
 
 

@@ -6,6 +6,7 @@ What a process takes for that is bounded whatever the number of questions and of
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
@@ -14,12 +15,12 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from cof_agent.images.decoding import Decoded
-from cof_agent.images.heap import give_back
 
 TURNS = 4
 """Images decoded at once, at most; fewer where there are fewer processors."""
@@ -64,7 +65,7 @@ class _Ticket:
     admitted: threading.Event = field(compare=False, default_factory=threading.Event)
 
 
-class DecodeTurns:
+class DecodeQueue:
     """By rank, then first come first served, within a number of turns and their memory; with a cache of results."""
 
     def __init__(self, turns: int, cached_bytes: int = CACHED_BYTES, pixel_bytes: int = PIXEL_BYTES) -> None:
@@ -113,7 +114,7 @@ class DecodeTurns:
                 self._freed = 0 if due else self._freed
             if due:
                 with suppress(RuntimeError):  # the interpreter is ending
-                    self._workers.submit(give_back)
+                    self._workers.submit(trim_heap)
 
     def run(self, rank: Rank, need: int, work: Callable[[], Result]) -> Result:
         """The result of `work`, done in one's turn, on one of as many threads as there are turns.
@@ -187,18 +188,40 @@ class DecodeTurns:
 
 _HAS_PLACE: ContextVar[bool] = ContextVar("cof_agent_has_place", default=False)
 
-_OF_PROCESS: dict[int, DecodeTurns] = {}
+_OF_PROCESS: dict[int, DecodeQueue] = {}
 
 
-def decode_turns() -> DecodeTurns:
+def decode_queue() -> DecodeQueue:
     """The turns that all threads of this process share. A forked child starts afresh, as no lock survives a fork."""
     process = os.getpid()
     if process not in _OF_PROCESS:
         _OF_PROCESS.clear()
-    return _OF_PROCESS.setdefault(process, DecodeTurns(min(TURNS, _processors())))
+    return _OF_PROCESS.setdefault(process, DecodeQueue(min(TURNS, _processors())))
 
 
 def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def trim_heap() -> None:
+    """Have glibc give back what was freed: it keeps up to some hundred megabytes for itself, and never looks again.
+
+    Nothing that is in use moves. Does nothing with other C libraries, which have no such call.
+    """
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Any:
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim.argtypes = [ctypes.c_size_t]
+    return trim

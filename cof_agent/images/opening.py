@@ -12,7 +12,7 @@ from typing import TypeAlias
 from PIL import Image
 
 from cof_agent.errors import ConfigError, ImageError, StoreError
-from cof_agent.images.decode_queue import Rank, decode_turns
+from cof_agent.images.decode_queue import Rank, decode_queue
 from cof_agent.images.decoding import Decoded, Encoded, flatten, jpeg_scale, orientation_of, reason, to_upright
 from cof_agent.images.geometry import MAX_ASPECT, Box, Size
 from cof_agent.images.limits import ImageLimits
@@ -92,7 +92,7 @@ class SourceImage:
             return decoded.overview(size) if box is None else decoded.region(box, size)
 
         need, key = encoded.decoding_bytes(scale), (self.ref.sha256, scale)
-        return decode_turns().show(Rank.SHOW, need, key, lambda: encoded.decode(scale), show)
+        return decode_queue().show(Rank.SHOW, need, key, lambda: encoded.decode(scale), show)
 
     def _mismatch(self, found: Size) -> ImageError:
         return ImageError(
@@ -114,7 +114,7 @@ def open_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Sou
     encoded = Encoded(received.data, received.name, limits)
     sha256 = hashlib.sha256(received.data).hexdigest()
     scale = jpeg_scale(encoded.size, _usual_overview(encoded.size)) if encoded.is_jpeg else 1
-    upright, mime_type = decode_turns().show(
+    upright, mime_type = decode_queue().show(
         Rank.OPEN,
         encoded.decoding_bytes(scale),
         (sha256, scale),
@@ -184,10 +184,10 @@ def _from_pil(image: Image.Image, limits: ImageLimits) -> SourceImage:
         data = buffer.getvalue()
         limits.check_bytes(len(data), name)
         ref = ImageRef(sha256, "image/png", *flat.size)
-        decode_turns().remember((sha256, 1), Decoded(flat, flat.size, 1, 1, "image/png"))
+        decode_queue().remember((sha256, 1), Decoded(flat, flat.size, 1, 1, "image/png"))
         return SourceImage(ref, data, name)
 
-    return decode_turns().run(Rank.OPEN, 10 * image.width * image.height, convert)
+    return decode_queue().run(Rank.OPEN, 10 * image.width * image.height, convert)
 
 
 def _hash_of_pixels(image: Image.Image) -> str:

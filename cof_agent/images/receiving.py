@@ -12,7 +12,7 @@ from typing import TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from cof_agent.errors import ImageError
-from cof_agent.images.decode_queue import Rank, decode_turns
+from cof_agent.images.decode_queue import Rank, decode_queue
 from cof_agent.images.display_name import show_data_url, show_text, show_url
 from cof_agent.images.limits import ImageLimits
 
@@ -120,7 +120,7 @@ def _receive_path(path: str, limits: ImageLimits) -> Received:
         path = limits.allowed_file(path)
         # Without blocking: opening a FIFO would otherwise wait for somebody to write to it.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file, decode_turns().turn(Rank.READ):
+        with open(descriptor, "rb") as file, decode_queue().turn(Rank.READ):
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode):
                 limits.check_bytes(status.st_size, name)

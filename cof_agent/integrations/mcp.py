@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
-from cof_agent.dialects.tools import Coordinates, Sight
+from cof_agent.dialects.tools import Coordinates, LookContext
 from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError, validated
 from cof_agent.images.display_name import show_text
 from cof_agent.images.geometry import Box, CoordinateSpace
@@ -65,14 +65,14 @@ _ZOOM = (
 )
 
 
-class LookArguments(BaseModel):
+class LookCall(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     image: str = Field(description=_IMAGE)
     question: str = Field(min_length=1, max_length=20_000, description=QUESTION)
 
 
-class ZoomArguments(BaseModel):
+class ZoomCall(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     image: str = Field(description=_IMAGE)
@@ -132,8 +132,8 @@ class _Desk:
         self.turns = anyio.Semaphore(limits.concurrency)
         self._asked: set[asyncio.Task[FocusResult]] = set()
         self.tools: dict[str, tuple[Callable[[Context, Any], Awaitable[CallToolResult]], type[BaseModel], str]] = {
-            "look_closely": (self.look_closely, LookArguments, LOOK),
-            "zoom": (self.zoom, ZoomArguments, _ZOOM),
+            "look_closely": (self.look_closely, LookCall, LOOK),
+            "zoom": (self.zoom, ZoomCall, _ZOOM),
         }
 
     async def list_tools(self, context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -163,7 +163,7 @@ class _Desk:
             "try again later, or start the server with other limits"
         )
 
-    async def look_closely(self, context: Context, arguments: LookArguments) -> CallToolResult:
+    async def look_closely(self, context: Context, arguments: LookCall) -> CallToolResult:
         asked = asyncio.create_task(self._ask(context, arguments))
         self._asked.add(asked)
         asked.add_done_callback(self._asked.discard)
@@ -185,7 +185,7 @@ class _Desk:
             content += _shown(view, self.agent.store)
         return CallToolResult(content=content, structured_content=told, is_error=result.status is Status.FAILED)
 
-    async def _ask(self, context: Context, arguments: LookArguments) -> FocusResult:
+    async def _ask(self, context: Context, arguments: LookCall) -> FocusResult:
         most, result = 1 + self.agent.config.max_zooms, None
         async for event in self.agent.astream(arguments.image, arguments.question):
             if isinstance(event, FocusResult):
@@ -195,16 +195,16 @@ class _Desk:
         assert result is not None, "a stream ends with its result"
         return result
 
-    async def zoom(self, context: Context, arguments: ZoomArguments) -> CallToolResult:
+    async def zoom(self, context: Context, arguments: ZoomCall) -> CallToolResult:
         view = await anyio.to_thread.run_sync(self._region, arguments, abandon_on_cancel=True)
         told = {"box": view.box.as_list(), "shown": list(view.shown)}
         return CallToolResult(content=_shown(view, self.agent.store), structured_content=told)
 
-    def _region(self, arguments: ZoomArguments) -> View:
+    def _region(self, arguments: ZoomCall) -> View:
         source = open_image(arguments.image, limits=self.agent.limits)
         profile = self.agent.policy.profile.model_copy(update={"coordinates": CoordinateSpace.VIEW_PIXELS})
         whole = View(0, "overview", Box.whole(source.ref.size), source.ref.size, 0, source.ref)
-        sight = Sight(source, [whole], self.agent.store, profile, self.agent.config.max_visual_tokens)
+        sight = LookContext(source, [whole], self.agent.store, profile, self.agent.config.max_visual_tokens)
         return sight.look(arguments.box, profile.zoom, "zoom", 0, None)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:

@@ -47,7 +47,7 @@ def parse_answer(model: type[Answer], answer: str) -> Answer:
     return model.model_validate_json(_FENCE.sub("", answer.strip()))
 
 
-def misfit(model: type[BaseModel], answer: str) -> str | None:
+def schema_error(model: type[BaseModel], answer: str) -> str | None:
     """What keeps `answer` from being a value of `model`, in words for the policy; None if it is one, or a decline.
 
     What a validator of the model raises otherwise counts as a misfit too.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from langchain_core.messages import InvalidToolCall, ToolCall, ToolMessage
 
-from cof_agent.dialects.tools import NotShownError, Sight, refusal, run_call
-from cof_agent.images.decode_queue import decode_turns
+from cof_agent.dialects.tools import LookContext, TokensSpentError, refusal, run_call
+from cof_agent.images.decode_queue import decode_queue
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.state import StopReason, Usage, spent
 from cof_agent.loop.transcript import view_of
@@ -27,8 +27,8 @@ class Progress:
     """The stop reason whose limit was reached, if any."""
 
 
-def take(
-    asked: ToolCall | InvalidToolCall, progress: Progress, limits: FocusConfig, sight: Callable[[int], Sight]
+def carry_out(
+    asked: ToolCall | InvalidToolCall, progress: Progress, limits: FocusConfig, sight: Callable[[int], LookContext]
 ) -> tuple[ToolMessage, Progress]:
     """The observation of a call, and the progress after it.
 
@@ -42,7 +42,7 @@ def take(
     else:
         try:
             message = _run(asked, lambda: sight(limits.max_visual_tokens - usage["visual_tokens"]))
-        except NotShownError as error:
+        except TokensSpentError as error:
             message, closing = refusal(asked["id"], asked["name"], str(error)), StopReason.TOKEN_LIMIT.value
     more = {"seconds": time.monotonic() - began}
     if view := view_of(message):
@@ -62,8 +62,8 @@ def reached(usage: Usage, refused_in_row: int, limits: FocusConfig) -> str | Non
     return StopReason.TIME_LIMIT.value if usage["seconds"] >= limits.working_seconds else None
 
 
-def _run(asked: ToolCall | InvalidToolCall, sight: Callable[[], Sight]) -> ToolMessage:
+def _run(asked: ToolCall | InvalidToolCall, sight: Callable[[], LookContext]) -> ToolMessage:
     if asked["type"] == "invalid_tool_call":
         return refusal(asked["id"], asked["name"], str(asked["error"]))
-    with decode_turns().in_hand():
+    with decode_queue().in_hand():
         return run_call(asked, sight())

@@ -19,26 +19,26 @@ from pydantic import BaseModel
 
 from cof_agent.dialects.json_calls import as_written
 from cof_agent.dialects.registry import get_dialect
-from cof_agent.dialects.tools import Review, Sight, image_tools, refusal
+from cof_agent.dialects.tools import LookContext, Review, image_tools, refusal
 from cof_agent.errors import CofError, ConfigError, QuestionError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import load_image
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels, View, ViewEvent, cut_region
-from cof_agent.loop.answer_schema import answer_model, misfit, schema_text
-from cof_agent.loop.call import NO_MORE, Progress, reached, take
+from cof_agent.loop.answer_schema import answer_model, schema_error, schema_text
+from cof_agent.loop.call import NO_MORE, Progress, carry_out, reached
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.ending import conclude, final_answer, without_answer
-from cof_agent.loop.overview import first_look
+from cof_agent.loop.overview import open_overview
 from cof_agent.loop.prompt import forget_regions, resolve_images
 from cof_agent.loop.resumption import limits_of
 from cof_agent.loop.review import check_can_ask, decided, end_review, zoom_review
 from cof_agent.loop.state import FocusState, RunInfo, Status, StopReason, no_usage, spent
 from cof_agent.loop.trainer_loop import as_trainer
-from cof_agent.loop.transcript import as_message, as_question, last_turn, pending_calls, storable, view_of, views_of
+from cof_agent.loop.transcript import as_message, as_question, json_safe, last_turn, pending_calls, view_of, views_of
 from cof_agent.loop.versions import versions
-from cof_agent.policies.calling import Model, Prompt, UnmadeError, acall, call, is_async
+from cof_agent.policies.calling import Model, Prompt, PromptError, acall, call, is_async
 from cof_agent.policies.deadline import OutOfTimeError
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.retries import Retry
@@ -78,15 +78,15 @@ class Nodes:
             raise QuestionError(f"the question must be text under the state key `question`, not {question!r}")
         limits = _context() or self.config
         check_can_ask(limits, config)
-        original, overview = first_look(state, self.profile, self.store, self.limits)
+        original, overview = open_overview(state, self.profile, self.store, self.limits)
         reset: list[BaseMessage] = []
         earlier = state.get("messages", [])
         left = [refusal(call["id"], call["name"], "a new question came first") for call in pending_calls(earlier)]
         usage, first = no_usage(), len(earlier) + len(left)
         wanted = answer_model(config)
-        question = storable(question.strip())
+        question = json_safe(question.strip())
         asked = f"{question}\n\n{self.profile.prompts.typed}\n{schema_text(wanted)}" if wanted else question
-        blocks: list[Any] = [{"type": "text", "text": storable(asked)}]
+        blocks: list[Any] = [{"type": "text", "text": json_safe(asked)}]
         if overview:
             reset = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if state.get("messages") else []
             left, first = [], 0
@@ -134,7 +134,7 @@ class Nodes:
         thought = self.dialect.parse(turn).thought if turn else None
         review = zoom_review(state, thought) if limits.ask_before_zoom or decided(config) else None
         before = Progress(state["usage"], state["refused_in_row"], state.get("closing"))
-        message, after = take(asked, before, limits, lambda tokens_left: self._sight(state, tokens_left, review))
+        message, after = carry_out(asked, before, limits, lambda tokens_left: self._sight(state, tokens_left, review))
         if view := view_of(message):
             _announce(view, thought)
         others = [refusal(call["id"], call["name"], NO_MORE) for call in left] if after.closing else []
@@ -156,7 +156,7 @@ class Nodes:
 
     def _again(self, state: FocusState, advice: str) -> dict[str, Any]:
         """The policy is told a person's advice, and the limits are granted once more."""
-        said = HumanMessage(storable(f"{advice}\n\n{self.profile.prompts.reminder}".strip()))
+        said = HumanMessage(json_safe(f"{advice}\n\n{self.profile.prompts.reminder}".strip()))
         unended = dict.fromkeys(("closing", "misfit", "status", "stop_reason", "message"))
         return {"messages": [said]} | _changed(
             state, **unended, refused_in_row=0, granted=(state.get("granted") or 0) + 1
@@ -181,10 +181,10 @@ class Nodes:
     def _granted(self, state: FocusState) -> FocusConfig:
         return self._limits(state).granted(state.get("granted") or 0)
 
-    def _sight(self, state: FocusState, tokens_left: int, review: Review | None) -> Sight:
+    def _sight(self, state: FocusState, tokens_left: int, review: Review | None) -> LookContext:
         source = load_image(ImageRef.from_json(state["original"]), self.store, limits=self.limits)
         views = views_of(state["messages"])
-        return Sight(source, views, self.store, self.profile, tokens_left, self.region_pixels, review)
+        return LookContext(source, views, self.store, self.profile, tokens_left, self.region_pixels, review)
 
     def _run_info(self, limits: FocusConfig) -> RunInfo:
         return RunInfo(
@@ -253,19 +253,19 @@ class Nodes:
             messages.append(HumanMessage(self.profile.prompts.look_first))
             usage, refused = spent(usage, refused=1), refused + 1
             return {"messages": messages, "usage": usage} | _changed(state, refused_in_row=refused)
-        if wanted and answer is not None and not turn.calls and (wrong := misfit(wanted, answer)):
+        if wanted and answer is not None and not turn.calls and (wrong := schema_error(wanted, answer)):
             earlier = state.get("misfit")
             if earlier:
                 changed |= _misfitted(wanted, answer, wrong, earlier)
             else:
-                messages.append(HumanMessage(storable(f"{self.profile.prompts.misfit} {wrong}")))
+                messages.append(HumanMessage(json_safe(f"{self.profile.prompts.misfit} {wrong}")))
                 changed |= {"misfit": wrong}
         return {"messages": messages, "usage": usage} | changed
 
     def _failed(self, state: FocusState, closing: str | None, error: Exception, seconds: float) -> dict[str, Any]:
         if isinstance(error, GraphBubbleUp):
             raise error
-        if isinstance(error, UnmadeError):
+        if isinstance(error, PromptError):
             raise error.__cause__ or error
         usage = spent(state["usage"], policy_calls=1, seconds=seconds)
         if isinstance(error, OutOfTimeError):
@@ -291,7 +291,7 @@ def _misfitted(wanted: type[BaseModel], answer: str, wrong: str, earlier: str) -
     return {
         "status": Status.FAILED.value,
         "stop_reason": StopReason.ANSWER_MISFIT.value,
-        "message": storable(
+        "message": json_safe(
             f"the answer does not fit {wanted.__name__}: {wrong} (before it was asked for once more: {earlier}); "
             f"the policy's last answer was {answer}"
         ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ImageError, QuestionError
-from cof_agent.images.decode_queue import decode_turns
+from cof_agent.images.decode_queue import decode_queue
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import SourceImage, load_image, open_image
 from cof_agent.images.receiving import is_remote
@@ -18,7 +18,7 @@ from cof_agent.loop.state import FocusState
 from cof_agent.loop.transcript import views_of
 
 
-def first_look(
+def open_overview(
     state: FocusState, profile: Profile, store: ImageStore, limits: ImageLimits
 ) -> tuple[dict[str, Any], View | None]:
     """The original, as state keeps it, and its overview, or None where the conversation has that.
@@ -28,7 +28,7 @@ def first_look(
     Raises ImageError when there is no such image, and QuestionError when there is none at all.
     """
     # No place is held while something is fetched: one slow host would delay all questions.
-    with nullcontext() if is_remote(state.get("image")) else decode_turns().in_hand():
+    with nullcontext() if is_remote(state.get("image")) else decode_queue().in_hand():
         original, source = _original(state, store, limits)
         known = "original" in state and original["sha256"] == state["original"]["sha256"]
         if known and not (state.get("image") is not None and _lacks_views(state, store)):

@@ -10,13 +10,13 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cof_agent.dialects.tools import Review, Wanted
+from cof_agent.dialects.tools import PlannedRegion, Review
 from cof_agent.errors import ConfigError, validated
 from cof_agent.images.geometry import Box
 from cof_agent.images.views import SCHEMA, ViewKind
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.state import FocusState
-from cof_agent.loop.transcript import question_of, storable
+from cof_agent.loop.transcript import json_safe, question_of
 
 _CHECKPOINTER = "__pregel_checkpointer"
 """Where LangGraph's configuration of a node has the checkpointer."""
@@ -124,7 +124,7 @@ def decided(settings: RunnableConfig) -> bool:
 def zoom_review(state: FocusState, thought: str | None) -> Review:
     """Asks a person, by LangGraph's `interrupt`, about a region that the policy wants after `thought`."""
 
-    def review(wanted: Wanted, problem: str | None) -> Box | str | None:
+    def review(wanted: PlannedRegion, problem: str | None) -> Box | str | None:
         decision = _asked(
             state,
             problem,
@@ -161,5 +161,5 @@ def _asked(state: FocusState, problem: str | None, *, ask: str, **about: Any) ->
         **about,
         "problem": problem,
     }
-    reply: Decision = interrupt(storable(value), response_schema=Decision)
+    reply: Decision = interrupt(json_safe(value), response_schema=Decision)
     return reply

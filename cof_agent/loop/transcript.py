@@ -49,16 +49,16 @@ def as_message(reply: AIMessage, turn: Turn, earlier: Sequence[BaseMessage]) -> 
         order.append(_fresh(call.id, order, f"call-{number}-{position}"))
         args, error = call.args, call.error
         try:
-            args = storable(args)
+            args = json_safe(args)
         except ValueError as problem:
             error = error or str(problem)
         if error:
-            bad.append(invalid_tool_call(name=call.name or None, args=storable(call.text), id=order[-1], error=error))
+            bad.append(invalid_tool_call(name=call.name or None, args=json_safe(call.text), id=order[-1], error=error))
         else:
-            good.append(tool_call(name=storable(call.name), args=args, id=order[-1]))
+            good.append(tool_call(name=json_safe(call.name), args=args, id=order[-1]))
     mixed = {_ORDER: order} if good and bad else {}
     return AIMessage(
-        content=storable(reply.content),
+        content=json_safe(reply.content),
         id=id_,
         tool_calls=good,
         invalid_tool_calls=bad,
@@ -116,7 +116,7 @@ def pending_calls(messages: Sequence[AnyMessage]) -> list[ToolCall | InvalidTool
     return []
 
 
-def storable(value: Any, depth: int = _DEEPEST) -> Any:
+def json_safe(value: Any, depth: int = _DEEPEST) -> Any:
     """`value` as every checkpointer and JSON file can hold it.
 
     Lone surrogates become "?"; numbers that are not finite or exceed 64 bits become text. Raises ValueError for
@@ -127,9 +127,9 @@ def storable(value: Any, depth: int = _DEEPEST) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):
-        return {storable(key): storable(item, depth - 1) for key, item in value.items()}
+        return {json_safe(key): json_safe(item, depth - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [storable(item, depth - 1) for item in value]
+        return [json_safe(item, depth - 1) for item in value]
     too_large = isinstance(value, int) and not -(2**63) <= value < 2**63
     return str(value) if too_large or (isinstance(value, float) and not math.isfinite(value)) else value
 

@@ -21,9 +21,9 @@ from langgraph.errors import GraphBubbleUp
 from cof_agent.errors import PolicyError
 from cof_agent.policies.deadline import OutOfTimeError, deadline, seconds_left
 from cof_agent.policies.redaction import hide, secrets_of
-from cof_agent.policies.retries import Retry, check_ended, is_endpoint, read_trouble, without_page
+from cof_agent.policies.retries import Retry, check_ended, is_endpoint, read_failure, without_page
 
-__all__ = ["Model", "OutOfTimeError", "Prompt", "UnmadeError", "acall", "call", "is_async"]
+__all__ = ["Model", "OutOfTimeError", "Prompt", "PromptError", "acall", "call", "is_async"]
 
 Model: TypeAlias = Runnable[LanguageModelInput, AIMessage]
 """A chat model, bare or with tools bound to it."""
@@ -35,7 +35,7 @@ them perhaps, would each hold some: they are made where the model runs, and are 
 log = logging.getLogger(__name__)
 
 
-class UnmadeError(Exception):
+class PromptError(Exception):
     """The prompt could not be made, for the reason in its cause: no failure of the policy."""
 
 
@@ -49,7 +49,7 @@ def call(
     """What `model` replies to `prompt`, within `seconds`, pauses between attempts included.
 
     Raises OutOfTimeError after `seconds` and PolicyError, in the server's words and without secrets, when an endpoint
-    refused the call or went on failing; UnmadeError when the prompt could not be made. What else the model raises comes
+    refused the call or went on failing; PromptError when the prompt could not be made. What else the model raises comes
     through.
 
     Python cannot stop a thread: an abandoned call may go on in a daemon thread of its own, until its next token.
@@ -123,10 +123,10 @@ class _Attempts:
 
     def failed(self, error: Exception) -> float | Exception:
         """Seconds to wait before the next attempt, or what to raise."""
-        if isinstance(error, GraphBubbleUp | OutOfTimeError | UnmadeError):
+        if isinstance(error, GraphBubbleUp | OutOfTimeError | PromptError):
             return self.out_of_time() if isinstance(error, _NobodyWaitsError) else error
         secrets = secrets_of(self._model)
-        trouble = read_trouble(error, endpoint=is_endpoint(type(self._model)), secrets=secrets)
+        trouble = read_failure(error, endpoint=is_endpoint(type(self._model)), secrets=secrets)
         if trouble is None:
             text = f"{type(error).__name__}: {error}"
             readable = without_page(hide(text, secrets))
@@ -161,7 +161,7 @@ def _made(prompt: Prompt) -> list[BaseMessage]:
     try:
         return list(prompt() if callable(prompt) else prompt)
     except Exception as error:
-        raise UnmadeError(str(error)) from error
+        raise PromptError(str(error)) from error
 
 
 def _in_thread(model: Model, prompt: Prompt, config: RunnableConfig) -> Future[BaseMessage]:

@@ -80,7 +80,7 @@ class BrokenReplyError(PolicyError):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class EndpointFailure:
     """How an endpoint failed."""
 
     words: str
@@ -102,7 +102,7 @@ class Retry:
     cap: float = 8.0
     """Upper bound of any pause, in seconds: theirs as well."""
 
-    def after(self, trouble: Trouble, attempts: int, left: float) -> float | PolicyError:
+    def after(self, trouble: EndpointFailure, attempts: int, left: float) -> float | PolicyError:
         """Seconds to wait after so many failed `attempts`, at most the seconds that are `left`; or why not to."""
         if not trouble.passes:
             hint = _HINTS.get(trouble.status or 0)
@@ -121,7 +121,7 @@ class Retry:
         return min(trouble.wait + random.uniform(0, self.base), left)
 
 
-def read_trouble(error: BaseException, *, endpoint: bool, secrets: Collection[str] = ()) -> Trouble | None:
+def read_failure(error: BaseException, *, endpoint: bool, secrets: Collection[str] = ()) -> EndpointFailure | None:
     """What `error` says of an endpoint; None where it is no endpoint's failure.
 
     `endpoint`: the model is of a provider's package, so that replies it cannot read are the server's fault.
@@ -136,7 +136,7 @@ def read_trouble(error: BaseException, *, endpoint: bool, secrets: Collection[st
     words = without_page(hide(_words(chain)[:_READ_AHEAD], secrets))
     words = words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
     wait = _retry_after(_headers(chain), time.time()) if passes else None
-    return Trouble(f"HTTP {status}: {words}" if status else words, passes, status, wait)
+    return EndpointFailure(f"HTTP {status}: {words}" if status else words, passes, status, wait)
 
 
 def without_page(text: str) -> str:

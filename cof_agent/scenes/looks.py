@@ -19,14 +19,14 @@ from cof_agent.errors import PolicyError
 from cof_agent.images.geometry import Box, Corners, Size
 from cof_agent.scenes.legibility import counting_pixels
 from cof_agent.scenes.reach import Outlook
-from cof_agent.scenes.reading import Sight
+from cof_agent.scenes.reading import ViewGrid
 
 _Whole: TypeAlias = tuple[int, int, int, int]
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.S)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SceneView:
     """One view."""
 
     data: bytes
@@ -36,7 +36,7 @@ class Look:
     source: Size
 
     @property
-    def sight(self) -> Sight:
+    def sight(self) -> ViewGrid:
         return _sight(self.data, self.box, self.source)
 
     @property
@@ -61,10 +61,10 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Looks:
+class SceneViews:
     """The views of a conversation and what is asked of the policy now."""
 
-    views: tuple[Look, ...]
+    views: tuple[SceneView, ...]
     """The overview first."""
     asked: tuple[_Whole, ...]
     """Boxes of the zooms that were asked for so far, in pixels of the overview."""
@@ -86,17 +86,17 @@ class Looks:
         """Whether an answer was refused because nothing had been looked at closely."""
         return self.look_first in self.last_words
 
-    def closest(self, place: Corners) -> Look:
+    def closest(self, place: Corners) -> SceneView:
         """The view that shows `place` whole at the largest scale; the newest of several alike."""
         return max((view.magnification, number, view) for number, view in enumerate(self.views) if view.holds(place))[2]
 
 
-def read_looks(messages: Sequence[BaseMessage], outlook: Outlook) -> Looks:
+def read_looks(messages: Sequence[BaseMessage], outlook: Outlook) -> SceneViews:
     """Take the messages of a conversation apart.
 
     Raises PolicyError when they hold no overview, or one of another size than `outlook` says.
     """
-    views: list[Look] = []
+    views: list[SceneView] = []
     asked: list[_Whole] = []
     pending: list[_Whole] = []
     offered, refused, words = False, False, ""
@@ -112,16 +112,16 @@ def read_looks(messages: Sequence[BaseMessage], outlook: Outlook) -> Looks:
                 if not views:
                     views.append(_overview(data, outlook))
                 elif pending:
-                    views.append(Look(data, outlook.region(pending.pop(0)).box, outlook.source))
+                    views.append(SceneView(data, outlook.region(pending.pop(0)).box, outlook.source))
             refused, pending = refused or bool(pending), []
     if not views:
         raise PolicyError("the observer was called without an image: the first user turn must hold one, as base64")
     prompts = outlook.profile.prompts
-    return Looks(tuple(views), tuple(asked), refused, offered, words, prompts.closing, prompts.look_first)
+    return SceneViews(tuple(views), tuple(asked), refused, offered, words, prompts.closing, prompts.look_first)
 
 
-def _overview(data: bytes, outlook: Outlook) -> Look:
-    look = Look(data, Box.whole(outlook.source), outlook.source)
+def _overview(data: bytes, outlook: Outlook) -> SceneView:
+    look = SceneView(data, Box.whole(outlook.source), outlook.source)
     if look.sight.shown != outlook.overview:
         (width, height), (w, h) = outlook.overview, look.sight.shown
         raise PolicyError(
@@ -146,5 +146,5 @@ def _boxes(text: str) -> Iterator[_Whole]:
 
 
 @lru_cache(maxsize=16)
-def _sight(data: bytes, box: Box, source: Size) -> Sight:
-    return Sight(Image.open(io.BytesIO(data)).convert("RGB"), box, source)
+def _sight(data: bytes, box: Box, source: Size) -> ViewGrid:
+    return ViewGrid(Image.open(io.BytesIO(data)).convert("RGB"), box, source)

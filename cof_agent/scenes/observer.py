@@ -22,22 +22,22 @@ from cof_agent.errors import ConfigError
 from cof_agent.images.geometry import Corners, Size
 from cof_agent.policies.policy import Policy
 from cof_agent.scenes.legibility import needed
-from cof_agent.scenes.looks import Looks, read_looks
+from cof_agent.scenes.looks import SceneViews, read_looks
 from cof_agent.scenes.palette import pick
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.reach import SCENE_PROFILE, Outlook, Region
-from cof_agent.scenes.reading import Scores, Sight, best, read_character, read_colour, read_shape
+from cof_agent.scenes.reading import Scores, ViewGrid, best, read_character, read_colour, read_shape
 from cof_agent.scenes.saying import Reason, answering, declining, refusing, zooming
 from cof_agent.scenes.wording import LETTERS, SIDES, Name
 
-__all__ = ["SCENE_PROFILE", "ObserverModel", "Task", "observer_policy"]
+__all__ = ["SCENE_PROFILE", "ObserverModel", "SceneTask", "observer_policy"]
 
 _SOMEWHERE: tuple[Corners, ...] = tuple((x / 3, y / 3, (x + 1) / 3, (y + 1) / 3) for y in range(3) for x in range(3))
 """Where it looks when it must and nothing that is there was asked about."""
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class SceneTask:
     """What the observer is told: nothing here depends on the values of the scene that are not in the question."""
 
     text: str
@@ -55,7 +55,7 @@ class Task:
     """Width and height of the source in pixels."""
 
     @classmethod
-    def of(cls, question: SceneQuestion, source: Size) -> Task:
+    def of(cls, question: SceneQuestion, source: Size) -> SceneTask:
         return cls(
             text=question.text,
             kind=question.kind,
@@ -78,7 +78,7 @@ class ObserverModel(BaseChatModel):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    task: Task
+    task: SceneTask
     shown_by: Profile
     """How the loop shows views."""
     guess: bool = True
@@ -99,7 +99,7 @@ class ObserverModel(BaseChatModel):
         turn = self._turn(read_looks(messages, outlook), outlook)
         return ChatResult(generations=[ChatGeneration(message=AIMessage(turn))])
 
-    def _turn(self, looks: Looks, outlook: Outlook) -> str:
+    def _turn(self, looks: SceneViews, outlook: Outlook) -> str:
         task = self.task
         plan, asked = outlook.plan(task.places, task.need), len(looks.asked)
         rng = Random(f"words {task.text} {asked}")
@@ -118,7 +118,7 @@ class ObserverModel(BaseChatModel):
         answer = LETTERS[task.options.index(value)] if task.options else value
         return answering(task.kind, task.names, value, answer, sure, asked > 0, rng)
 
-    def _read(self, looks: Looks) -> tuple[str, bool]:
+    def _read(self, looks: SceneViews) -> tuple[str, bool]:
         """The answer, and whether it was seen rather than guessed."""
         task = self.task
         views = [looks.closest(place) for place in task.places]
@@ -135,7 +135,7 @@ class ObserverModel(BaseChatModel):
             return _any(task.choices, rng), False
         return best(_among(read_colour(sight, place), task.choices), rng), legible
 
-    def _side(self, sights: Sequence[tuple[Sight, Corners]], rng: Random) -> str | None:
+    def _side(self, sights: Sequence[tuple[ViewGrid, Corners]], rng: Random) -> str | None:
         """On which side of the second name's object the first's is; None unless each is recognised in one place."""
         first, second = self.task.names
         for (one, here), (other, there) in (sights, sights[::-1]):
@@ -169,11 +169,11 @@ def observer_policy(
             "give it a profile with the dialect cof and image_zoom_in_tool"
         )
     Outlook(source, profile)
-    model = ObserverModel(task=Task.of(question, source), shown_by=profile, guess=guess)
+    model = ObserverModel(task=SceneTask.of(question, source), shown_by=profile, guess=guess)
     return Policy(model, profile, "observer")
 
 
-def _recognised(name: Name, sight: Sight, place: Corners, rng: Random) -> bool:
+def _recognised(name: Name, sight: ViewGrid, place: Corners, rng: Random) -> bool:
     """Whether what is at a place looks like what the question calls it."""
     read = {"shape": read_shape, "colour": read_colour, "character": read_character}
     values = {"shape": name.shape, "colour": name.colour, "character": name.character}

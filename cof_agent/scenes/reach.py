@@ -39,7 +39,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ZoomPlan:
     """The zooms that an ideal observer asks for, in order."""
 
     zooms: tuple[Region, ...]
@@ -91,22 +91,22 @@ class Outlook:
         box, shown = self.profile.zoom.region(corners, self.overview, Box.whole(self.source), self.profile.regions)
         return Region(corners, box, shown)
 
-    def plan(self, places: Sequence[Corners], need: float) -> Plan:
+    def plan(self, places: Sequence[Corners], need: float) -> ZoomPlan:
         """The fewest zooms after which all `places` have a side of `need` pixels that count.
 
         What is out of reach is zoomed on as well where that shows `WORTHWHILE` times more of it.
         """
         small = [place for place in places if self.seen(place) < need]
         if not small:
-            return Plan((), True)
+            return ZoomPlan((), True)
         together = self.zoom(small)
         if all(self.seen_in(place, together) >= need for place in small):
-            return Plan((together,), True)
+            return ZoomPlan((together,), True)
         apart = [(place, self.zoom([place])) for place in small]
         if all(self.seen_in(place, region) >= need for place, region in apart):
-            return Plan(tuple(region for _, region in apart), True)
+            return ZoomPlan(tuple(region for _, region in apart), True)
         better = [region for place, region in apart if self.seen_in(place, region) >= WORTHWHILE * self.seen(place)]
-        return Plan(tuple(better), False)
+        return ZoomPlan(tuple(better), False)
 
 
 def ideal_zooms(question: SceneQuestion, source: Size, profile: Profile = SCENE_PROFILE) -> int | None:

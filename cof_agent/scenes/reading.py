@@ -52,7 +52,7 @@ _SHAPE_PIXELS, _GLYPH_PIXELS = 24.0, 56.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patch:
+class PixelPatch:
     """The pixels around a place, and how templates are brought to them."""
 
     pixels: Array
@@ -67,7 +67,7 @@ class Patch:
         return shown
 
 
-class Sight:
+class ViewGrid:
     """One view, on a grid that has no more pixels than the source has there."""
 
     def __init__(self, image: Image.Image, box: Box, source: Size) -> None:
@@ -105,7 +105,7 @@ class Sight:
         cut = self.picture.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
         return np.asarray(cut, dtype=np.float32)
 
-    def patch(self, place: Corners, middle: tuple[float, float], reach: float, most: float) -> Patch:
+    def patch(self, place: Corners, middle: tuple[float, float], reach: float, most: float) -> PixelPatch:
         """What lies within `reach` of `middle`, both in sides of the object at `place` and from its own middle."""
         x1, y1, x2, y2 = self.frame(place)
         width, height = x2 - x1, y2 - y1
@@ -120,7 +120,7 @@ class Sight:
         if shown != cut.size:
             cut = cut.resize(shown, Image.Resampling.BOX)
         fx, fy = shown[0] / columns, shown[1] / rows
-        return Patch(
+        return PixelPatch(
             np.asarray(cut, dtype=np.float32),
             _overlaps(shown[0], (area[0] - left) * fx, (area[2] - left) * fx, reach),
             _overlaps(shown[1], (area[1] - top) * fy, (area[3] - top) * fy, reach),
@@ -133,19 +133,19 @@ def best(scores: Scores, rng: Random) -> str:
     return pick(rng, [value for value, score in scores.items() if score >= highest - 1e-6])
 
 
-def read_colour(sight: Sight, place: Corners) -> Scores:
+def read_colour(sight: ViewGrid, place: Corners) -> Scores:
     """How near the hue of each colour is to that of what is at `place`; all alike where nothing stands out."""
     core = _core(sight, place, COLOUR_AREA)
     return dict.fromkeys(COLOURS, 0.0) if core is None else dict(zip(COLOURS, _hue_fits(core).tolist(), strict=True))
 
 
-def read_shape(sight: Sight, place: Corners) -> Scores:
+def read_shape(sight: ViewGrid, place: Corners) -> Scores:
     """How well the outline of each shape fits what is at `place`, -1.0 to 1.0; all alike where nothing stands out."""
     found = _fit_shapes(sight, place)
     return dict.fromkeys(SHAPES, 0.0) if found is None else dict(zip(SHAPES, found.max(axis=1).tolist(), strict=True))
 
 
-def read_character(sight: Sight, place: Corners) -> Scores:
+def read_character(sight: ViewGrid, place: Corners) -> Scores:
     """How well each character fits the ink on what is at `place`, -1.0 to 1.0; all alike where there is no ink."""
     core, found = _core(sight, place, SHAPE_AREA), _fit_shapes(sight, place)
     if core is None or found is None:
@@ -163,7 +163,7 @@ def read_character(sight: Sight, place: Corners) -> Scores:
     return dict(zip(CHARACTERS, fits.max(axis=1).tolist(), strict=True))
 
 
-def _core(sight: Sight, place: Corners, least: float) -> Array | None:
+def _core(sight: ViewGrid, place: Corners, least: float) -> Array | None:
     """The colour of the pixels that are mostly of one of our colours; None where less than `least` pixels are."""
     pixels = sight.inside(place)
     share = _share(pixels)
@@ -199,7 +199,7 @@ def _hue_fits(pixels: Array) -> Array:
     return fits
 
 
-def _fit_shapes(sight: Sight, place: Corners) -> Array | None:
+def _fit_shapes(sight: ViewGrid, place: Corners) -> Array | None:
     """Correlation of each shape (rows) at each turn (columns) with the share of each pixel that is covered."""
     core = _core(sight, place, SHAPE_AREA)
     if core is None:

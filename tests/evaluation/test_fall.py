@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cof_agent.evaluation.regions import Region
 from cof_agent.evaluation.report.run_tables import sheets
 from cof_agent.evaluation.statistics import paired_test
 from cof_agent.evaluation.summary import Need
 from cof_agent.evaluation.tally import summarise
+from cof_agent.evaluation.tampering import Tampering
 from tests.evaluation.rows import failed_row, lifelike_rows, row
 
 ZOOMS = {"ideal_zooms": 1, "reachable": True}
@@ -31,10 +31,10 @@ def test_one_setting_by_hand() -> None:
         row("f", True, region="blank"),
     ]
     plain_figures, blank_figures = summarise({}, [*blank, *plain]).cells
-    assert (plain_figures.n, plain_figures.accuracy.count, blank_figures.cell.region) == (5, 4, Region.BLANK)
+    assert (plain_figures.n, plain_figures.accuracy.count, blank_figures.cell.region) == (5, 4, Tampering.BLANK)
     assert blank_figures.regions == ()
     (found,) = plain_figures.regions
-    assert found.region is Region.BLANK
+    assert found.region is Tampering.BLANK
     assert (found.all.n, found.all.plain, found.all.tampered, found.all.chance) == (4, 0.75, 0.75, 1.75 / 4)
     assert found.all.fall is not None
     assert found.all.fall.value == 0

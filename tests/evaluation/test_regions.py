@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
 from cof_agent import ChainOfFocus
-from cof_agent.evaluation.regions import Region, other_place
+from cof_agent.evaluation.tampering import Tampering, other_place
 from cof_agent.images import SourceImage, open_image
 from cof_agent.images.geometry import Box
 from cof_agent.images.store import MemoryStore
@@ -66,13 +66,13 @@ def test_other_places_are_spread_over_the_image() -> None:
 
 def test_blank_is_grey() -> None:
     source = open_image(photo())
-    shown = Region.BLANK.pixels(source, Box(10, 10, 50, 50), (84, 56), first_look(source, (308, 224)))
+    shown = Tampering.BLANK.pixels(source, Box(10, 10, 50, 50), (84, 56), first_look(source, (308, 224)))
     assert (shown.size, shown.mode, shown.getcolors()) == ((84, 56), "RGB", [(84 * 56, (128, 128, 128))])
 
 
 def test_elsewhere_shows_the_pixels_of_that_place() -> None:
     source, box = open_image(photo()), Box(10, 10, 110, 60)
-    shown = Region.ELSEWHERE.pixels(source, box, (200, 100), first_look(source, (308, 224)))
+    shown = Tampering.ELSEWHERE.pixels(source, box, (200, 100), first_look(source, (308, 224)))
     assert shown.tobytes() == source.region(other_place(source, box), (200, 100)).tobytes()
     assert difference(shown, source.region(box, (200, 100))) > 5
 
@@ -80,7 +80,7 @@ def test_elsewhere_shows_the_pixels_of_that_place() -> None:
 def test_the_overviews_own_pixels_have_no_detail_that_it_did_not_show() -> None:
     source, box = open_image(checked_board()), Box(100, 100, 200, 200)
     first = first_look(source, (112, 112))
-    shown = Region.OVERVIEW.pixels(source, box, (200, 200), first)
+    shown = Tampering.OVERVIEW.pixels(source, box, (200, 200), first)
     contrast = max(ImageStat.Stat(shown).stddev)
     assert max(ImageStat.Stat(source.region(box, (200, 200))).stddev) > 50
     assert contrast < 5
@@ -88,12 +88,12 @@ def test_the_overviews_own_pixels_have_no_detail_that_it_did_not_show() -> None:
 
 def test_the_overviews_own_pixels_show_the_place_that_was_asked_for() -> None:
     source, box = open_image(photo()), Box(120, 80, 400, 300)
-    shown = Region.OVERVIEW.pixels(source, box, (280, 224), first_look(source, (308, 224)))
+    shown = Tampering.OVERVIEW.pixels(source, box, (280, 224), first_look(source, (308, 224)))
     assert difference(shown, source.region(box, (280, 224))) < 2
 
 
-@pytest.mark.parametrize("region", list(Region))
-def test_only_the_pixels_of_a_region_change(region: Region) -> None:
+@pytest.mark.parametrize("region", list(Tampering))
+def test_only_the_pixels_of_a_region_change(region: Tampering) -> None:
     turns = zoom(20, 20, 120, 90), answer("42")
     policy, plain_prompts = watched(*turns)
     plain = ChainOfFocus(policy).ask(photo(), "What?")

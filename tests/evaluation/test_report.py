@@ -17,7 +17,7 @@ from rich.console import Console
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.evaluation.report.files import some_wrong, write_report
 from cof_agent.evaluation.report.page import PLOTS, run_page
-from cof_agent.evaluation.report.plots import Line, Point, line_plot, plots_of
+from cof_agent.evaluation.report.plots import Curve, Point, line_plot, plots_of
 from cof_agent.evaluation.report.run_tables import headline, remarks, sheets
 from cof_agent.evaluation.report.terminal import print_summary
 from cof_agent.evaluation.row import Rule
@@ -258,7 +258,7 @@ def test_plots_are_pictures_of_every_axis_there_may_be() -> None:
 
 def test_names_are_drawn_as_they_are_whatever_they_hold() -> None:
     points = (Point(224, 40.0, 30.0, 50.0), Point(448, 60.0, 50.0, 70.0))
-    lines = [Line(VICIOUS, points), Line("_hidden", points), Line("", points), Line("$", points)]
+    lines = [Curve(VICIOUS, points), Curve("_hidden", points), Curve("", points), Curve("$", points)]
     assert line_plot(lines, "Right answers (%)", "resolution", top=100, chance=0.25).startswith(b"\x89PNG")
 
 

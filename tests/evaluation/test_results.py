@@ -13,7 +13,7 @@ import pytest
 from cof_agent.agent.trajectory import UsageRecord
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.evaluation.plan import Plan, Task
+from cof_agent.evaluation.plan import Plan, PlannedQuestion
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.results import read_run, writing
 from cof_agent.evaluation.row import ResultRow, Rule
@@ -47,11 +47,11 @@ def settings(**given: Any) -> RunSettings:
     return RunSettings.of(**known | given)
 
 
-def tasks(count: int = 3) -> list[Task]:
-    return [item for item in Plan(questions(count), settings()) if isinstance(item, Task)]
+def tasks(count: int = 3) -> list[PlannedQuestion]:
+    return [item for item in Plan(questions(count), settings()) if isinstance(item, PlannedQuestion)]
 
 
-def row(task: Task, **known: Any) -> ResultRow:
+def row(task: PlannedQuestion, **known: Any) -> ResultRow:
     usage = UsageRecord(
         policy_calls=1, zooms=0, refused=0, visual_tokens=9, prompt_tokens=0, completion_tokens=0, seconds=0.5
     )
@@ -261,7 +261,7 @@ def test_each_kind_of_regions_is_named_once() -> None:
 
 def test_keys_tell_what_regions_show() -> None:
     made = Plan(questions(1), settings(resolutions=(56,), regions=("blank", "elsewhere")))
-    assert [item.key for item in made if isinstance(item, Task)] == [
+    assert [item.key for item in made if isinstance(item, PlannedQuestion)] == [
         "q0 @56/native", "q0 @56/native blank", "q0 @56/native elsewhere",
     ]  # fmt: skip
 

@@ -31,7 +31,7 @@ from cof_agent import (
     StoreError,
     perception_node,
 )
-from cof_agent.images.decode_queue import Rank, decode_turns
+from cof_agent.images.decode_queue import Rank, decode_queue
 from cof_agent.integrations.langgraph import ask_each, last_image, last_images, last_question
 from tests.conversations import answer, photo, scripted, zoom
 from tests.patience import PATIENCE, wait_until
@@ -321,7 +321,7 @@ def test_many_at_once_leave_no_thread_and_no_file_open(tmp_path: Path) -> None:
         return len(os.listdir("/proc/self/fd"))
 
     ask_all(4)
-    turns = decode_turns()
+    turns = decode_queue()
     together = threading.Barrier(turns._turns)
     with ThreadPoolExecutor(turns._turns) as threads:  # starts all that decode images, for as long as the process lives
         list(threads.map(lambda _: turns.run(Rank.READ, 0, lambda: together.wait(PATIENCE)), range(turns._turns)))

@@ -17,7 +17,7 @@ from cof_agent.errors import ConfigError, ImageError, PolicyError
 from cof_agent.policies.deadline import OutOfTimeError, deadline
 from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import Checkpoint, open_checkpoint
-from cof_agent.policies.qwen.engine import Engine, Task
+from cof_agent.policies.qwen.engine import Engine, Generation
 from cof_agent.policies.qwen.prefix import PrefixPool
 from cof_agent.policies.qwen.sampling import Sampling
 from tests.patience import PATIENCE
@@ -117,7 +117,7 @@ async def test_calls_from_many_tasks_are_run_together_and_leave_the_loop_free(ch
     ticks, ended = 0, asyncio.Event()
     begun: dict[int, int] = {}
 
-    def goes_on(tasks: list[Task], waiting: int) -> bool:
+    def goes_on(tasks: list[Generation], waiting: int) -> bool:
         came_round = ticks - begun.setdefault(id(tasks[0]), ticks)
         return came_round > 200 and (len(begun) > 1 or len(tasks) + waiting == 8)
 

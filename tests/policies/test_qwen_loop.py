@@ -18,7 +18,7 @@ from cof_agent.loop.state import Status, StopReason
 from cof_agent.policies import Policy
 from cof_agent.policies.qwen.chat import ChatQwenVL
 from cof_agent.policies.qwen.checkpoint import open_checkpoint
-from cof_agent.policies.qwen.engine import Task
+from cof_agent.policies.qwen.engine import Generation
 from tests.qwen_models import WatchedBatches, block, with_zoom_token
 from tests.teaching import COLOURS, PROMPTS, QUESTIONS, scene, taught_profile, teach_by_heart
 
@@ -72,9 +72,9 @@ class _Seen(BaseCallbackHandler):
 async def test_many_questions_at_once_are_answered_as_they_are_alone(taught_checkpoint: Path) -> None:
     alone = ChainOfFocus(load_policy(f"hf:{taught_checkpoint}", max_new_tokens=120, prefix_conversations=0))
     asked = [alone.ask(*question) for question in QUESTIONS_ASKED]
-    ended: list[Task] = []
+    ended: list[Generation] = []
 
-    def all_wait(tasks: list[Task], waiting: int) -> bool:
+    def all_wait(tasks: list[Generation], waiting: int) -> bool:
         """Whether all that go on have come for their next turn; they have two, the second with another picture."""
         if len(tasks) + waiting + len(ended) < len(QUESTIONS_ASKED):
             return False

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from cof_agent.errors import PolicyError
 from cof_agent.policies.qwen.checkpoint import Checkpoint, open_checkpoint
-from cof_agent.policies.qwen.engine import Engine, Task
+from cof_agent.policies.qwen.engine import Engine, Generation
 from cof_agent.policies.qwen.prefix import PrefixPool
 from cof_agent.policies.qwen.reply import Limits, Reply
 from cof_agent.policies.qwen.sampling import Sampler
@@ -82,7 +82,7 @@ def test_the_models_are_loud_enough_to_show_a_wrong_position_or_image(
     engine = engine_of(checkpoint)
     [reply] = run(engine, opening(checkpoint))
     messages = [*opening(checkpoint), said(reply), HumanMessage("And?")]
-    task = Task(
+    task = Generation(
         engine.writer.write(messages), Reply(engine.writer.tokenizer, Limits(1), logits=[]), Sampler(GREEDY, ())
     )
     right, ids = engine.positions, torch.arange(len(task.prompt.ids)).expand(3, -1)
@@ -207,7 +207,7 @@ def test_a_run_that_fails_halfway_leaves_no_state_behind(
             raise fault
 
     limits = Limits(40, ends=())
-    failing = Task(prompt, Reply(engine.writer.tokenizer, limits, on_text=fail), Sampler(GREEDY, prompt.ids))
+    failing = Generation(prompt, Reply(engine.writer.tokenizer, limits, on_text=fail), Sampler(GREEDY, prompt.ids))
     with pytest.raises(expected, match=words):
         engine.run([failing])
     assert len(engine.pool) == 0

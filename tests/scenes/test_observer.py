@@ -21,7 +21,7 @@ from cof_agent.images.views import View
 from cof_agent.loop.state import Status, StopReason
 from cof_agent.scenes import Split
 from cof_agent.scenes.legibility import needed
-from cof_agent.scenes.observer import SCENE_PROFILE, ObserverModel, Task, observer_policy
+from cof_agent.scenes.observer import SCENE_PROFILE, ObserverModel, SceneTask, observer_policy
 from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import Outlook, ideal_zooms
 from cof_agent.scenes.render import render
@@ -127,7 +127,7 @@ def test_it_is_told_nothing_of_what_it_is_to_read() -> None:
     for number in range(100):
         question = asked(number)
         source = question.scene.size(SIDE)
-        assert Task.of(question, source) == Task.of(question.counterfactual(), source)
+        assert SceneTask.of(question, source) == SceneTask.of(question.counterfactual(), source)
 
 
 def test_its_answer_follows_the_picture() -> None:
@@ -256,7 +256,7 @@ def conversation(image: Image.Image, text: str) -> list[SystemMessage | HumanMes
 
 def test_a_source_or_profile_that_does_not_fit_is_named() -> None:
     question = asked(0)
-    model = ObserverModel(task=Task.of(question, (1000, 500)), shown_by=SCENE_PROFILE)
+    model = ObserverModel(task=SceneTask.of(question, (1000, 500)), shown_by=SCENE_PROFILE)
     with pytest.raises(PolicyError, match="made for a source of 1000x500"):
         model.invoke(conversation(Image.new("RGB", (100, 100)), question.text))
     with pytest.raises(PolicyError, match="without an image"):

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from PIL import Image
 
 from cof_agent.errors import ConfigError, PolicyError
-from cof_agent.policies.qwen.pictures import Picture
+from cof_agent.policies.qwen.pictures import PromptImage
 from cof_agent.policies.qwen.prompt import PromptWriter
 from cof_agent.policies.qwen.reply import decoded
 
@@ -122,7 +122,7 @@ class Tokens:
         ends = [position for position, token in enumerate(ids) if token == end]
         return ends[-behind - 1]
 
-    def _check(self, picture: Picture) -> None:
+    def _check(self, picture: PromptImage) -> None:
         """Raise ConfigError for an image that server and trainer would resize: its tokens would be others."""
         size = self.writer.checkpoint.processor.image_processor.size
         width, height = picture.size

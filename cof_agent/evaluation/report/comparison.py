@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from cof_agent.agent.record import Record
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.statistics import PairedTest
 from cof_agent.evaluation.summary import SCHEMA, Summary
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ComparedRun(_Value):
+class ComparedRun(Record):
     """One run, reduced to what can be compared."""
 
     name: str
@@ -27,7 +24,7 @@ class ComparedRun(_Value):
     """Over the rows that all runs have."""
 
 
-class RunTest(_Value):
+class RunTest(Record):
     """A run against the first."""
 
     run: int
@@ -39,7 +36,7 @@ class RunTest(_Value):
     test: PairedTest
 
 
-class Comparison(_Value):
+class Comparison(Record):
     """What `cof-agent compare` shows, as a value that is JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)

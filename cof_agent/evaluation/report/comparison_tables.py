@@ -6,7 +6,7 @@ from cof_agent.evaluation.report.comparison import Comparison, RunTest
 from cof_agent.evaluation.report.table import (
     NONE,
     SETTING,
-    Sheet,
+    Table,
     asked,
     averaged,
     budget_name,
@@ -25,7 +25,7 @@ SHOWN = 80
 """Characters of a setting's value; `comparison.json` has all of them."""
 
 
-def comparison_sheets(comparison: Comparison) -> list[Sheet]:
+def comparison_sheets(comparison: Comparison) -> list[Table]:
     """All tables of a comparison that have something to say."""
     made = [_differing(comparison), _side_by_side(comparison), _accuracy(comparison), _costs(comparison)]
     return [sheet for sheet in made if sheet.rows]
@@ -43,13 +43,13 @@ def comparison_remarks(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _differing(comparison: Comparison) -> Sheet:
+def _differing(comparison: Comparison) -> Table:
     rows = [(name, *(excerpt(show(value), SHOWN) for value in values)) for name, values in comparison.differing.items()]
     columns = ("setting", *(run.name for run in comparison.runs))
-    return Sheet("What differs", columns, tuple(rows), words=len(columns))
+    return Table("What differs", columns, tuple(rows), words=len(columns))
 
 
-def _side_by_side(comparison: Comparison) -> Sheet:
+def _side_by_side(comparison: Comparison) -> Table:
     rows = []
     for same in zip(*(run.summary.cells for run in comparison.runs), strict=True):
         for run, figures in zip(comparison.runs, same, strict=True):
@@ -65,14 +65,14 @@ def _side_by_side(comparison: Comparison) -> Sheet:
     note = (
         "Over the rows that all runs have. zooms, visual, text: per question that did not fail, the last two in tokens."
     )
-    return Sheet.of("Side by side", columns, rows, 3, note)
+    return Table.of("Side by side", columns, rows, 3, note)
 
 
 def _cost(costs: Costs) -> tuple[str, str, str]:
     return number(costs.zooms, 2), number(costs.visual_tokens), number(costs.completion_tokens)
 
 
-def _accuracy(comparison: Comparison) -> Sheet:
+def _accuracy(comparison: Comparison) -> Table:
     first = comparison.runs[0].name
     rows = []
     for found in comparison.tests:
@@ -85,17 +85,17 @@ def _accuracy(comparison: Comparison) -> Sheet:
         "in this run only, in the first only. p: exact McNemar test, not corrected for the number of tests. Of few "
         "questions, trust p: the intervals are too narrow then."
     )
-    return Sheet.of(f"Against {first}: right answers", columns, rows, 3, note)
+    return Table.of(f"Against {first}: right answers", columns, rows, 3, note)
 
 
-def _costs(comparison: Comparison) -> Sheet:
+def _costs(comparison: Comparison) -> Table:
     first = comparison.runs[0].name
     rows = []
     for found in comparison.tests:
         differences = (_difference(found.test.zooms, 1, 2), _difference(found.test.visual_tokens, 1, 0))
         rows.append((*_where(found), comparison.runs[found.run].name, *differences))
     note = f"Each run less {first}, over the questions that failed in neither; intervals as above."
-    return Sheet.of(f"Against {first}: cost", (*SETTING, "run", "zooms", "visual tokens"), rows, 3, note)
+    return Table.of(f"Against {first}: cost", (*SETTING, "run", "zooms", "visual tokens"), rows, 3, note)
 
 
 def _where(found: RunTest) -> tuple[str, str]:

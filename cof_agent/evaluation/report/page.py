@@ -9,7 +9,7 @@ from html import escape
 from cof_agent.evaluation.report.comparison import Comparison
 from cof_agent.evaluation.report.comparison_tables import comparison_remarks, comparison_sheets
 from cof_agent.evaluation.report.run_tables import headline, remarks, sheets
-from cof_agent.evaluation.report.table import Sheet, describe, setting
+from cof_agent.evaluation.report.table import Table, describe, setting
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.summary import Summary, excerpt
 
@@ -109,7 +109,7 @@ def _plots(plots: Mapping[str, bytes]) -> str:
     return f'<h2>Plots</h2>\n<div class="plots">{"".join(images)}</div>' if images else ""
 
 
-def _table(sheet: Sheet) -> str:
+def _table(sheet: Table) -> str:
     def cells(tag: str, row: Sequence[str]) -> str:
         kinds = ["word" if position < sheet.words else "figure" for position in range(len(row))]
         return "".join(f'<{tag} class="{kind}">{_text(cell)}</{tag}>' for kind, cell in zip(kinds, row, strict=True))
@@ -121,7 +121,7 @@ def _table(sheet: Sheet) -> str:
     return f'<h2>{_text(sheet.title)}</h2>\n<div class="scroll">{table}</div>{note}'
 
 
-def _wrong(rows: Sequence[ResultRow]) -> Sheet:
+def _wrong(rows: Sequence[ResultRow]) -> Table:
     cells = [
         (
             " / ".join(setting(row.cell)),
@@ -135,7 +135,7 @@ def _wrong(rows: Sequence[ResultRow]) -> Sheet:
     ]
     columns = ("source / first look", "id", "question", "truth", "answer", "rule")
     shown = tuple(tuple(excerpt(cell, TEXT) for cell in row) for row in cells)
-    return Sheet("Some wrong answers", columns, shown, words=len(columns), note=f"{len(rows)} of them, drawn by lot.")
+    return Table("Some wrong answers", columns, shown, words=len(columns), note=f"{len(rows)} of them, drawn by lot.")
 
 
 def _settings(settings: Sequence[tuple[str, str]]) -> str:

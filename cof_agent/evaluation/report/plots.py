@@ -42,7 +42,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Curve:
     """What one run gave under settings that differ in one axis."""
 
     name: str
@@ -78,7 +78,7 @@ def plots_of(runs: Mapping[str, Summary]) -> dict[str, bytes]:
 
 
 def line_plot(
-    lines: Sequence[Line], title: str, axis: Axis, *, top: float | None = None, chance: float | None = None
+    lines: Sequence[Curve], title: str, axis: Axis, *, top: float | None = None, chance: float | None = None
 ) -> bytes:
     """One line each against a log2 axis whose ticks are the sizes that occur; intervals as bands, or bars if alone."""
     figure, axes = _figure(
@@ -96,7 +96,7 @@ def line_plot(
     return _png(figure)
 
 
-def cost_plot(lines: Sequence[tuple[Line, Sequence[str]]], *, chance: float | None = None) -> bytes:
+def cost_plot(lines: Sequence[tuple[Curve, Sequence[str]]], *, chance: float | None = None) -> bytes:
     """Accuracy against what was looked at; points bear the names of their settings. `x` of the points: tokens."""
     figure, axes = _figure("Right answers (%) against what was looked at", "visual tokens per question")
     for number, (line, _) in enumerate(lines):
@@ -117,7 +117,7 @@ def cost_plot(lines: Sequence[tuple[Line, Sequence[str]]], *, chance: float | No
     return _png(figure)
 
 
-def _name_points(axes: Axes, lines: Sequence[tuple[Line, Sequence[str]]]) -> None:
+def _name_points(axes: Axes, lines: Sequence[tuple[Curve, Sequence[str]]]) -> None:
     """Write each point's name above, below or beside it, where there is room; else not at all."""
     place = axes.transData + axes.transAxes.inverted()
     points = [place.transform((point.x or 0, point.y)) for line, _ in lines for point in line.points]
@@ -154,17 +154,17 @@ def _by_line(run: str, cells: Sequence[CellFigures], axis: Axis) -> dict[str, li
 
 def _lines(
     run: str, cells: Sequence[CellFigures], axis: Axis, value: Callable[[CellFigures], Point | None]
-) -> list[Line]:
+) -> list[Curve]:
     found = []
     for name, members in _by_line(run, cells, axis).items():
         points = [(getattr(figures.cell, axis), value(figures)) for figures in members]
         known = tuple(Point(x, point.y, point.low, point.high) for x, point in points if point)
         if known:
-            found.append(Line(name, known))
+            found.append(Curve(name, known))
     return found
 
 
-def _cost_lines(run: str, cells: Sequence[CellFigures], axis: Axis) -> list[tuple[Line, list[str]]]:
+def _cost_lines(run: str, cells: Sequence[CellFigures], axis: Axis) -> list[tuple[Curve, list[str]]]:
     found = []
     shown = told if axis == "resolution" else budget_name
     for name, members in _by_line(run, cells, axis).items():
@@ -175,7 +175,7 @@ def _cost_lines(run: str, cells: Sequence[CellFigures], axis: Axis) -> list[tupl
                 points.append(Point(round(tokens), accuracy.y))
                 names.append(shown(getattr(figures.cell, axis)))
         if points:
-            found.append((Line(name, tuple(points)), names))
+            found.append((Curve(name, tuple(points)), names))
     return found
 
 
@@ -218,7 +218,7 @@ def _look(number: int) -> dict[str, Any]:
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)], "clip_on": False}
 
 
-def _draw_line(axes: Axes, line: Line, places: Mapping[int | None, float], number: int) -> None:
+def _draw_line(axes: Axes, line: Curve, places: Mapping[int | None, float], number: int) -> None:
     look = _look(number)
     along = sorted((point for point in line.points if point.x), key=lambda point: point.x or 0)
     alone = [point for point in line.points if point not in along or len(along) == 1]
@@ -236,7 +236,7 @@ def _draw_line(axes: Axes, line: Line, places: Mapping[int | None, float], numbe
         )
 
 
-def _finish(figure: Figure, axes: Axes, lines: Sequence[Line], top: float | None, chance: float | None) -> None:
+def _finish(figure: Figure, axes: Axes, lines: Sequence[Curve], top: float | None, chance: float | None) -> None:
     highest = max((point.high or point.y for line in lines for point in line.points), default=0.0)
     axes.set_ylim(0, 1.02 * top if top else 1.12 * highest or 1.0)
     if not top and highest >= 1_000:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from cof_agent.evaluation.report.table import (
     NONE,
     SETTING,
-    Sheet,
+    Table,
     averaged,
     budget_name,
     number,
@@ -61,7 +61,7 @@ def _varied(cell: Cell, cells: Sequence[CellFigures]) -> list[str]:
     return [own for own, *others in parts if len(set(others)) > 1]
 
 
-def sheets(summary: Summary, *, full: bool = True) -> list[Sheet]:
+def sheets(summary: Summary, *, full: bool = True) -> list[Table]:
     """All tables of a run that have something to say; unless `full`, only those that most people look for first."""
     made = [_main(summary, full), _in_categories(summary) if full else _categories(summary)]
     made += [_tampered(summary), _faithful(summary)]
@@ -72,7 +72,7 @@ def sheets(summary: Summary, *, full: bool = True) -> list[Sheet]:
     return [sheet for sheet in made if sheet.rows]
 
 
-def _main(summary: Summary, full: bool) -> Sheet:
+def _main(summary: Summary, full: bool) -> Table:
     """Unless `full`, without tampered regions: their own table has what most people look for."""
     rows = []
     for figures in summary.cells:
@@ -93,7 +93,7 @@ def _main(summary: Summary, full: bool) -> Sheet:
     )
     if summary.averages:
         note += " mean: each setting weighs the same; all answers to one question count as one in its interval."
-    return Sheet.of("Accuracy and cost", (*SETTING, "n", "right %", "chance", "direct", *COSTS), rows, 2, note)
+    return Table.of("Accuracy and cost", (*SETTING, "n", "right %", "chance", "direct", *COSTS), rows, 2, note)
 
 
 def costs(value: Costs) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def costs(value: Costs) -> tuple[str, ...]:
     )
 
 
-def _categories(summary: Summary) -> Sheet:
+def _categories(summary: Summary) -> Table:
     """A column for each resolution. Nothing where there is one category only, or several budgets."""
     cells = summary.plain
     sizes: dict[str, int] = {}
@@ -120,7 +120,7 @@ def _categories(summary: Summary) -> Sheet:
         if len(sizes) > 1
     ]
     columns = ("category", "n", *(told(figures.cell.resolution) for figures in cells))
-    return Sheet.of(_BY_CATEGORY, columns, rows, 1)
+    return Table.of(_BY_CATEGORY, columns, rows, 1)
 
 
 def _category(figures: CellFigures, name: str, *, alone: bool) -> str:
@@ -128,7 +128,7 @@ def _category(figures: CellFigures, name: str, *, alone: bool) -> str:
     return NONE if found is None else share(found) if alone else percent(found.value)
 
 
-def _in_categories(summary: Summary) -> Sheet:
+def _in_categories(summary: Summary) -> Table:
     """The same with intervals, for all budgets. Nothing where there is one category only."""
     several = len({name for figures in summary.plain for name in figures.categories}) > 1
     rows = [
@@ -136,10 +136,10 @@ def _in_categories(summary: Summary) -> Sheet:
         for figures in (summary.plain if several else ())
         for name, found in figures.categories.items()
     ]
-    return Sheet.of(_BY_CATEGORY, (*SETTING, "category", "n", "right %"), rows, 3)
+    return Table.of(_BY_CATEGORY, (*SETTING, "category", "n", "right %"), rows, 3)
 
 
-def _needs(summary: Summary) -> Sheet:
+def _needs(summary: Summary) -> Table:
     rows = []
     for figures in summary.plain:
         rows += [_need(setting(figures.cell), found) for found in (figures.scenes.needs if figures.scenes else ())]
@@ -147,7 +147,7 @@ def _needs(summary: Summary) -> Sheet:
         rows += [_need(averaged(average), found) for found in average.needs if average.plain]
     note = "What the ideal observer needs to tell the answer; ideal: its zooms. mean: all rows together."
     columns = (*SETTING, "needs", "n", "right %", "chance", "zooms", "ideal")
-    return Sheet.of("By what the question needs", columns, rows, 3, note)
+    return Table.of("By what the question needs", columns, rows, 3, note)
 
 
 def _need(where: tuple[str, str], found: NeedFigures) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ def _need(where: tuple[str, str], found: NeedFigures) -> tuple[str, ...]:
     return (*where, *cells, percent(found.chance), number(found.zooms, 2), number(found.ideal_zooms, 2))
 
 
-def _tampered(summary: Summary) -> Sheet:
+def _tampered(summary: Summary) -> Table:
     rows = [
         (*where, found.region.value, name, *_fall(fall))
         for where, found in _kinds_of_regions(summary)
@@ -170,17 +170,17 @@ def _tampered(summary: Summary) -> Sheet:
     if any(average.regions for average in summary.averages):
         note += " mean: of all, each setting weighs the same; else all rows together."
     columns = (*SETTING, "regions", "questions", "n", "as it is %", "tampered %", "fall", "chance")
-    return Sheet.of("Tampered regions: how far accuracy falls", columns, rows, 4, note)
+    return Table.of("Tampered regions: how far accuracy falls", columns, rows, 4, note)
 
 
-def _tampered_needs(summary: Summary) -> Sheet:
+def _tampered_needs(summary: Summary) -> Table:
     rows = [
         (*where, found.region.value, NEEDS[need], *_fall(fall))
         for where, found in _kinds_of_regions(summary)
         for need, fall in found.needs.items()
     ]
     columns = (*SETTING, "regions", "needs", "n", "as it is %", "tampered %", "fall", "chance")
-    return Sheet.of("Tampered regions, by what the question needs", columns, rows, 4, "mean: all rows together.")
+    return Table.of("Tampered regions, by what the question needs", columns, rows, 4, "mean: all rows together.")
 
 
 def _kinds_of_regions(summary: Summary) -> Iterator[tuple[tuple[str, str], TamperedRegions]]:
@@ -200,7 +200,7 @@ def _fall(found: Fall) -> tuple[str, ...]:
     return number(found.n), percent(found.plain), percent(found.tampered), points, percent(found.chance)
 
 
-def _faithful(summary: Summary) -> Sheet:
+def _faithful(summary: Summary) -> Table:
     known = [(setting(figures.cell), figures.faithfulness) for figures in summary.cells]
     known += [(averaged(average), average.faithfulness) for average in summary.averages]
     rows = []
@@ -213,29 +213,29 @@ def _faithful(summary: Summary) -> Sheet:
         "Of the n questions answered right on the plain picture: on the changed one the answer followed (is right "
         "again), or was kept. The last columns: those that followed, by what the question needs."
     )
-    return Sheet.of("Changed pictures", columns, rows, 2, note)
+    return Table.of("Changed pictures", columns, rows, 2, note)
 
 
-def _endings(summary: Summary) -> Sheet:
+def _endings(summary: Summary) -> Table:
     rows = []
     for figures in summary.cells:
         counts = [number(figures.statuses.get(status) or None) for status in Status]
         refused = (number(figures.costs.refused, 2), percent(figures.costs.refused_share))
         rows.append((*setting(figures.cell), *counts, *refused))
     columns = (*SETTING, *(status.value for status in Status), "refused", "% of calls")
-    return Sheet.of("Endings", columns, rows, 2, "Questions by how they ended; refused calls per question.")
+    return Table.of("Endings", columns, rows, 2, "Questions by how they ended; refused calls per question.")
 
 
-def _rules(summary: Summary) -> Sheet:
+def _rules(summary: Summary) -> Table:
     rows = [
         (*setting(figures.cell), *(number(figures.rules.get(rule) or None) for rule in Rule))
         for figures in summary.cells
     ]
     columns = (*SETTING, *(rule.value for rule in Rule))
-    return Sheet.of("Rules", columns, rows, 2, "Questions by the rule that decided whether the answer is right.")
+    return Table.of("Rules", columns, rows, 2, "Questions by the rule that decided whether the answer is right.")
 
 
-def _evidence(summary: Summary) -> Sheet:
+def _evidence(summary: Summary) -> Table:
     rows = [
         (
             *setting(figures.cell),
@@ -252,12 +252,12 @@ def _evidence(summary: Summary) -> Sheet:
         "with evidence: the answers that name a place, where the place of the truth is known; the share and the mean "
         "IoU are of these."
     )
-    return Sheet.of("Evidence", columns, rows, 2, note)
+    return Table.of("Evidence", columns, rows, 2, note)
 
 
-def _failures(title: str, alike: Sequence[Failure]) -> Sheet:
+def _failures(title: str, alike: Sequence[Failure]) -> Table:
     rows = [(found.reason.value, found.message, number(found.count)) for found in alike]
-    return Sheet.of(title, ("reason", "message", "questions"), rows, 2)
+    return Table.of(title, ("reason", "message", "questions"), rows, 2)
 
 
 def remarks(summary: Summary) -> list[str]:

@@ -17,7 +17,7 @@ SETTING = ("source", "first look")
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class Table:
     """A table: every row has as many cells as there are columns."""
 
     title: str
@@ -28,7 +28,7 @@ class Sheet:
     note: str = ""
 
     @classmethod
-    def of(cls, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], words: int, note: str = "") -> Sheet:
+    def of(cls, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], words: int, note: str = "") -> Table:
         """Leaves out columns in which no row has anything to say."""
         cells = [tuple(row) for row in rows]
         kept = [n for n in range(len(columns)) if any(row[n] not in (NONE, OWN) for row in cells)]

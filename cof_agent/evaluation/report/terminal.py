@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cof_agent.evaluation.report.comparison import Comparison
 from cof_agent.evaluation.report.comparison_tables import comparison_remarks, comparison_sheets
 from cof_agent.evaluation.report.run_tables import headline, remarks, sheets
-from cof_agent.evaluation.report.table import Sheet, describe
+from cof_agent.evaluation.report.table import Table, describe
 from cof_agent.evaluation.summary import Summary
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _line(console: Console, text: str, *, bold: bool = False) -> None:
     console.print(printable(text), style="bold" if bold else None, markup=False, highlight=False, emoji=False)
 
 
-def _print(console: Console, tables: Sequence[Sheet], lines: Sequence[str]) -> None:
+def _print(console: Console, tables: Sequence[Table], lines: Sequence[str]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from cof_agent.agent.record import Record
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.agent.trajectory_file import IMAGES, LINES
 from cof_agent.errors import ConfigError, TrajectoryError
@@ -28,11 +29,7 @@ ROWS = "rows.jsonl"
 REPORT = "report.json"
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
-
-
-class CollectedRow(_Value):
+class CollectedRow(Record):
     """What is known of a kept trajectory beside itself: a line of `rows.jsonl`."""
 
     schema_version: int = Field(default=1, alias="schema")
@@ -73,7 +70,7 @@ class Ending(StrEnum):
     """Not one run was in the right format."""
 
 
-class Share(_Value):
+class BalanceCell(Record):
     """One cell of the balance table."""
 
     kind: Looks
@@ -85,7 +82,7 @@ class Share(_Value):
     kept: int
 
 
-class CollectionReport(_Value):
+class CollectionReport(Record):
     """What was tried and what became of it: `report.json`."""
 
     schema_version: int = Field(default=1, alias="schema")
@@ -112,7 +109,7 @@ class CollectionReport(_Value):
     """Runs that never were, because the image is smaller than their resolution."""
     kinds: dict[Looks, int]
     """Kept rows by how often the policy looked closer."""
-    balance: tuple[Share, ...]
+    balance: tuple[BalanceCell, ...]
 
     @property
     def short(self) -> dict[Looks, int]:

@@ -20,10 +20,10 @@ from cof_agent.evaluation.question import Benchmark, Role
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.collecting.collected import (
     TRIED,
+    BalanceCell,
     CollectedRow,
     CollectionReport,
     Ending,
-    Share,
     check_directory,
     write_collected,
 )
@@ -201,7 +201,7 @@ def _report(tried: Tried, selection: Selection, count: int, limit: int, ended: E
         skipped=tried.skipped,
         kinds={kind: looks[kind] for kind in Looks},
         balance=tuple(
-            Share(
+            BalanceCell(
                 kind=stratum[0],
                 category=stratum[1],
                 resolution=stratum[2],

@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from PIL import Image
 
 from cof_agent.dialects.registry import get_dialect
-from cof_agent.dialects.tools import ZOOM, Sight, refusal
+from cof_agent.dialects.tools import ZOOM, LookContext, refusal
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.errors import ConfigError
 from cof_agent.images.limits import ImageLimits
@@ -26,7 +26,7 @@ from cof_agent.images.store import MemoryStore
 from cof_agent.images.views import RegionPixels, View, cut_region, show_overview
 from cof_agent.learning.environment.row import check_first_look, original_of, rules_of
 from cof_agent.learning.environment.speech import TURN_END
-from cof_agent.loop.call import NO_MORE, Progress, take
+from cof_agent.loop.call import NO_MORE, Progress, carry_out
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.state import no_usage, spent
 from cof_agent.loop.transcript import as_message, calls_of, view_of
@@ -148,11 +148,11 @@ class ZoomEnvironment:
         return self._render(refusal(None, name, NO_MORE), [], closing=True)
 
     def _take(self, source: SourceImage, name: str, arguments: dict[str, Any]) -> ToolMessage:
-        def sight(tokens_left: int) -> Sight:
-            return Sight(source, self._views, self._store, self._profile, tokens_left, self._region_pixels)
+        def sight(tokens_left: int) -> LookContext:
+            return LookContext(source, self._views, self._store, self._profile, tokens_left, self._region_pixels)
 
         (asked,) = calls_of(as_message(AIMessage(""), Turn(calls=(Call(name, arguments),)), []))
-        message, self._progress = take(asked, self._progress, self._config, sight)
+        message, self._progress = carry_out(asked, self._progress, self._config, sight)
         return message
 
     def _observe(self, message: ToolMessage) -> Blocks:

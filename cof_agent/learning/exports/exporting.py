@@ -50,7 +50,7 @@ class Origin(StrEnum):
     SHAREGPT = "sharegpt"
 
 
-class Form(StrEnum):
+class RowFormat(StrEnum):
     """How rows for TRL are kept."""
 
     JSONL = "jsonl"
@@ -91,8 +91,8 @@ def export(
     without `allow_test`, and an unknown profile; TrajectoryError when nothing is left or a file is damaged;
     MissingExtraError for parquet without pyarrow.
     """
-    target, source_kind, kept_as = _chosen(Target, to), _chosen(Origin, origin), _chosen(Form, form)
-    if target is Target.SHAREGPT and kept_as is Form.PARQUET:
+    target, source_kind, kept_as = _chosen(Target, to), _chosen(Origin, origin), _chosen(RowFormat, form)
+    if target is Target.SHAREGPT and kept_as is RowFormat.PARQUET:
         raise ConfigError("the layout sharegpt is JSON: leave --format parquet out")
     if target in _QUESTIONS and source_kind is Origin.SHAREGPT:
         raise ConfigError(f"prompts with right answers are made from trajectories, not from {source_kind}")
@@ -142,19 +142,21 @@ def conversations(collected: Collected) -> Iterator[Conversation | Malformed]:
 
 
 def _write_conversations(
-    directory: Path, found: Iterable[Conversation | Malformed], target: Target, form: Form
+    directory: Path, found: Iterable[Conversation | Malformed], target: Target, form: RowFormat
 ) -> tuple[int, list[Malformed]]:
     if target is Target.SHAREGPT:
         with ShareGptFile(directory) as sharegpt:
             return _written(found, sharegpt.add)
-    jsonl = form is Form.JSONL
+    jsonl = form is RowFormat.JSONL
     rows = LineFile(directory) if jsonl else TableFile(directory, CONVERSATIONS, ["images"])
     with rows:
         return _written(found, lambda item: rows.add(row_of(item), {"images": item.images}))
 
 
-def _write_prompts(directory: Path, found: Iterable[Prompt | Malformed], form: Form) -> tuple[int, list[Malformed]]:
-    jsonl = form is Form.JSONL
+def _write_prompts(
+    directory: Path, found: Iterable[Prompt | Malformed], form: RowFormat
+) -> tuple[int, list[Malformed]]:
+    jsonl = form is RowFormat.JSONL
     rows = LineFile(directory) if jsonl else TableFile(directory, PROMPTS, ["images"], ["original"])
     with rows:
         return _written(found, lambda item: rows.add(item.row, {"images": item.images, "original": item.original}))

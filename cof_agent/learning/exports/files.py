@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, TrajectoryError
 from cof_agent.files import atomic_directory, json_line
 from cof_agent.learning.exports.conversation import Picture
-from cof_agent.loop.transcript import storable
+from cof_agent.loop.transcript import json_safe
 
 ROWS = "metadata.jsonl"
 """The name by which `datasets.load_dataset(DIRECTORY)` knows rows that name image files beside them."""
@@ -148,7 +148,7 @@ class TableFile:
             for column, held in pictures.items()
         }
         # Half of a surrogate pair is no UTF-8: it becomes "?".
-        self._rows.append(storable(row) | inside)
+        self._rows.append(json_safe(row) | inside)
         if len(self._rows) == _GROUP:
             self._flush()
 

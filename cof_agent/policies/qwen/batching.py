@@ -15,7 +15,7 @@ from langchain_core.messages import BaseMessage
 
 from cof_agent.errors import CofError, PolicyError
 from cof_agent.policies.deadline import OutOfTimeError
-from cof_agent.policies.qwen.engine import Engine, Task
+from cof_agent.policies.qwen.engine import Engine, Generation
 from cof_agent.policies.qwen.reply import Limits, Reply
 from cof_agent.policies.qwen.sampling import Sampler, Sampling
 
@@ -27,7 +27,7 @@ IDLE_SECONDS = 2.0
 
 
 @dataclass(slots=True, eq=False)
-class Request:
+class GenerationRequest:
     """One call of the model."""
 
     messages: Sequence[BaseMessage]
@@ -72,14 +72,14 @@ class Worker:
 
     def __init__(self, engine: Engine, max_batch: int) -> None:
         self.engine, self.max_batch = engine, max_batch
-        self._waiting: deque[list[Request]] = deque()
+        self._waiting: deque[list[GenerationRequest]] = deque()
         self._changed = threading.Condition()
         self._running = False
         self._thread: threading.Thread | None = None
-        self._batch: list[Request] = []
+        self._batch: list[GenerationRequest] = []
         self._closing = False
 
-    def submit(self, requests: Sequence[Request]) -> None:
+    def submit(self, requests: Sequence[GenerationRequest]) -> None:
         """Queue requests; several given at once are one batch."""
         if not requests:
             return
@@ -134,7 +134,7 @@ class Worker:
                 batch += self._waiting.popleft()
             return True
 
-    def _serve(self, requests: Sequence[Request]) -> None:
+    def _serve(self, requests: Sequence[GenerationRequest]) -> None:
         begun = [(request, task) for request in requests if (task := self._begun(request))]
         if not begun:
             return
@@ -149,7 +149,7 @@ class Worker:
                 else:
                     self._serve([request])  # alone: one conversation must not take the others with it
 
-    def _begun(self, request: Request) -> Task | None:
+    def _begun(self, request: GenerationRequest) -> Generation | None:
         if request.future.cancelled():
             return None
         if request.unwanted:
@@ -163,7 +163,7 @@ class Worker:
             request.fail(error)
         return None
 
-    def _task(self, request: Request) -> Task:
+    def _task(self, request: GenerationRequest) -> Generation:
         prompt = self.engine.writer.write(request.messages, request.tools)
         limits = request.limits
         room = min(limits.max_new_tokens, self.engine.room(prompt))
@@ -185,7 +185,7 @@ class Worker:
         reply.on_done = done
         sampler = Sampler(request.sampling, prompt.ids)
         reply.seed = sampler.seed if sampler.draws else None
-        return Task(prompt, reply, sampler)
+        return Generation(prompt, reply, sampler)
 
 
 def _out_of_time() -> OutOfTimeError:

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from cof_agent.errors import ConfigError
 from cof_agent.policies.deadline import OutOfTimeError, seconds_left
-from cof_agent.policies.qwen.batching import Request, Worker
+from cof_agent.policies.qwen.batching import GenerationRequest, Worker
 from cof_agent.policies.qwen.calls import call_chunks, read_calls
 from cof_agent.policies.qwen.checkpoint import Checkpoint
 from cof_agent.policies.qwen.engine import Engine
@@ -195,13 +195,13 @@ class ChatQwenVL(BaseChatModel, Settings):
         stop: Sequence[str] | None,
         given: dict[str, Any],
         on_text: Callable[[str], None] | None = None,
-    ) -> Request:
+    ) -> GenerationRequest:
         settings = dict(given)
         tools = settings.pop("tools", None) or []
         if unknown := sorted(settings.keys() - {*PER_CALL, "stop_after"}):
             raise ConfigError(f"a local model takes no {', '.join(unknown)} in a call: it takes {', '.join(PER_CALL)}")
         left = seconds_left()
-        return Request(
+        return GenerationRequest(
             messages,
             tools,
             self.sampling(self.checkpoint.defaults, settings),
@@ -211,7 +211,7 @@ class ChatQwenVL(BaseChatModel, Settings):
             on_text=on_text,
         )
 
-    def _awaited(self, request: Request) -> Reply:
+    def _awaited(self, request: GenerationRequest) -> Reply:
         try:
             return request.future.result(max(request.seconds_left, 0.0))
         except TimeoutError:
@@ -221,7 +221,7 @@ class ChatQwenVL(BaseChatModel, Settings):
         finally:
             request.future.cancel()  # nobody waits any more, also after an interrupt; nothing happens if it is done
 
-    async def _aawaited(self, request: Request) -> Reply:
+    async def _aawaited(self, request: GenerationRequest) -> Reply:
         try:
             # `wait_for` would also wait for what it cancels.
             async with asyncio.timeout(max(request.seconds_left, 0.0)) as limit:
@@ -231,7 +231,7 @@ class ChatQwenVL(BaseChatModel, Settings):
                 raise
             raise _out_of_time() from None
 
-    def _result(self, request: Request, reply: Reply) -> ChatResult:
+    def _result(self, request: GenerationRequest, reply: Reply) -> ChatResult:
         message = AIMessage(
             reply.text,
             response_metadata=self._metadata(reply),
@@ -241,7 +241,7 @@ class ChatQwenVL(BaseChatModel, Settings):
             message.tool_calls, message.invalid_tool_calls = read_calls(reply.text)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
-    def _last(self, request: Request, reply: Reply) -> ChatGenerationChunk:
+    def _last(self, request: GenerationRequest, reply: Reply) -> ChatGenerationChunk:
         """What follows the text of a streamed reply: its calls and figures."""
         message = AIMessageChunk(
             content="",

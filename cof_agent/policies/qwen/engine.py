@@ -18,16 +18,16 @@ from transformers import (
 from cof_agent.errors import PolicyError
 from cof_agent.policies.qwen.checkpoint import Checkpoint
 from cof_agent.policies.qwen.prefix import PrefixPool
-from cof_agent.policies.qwen.prompt import Prompt, PromptWriter
+from cof_agent.policies.qwen.prompt import PromptWriter, TokenPrompt
 from cof_agent.policies.qwen.reply import Reply
 from cof_agent.policies.qwen.sampling import NextToken, Sampler
 
 
 @dataclass(slots=True, eq=False)
-class Task:
+class Generation:
     """One prompt to run, and the reply that is to be written."""
 
-    prompt: Prompt
+    prompt: TokenPrompt
     reply: Reply
     sampler: Sampler
 
@@ -39,7 +39,7 @@ class Engine:
         self.checkpoint, self.pool = checkpoint, pool
         self.writer = PromptWriter(checkpoint)
 
-    def room(self, prompt: Prompt) -> int:
+    def room(self, prompt: TokenPrompt) -> int:
         """Tokens that a reply may have. Raises PolicyError for a prompt that leaves none."""
         room = self.checkpoint.positions - len(prompt.ids)
         if room < 1:
@@ -50,7 +50,7 @@ class Engine:
             )
         return room
 
-    def run(self, tasks: Sequence[Task]) -> None:
+    def run(self, tasks: Sequence[Generation]) -> None:
         """Write the replies of all tasks. One task alone starts from the state of an earlier prompt where one fits.
 
         Raises PolicyError when memory runs out; the states that were kept are then gone.
@@ -68,7 +68,7 @@ class Engine:
                 f"up to {longest} tokens: lower max_batch, prefix_bytes or the views' max_pixels"
             ) from error
 
-    def _run_on(self, task: Task) -> None:
+    def _run_on(self, task: Generation) -> None:
         key = task.prompt.key
         cache, known = self.pool.take(key)
         if cache is None:
@@ -81,7 +81,7 @@ class Engine:
             cache.crop(length - cache.get_seq_length())
         self.pool.put(key[:length], len(task.prompt.ids), cache)
 
-    def _generate(self, tasks: Sequence[Task], cache: Any, known: int) -> None:
+    def _generate(self, tasks: Sequence[Generation], cache: Any, known: int) -> None:
         """Run what comes after the first `known` tokens, which `cache` holds, and write the replies."""
         for task in tasks:
             task.reply.prompt_tokens = len(task.prompt.ids)
@@ -107,7 +107,7 @@ class Engine:
             stopping_criteria=StoppingCriteriaList([_AllDone(replies)]),
         )
 
-    def _padded(self, tasks: Sequence[Task], pad: int) -> dict[str, torch.Tensor]:
+    def _padded(self, tasks: Sequence[Generation], pad: int) -> dict[str, torch.Tensor]:
         """Ids, mask and positions of all prompts, filled up on the left to the same length."""
         width = max(len(task.prompt.ids) for task in tasks)
         ids = torch.full((len(tasks), width), pad)
@@ -121,7 +121,7 @@ class Engine:
             positions[:, row, width - length :] = self.positions(task.prompt)
         return {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
 
-    def positions(self, prompt: Prompt) -> torch.Tensor:
+    def positions(self, prompt: TokenPrompt) -> torch.Tensor:
         """Temporal, vertical and horizontal position of every token: shape (3, tokens)."""
         ids = torch.tensor([prompt.ids])
         grids = torch.tensor([self.writer.grid(picture) for picture in prompt.pictures]) if prompt.pictures else None

@@ -18,7 +18,7 @@ IMAGE_BLOCKS = ("image", "image_url")
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PromptImage:
     """One image of a prompt: encoded, and where its visual tokens lie."""
 
     data: bytes
@@ -39,7 +39,7 @@ class Picture:
             raise ImageError(f"an image of the conversation cannot be decoded: {error}") from error
 
 
-def read_picture(block: dict[str, Any]) -> Picture:
+def read_picture(block: dict[str, Any]) -> PromptImage:
     """The image in a content block: base64 or a data URL, in any of LangChain's forms.
 
     Raises ConfigError for a block that holds only an address, and ImageError for data that is no image.
@@ -50,7 +50,7 @@ def read_picture(block: dict[str, Any]) -> Picture:
             size = image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageError(f"an image of the conversation cannot be read: {error}") from error
-    return Picture(data, hashlib.sha256(data).hexdigest(), size)
+    return PromptImage(data, hashlib.sha256(data).hexdigest(), size)
 
 
 def _data(block: dict[str, Any]) -> bytes:

@@ -14,18 +14,18 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from cof_agent.errors import ConfigError
 from cof_agent.policies.qwen.checkpoint import Checkpoint, Found
-from cof_agent.policies.qwen.pictures import IMAGE_BLOCKS, Picture, read_picture
+from cof_agent.policies.qwen.pictures import IMAGE_BLOCKS, PromptImage, read_picture
 
 _UNSPOKEN = ("reasoning", "thinking", "redacted_thinking", "tool_call", "tool_use", "function_call", "non_standard")
 """Content blocks of policy turns that are not text; calls are read from `tool_calls`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class TokenPrompt:
     """What the model is run on."""
 
     ids: tuple[int, ...]
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[PromptImage, ...] = ()
 
     @property
     def visual_tokens(self) -> int:
@@ -59,14 +59,14 @@ class PromptWriter:
         """Whether the chat template has a place for the schemas of tools."""
         return "tools" in self.template
 
-    def write(self, messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]] | None = None) -> Prompt:
+    def write(self, messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]] | None = None) -> TokenPrompt:
         """The prompt for the next turn.
 
         Text that spells a special token is text: it can neither end a turn nor stand for an image. Only in the policy's
         own words is a special token itself that is not of the conversation's structure, as it is when it writes it.
         Raises ConfigError for what the model cannot take, such as an image whose sides do not fit, and ImageError.
         """
-        pictures: list[Picture] = []
+        pictures: list[PromptImage] = []
         turns = [self._turn(message, pictures) for message in messages]
         given, mark = self._guarded(turns, list(tools or []))
         try:
@@ -83,7 +83,7 @@ class PromptWriter:
             ) from error
         return self._with_pictures(self._ids(text, mark), pictures)
 
-    def pixels(self, pictures: Sequence[Picture]) -> dict[str, torch.Tensor]:
+    def pixels(self, pictures: Sequence[PromptImage]) -> dict[str, torch.Tensor]:
         """The model's inputs for images, none of them resized; empty for none."""
         if not pictures:
             return {}
@@ -98,11 +98,11 @@ class PromptWriter:
             )
         return {"pixel_values": out["pixel_values"], "image_grid_thw": out["image_grid_thw"]}
 
-    def grid(self, picture: Picture) -> tuple[int, int, int]:
+    def grid(self, picture: PromptImage) -> tuple[int, int, int]:
         """Vision patches of an image: frames, rows, columns."""
         return 1, picture.size[1] // self.checkpoint.patch, picture.size[0] // self.checkpoint.patch
 
-    def _turn(self, message: BaseMessage, pictures: list[Picture]) -> dict[str, Any]:
+    def _turn(self, message: BaseMessage, pictures: list[PromptImage]) -> dict[str, Any]:
         content = self._content(message, pictures)
         if isinstance(message, SystemMessage):
             return {"role": "system", "content": content}
@@ -120,7 +120,7 @@ class PromptWriter:
             return turn
         raise ConfigError(f"a local model takes no {type(message).__name__}: send system, human, AI and tool messages")
 
-    def _content(self, message: BaseMessage, pictures: list[Picture]) -> str | list[dict[str, Any]]:
+    def _content(self, message: BaseMessage, pictures: list[PromptImage]) -> str | list[dict[str, Any]]:
         if isinstance(message.content, str):
             return message.content
         blocks: list[dict[str, Any]] = []
@@ -140,7 +140,7 @@ class PromptWriter:
             return "".join(block["text"] for block in blocks)
         return blocks
 
-    def _fitting(self, picture: Picture) -> Picture:
+    def _fitting(self, picture: PromptImage) -> PromptImage:
         (width, height), factor = picture.size, self.checkpoint.factor
         if width % factor or height % factor or not width or not height:
             near = [max(1, round(side / factor)) * factor for side in picture.size]
@@ -180,7 +180,7 @@ class PromptWriter:
                 at = match.end()
         return ids
 
-    def _with_pictures(self, ids: list[int], pictures: list[Picture]) -> Prompt:
+    def _with_pictures(self, ids: list[int], pictures: list[PromptImage]) -> TokenPrompt:
         """One placeholder an image becomes as many as the image has tokens."""
         found = ids.count(self.checkpoint.image_token)
         if found != len(pictures):
@@ -189,7 +189,7 @@ class PromptWriter:
                 "this kind of message have no place in it"
             )
         long: list[int] = []
-        placed: list[Picture] = []
+        placed: list[PromptImage] = []
         for token in ids:
             if token == self.checkpoint.image_token:
                 picture = pictures[len(placed)]
@@ -197,7 +197,7 @@ class PromptWriter:
                 long += [token] * picture.tokens
             else:
                 long.append(token)
-        return Prompt(tuple(long), tuple(placed))
+        return TokenPrompt(tuple(long), tuple(placed))
 
 
 def _any_of(tokens: Iterable[str]) -> re.Pattern[str]:

@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from cof_agent.policies.reader import wording
 from cof_agent.policies.reader.marks.character import Lookout
-from cof_agent.policies.reader.page.finding import FIT, Finding, Scene, ambiguous
+from cof_agent.policies.reader.page.finding import FIT, Finding, ReadPage, ambiguous
 from cof_agent.policies.reader.page.match import find_answers, says_otherwise
 from cof_agent.policies.reader.page.ocr import shared_reader
 from cof_agent.policies.reader.page.search import Search, Zoom
@@ -99,23 +99,23 @@ class ReaderModel(BaseChatModel):
         scene = self._scene(session, Ask(ask.text, Form.SAY, colour=ask.colour, side=ask.side), deep=False)
         return any(len(squeeze(text.text)) > 1 and scene.placed([text]) for text in scene.readable(0.8))
 
-    def _needs_all(self, scene: Scene) -> bool:
+    def _needs_all(self, scene: ReadPage) -> bool:
         """Whether smaller text must be read before one can say what stands out: nothing so far is large."""
         return scene.ask.form in (Form.SAY, Form.NAME) and scene.tallest < 0.035 * max(scene.picture.size)
 
-    def _scene(self, session: Session, ask: Ask, *, deep: bool) -> Scene:
+    def _scene(self, session: Session, ask: Ask, *, deep: bool) -> ReadPage:
         reader, overview = shared_reader(), session.overview
         if overview.data is None:
             raise AssertionError("the overview is never dropped")
-        return Scene(ask, read_page(session.looks, reader, deep=deep), reader.picture(overview.data))
+        return ReadPage(ask, read_page(session.looks, reader, deep=deep), reader.picture(overview.data))
 
     def _may_zoom(self, session: Session) -> bool:
         return session.offered and not session.closing and len(session.asked) < self.max_zooms and session.refused < 2
 
-    def _search(self, scene: Scene, session: Session) -> Search:
+    def _search(self, scene: ReadPage, session: Session) -> Search:
         return Search(scene, session.looks, session.asked, self.margin, self.max_pixels)
 
-    def _settle(self, scene: Scene, session: Session) -> Finding | Zoom | str | None:
+    def _settle(self, scene: ReadPage, session: Session) -> Finding | Zoom | str | None:
         """An answer, a closer look at one, why there is none, or None when more must be read first."""
         findings = find_answers(scene)
         if not findings or findings[0].fit < FIT:
@@ -133,7 +133,7 @@ class ReaderModel(BaseChatModel):
             return best
         return None
 
-    def _seek(self, scene: Scene, session: Session) -> Finding | Zoom | str:
+    def _seek(self, scene: ReadPage, session: Session) -> Finding | Zoom | str:
         """What to do when nothing read so far answers the question."""
         ask, zoom = scene.ask, None
         if self._may_zoom(session) and ask.searches:

@@ -20,7 +20,7 @@ _DROPPED = re.compile(r"^\[view \d+ is no longer shown\]$")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ReadView:
     """One view of the conversation."""
 
     index: int
@@ -49,7 +49,7 @@ class Session:
     """Whether the last answer is asked for now."""
     question: str = ""
     """The newest question."""
-    looks: list[Look] = field(default_factory=list)
+    looks: list[ReadView] = field(default_factory=list)
     asked: list[Corners] = field(default_factory=list)
     """Boxes of zooms asked for since the newest question, in overview pixels."""
     urged: bool = False
@@ -58,7 +58,7 @@ class Session:
     """Refusals since the newest question."""
 
     @property
-    def overview(self) -> Look:
+    def overview(self) -> ReadView:
         if not self.looks:
             raise PolicyError("the policy `reader` was called without an image: the first user turn must hold one")
         return self.looks[0]
@@ -129,9 +129,9 @@ def _look(session: Session, block: dict[str, Any], pending: list[Corners], reade
     size = reader.picture(data).size
     if session.looks and pending:
         region = enlarge(pending.pop(0), session.overview.size, margin)
-        session.looks.append(Look(len(session.looks), data, size, tuple(map(float, region))))  # type: ignore[arg-type]
+        session.looks.append(ReadView(len(session.looks), data, size, tuple(map(float, region))))  # type: ignore[arg-type]
         return False
-    session.looks = [Look(0, data, size, (0.0, 0.0, float(size[0]), float(size[1])))]
+    session.looks = [ReadView(0, data, size, (0.0, 0.0, float(size[0]), float(size[1])))]
     return True
 
 
@@ -139,4 +139,4 @@ def _forget(session: Session, pending: list[Corners], margin: float) -> None:
     """Count a view that is no longer shown."""
     if session.looks and pending:
         x1, y1, x2, y2 = enlarge(pending.pop(0), session.overview.size, margin)
-        session.looks.append(Look(len(session.looks), None, (x2 - x1, y2 - y1), (x1, y1, x2, y2)))
+        session.looks.append(ReadView(len(session.looks), None, (x2 - x1, y2 - y1), (x1, y1, x2, y2)))

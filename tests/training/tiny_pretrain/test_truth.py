@@ -13,7 +13,7 @@ from PIL import Image
 from cof_agent.images.geometry import Box
 from cof_agent.scenes import CHARACTERS, COLOURS, SHAPES, Split
 from cof_agent.scenes.observer import best
-from cof_agent.scenes.reading import Sight, read_character, read_colour, read_shape
+from cof_agent.scenes.reading import ViewGrid, read_character, read_colour, read_shape
 from training.tiny_pretrain.chunks import Chunks, Plan, Views, make_views
 from training.tiny_pretrain.dialogue import UNREADABLE, exchanges
 from training.tiny_pretrain.framing import KINDS, TOKEN, Kind
@@ -162,7 +162,7 @@ def _agreement(views: Views) -> float:
     for view, token in (true.character != NOTHING).nonzero().tolist():
         if true.side[view, token] < 20:
             continue
-        sight = Sight(Image.fromarray(views.pixels[view]), Box.whole(size), size)
+        sight = ViewGrid(Image.fromarray(views.pixels[view]), Box.whole(size), size)
         numbers = true.numbers[view, token].tolist()
         if numbers[0] == 0 or numbers[1] == 0 or numbers[2] == size[0] or numbers[3] == size[1]:
             continue

@@ -16,7 +16,7 @@ from cof_agent.policies.reader.page.ocr import Line, TextReader
 from cof_agent.policies.reader.page.search import GAIN, Zoom
 from cof_agent.policies.reader.page.text import Text
 from cof_agent.policies.reader.question.ask import CharacterAsk
-from cof_agent.policies.reader.session import Look
+from cof_agent.policies.reader.session import ReadView
 
 OUTLINED = 11.0
 """Side in view pixels from which the outline of a patch tells its shape."""
@@ -48,7 +48,7 @@ class Spot:
     """A place that may be the thing, from the view that shows it best."""
 
     sight: SeenPatch
-    look: Look
+    look: ReadView
     box: Corners
     """In overview pixels."""
 
@@ -68,7 +68,7 @@ class Lookout:
     """Choices about a question for one character, given what was shown so far."""
 
     ask: CharacterAsk
-    looks: Sequence[Look]
+    looks: Sequence[ReadView]
     asked: Sequence[Corners]
     reader: TextReader
     margin: float
@@ -110,7 +110,7 @@ class Lookout:
         patch = spot.sight.patch
         return self.like(spot) is not True, patch.vivid < 0.2, -patch.vivid * math.sqrt(patch.area) / spot.look.scale
 
-    def _cut(self, patch: Patch, look: Look) -> bool:
+    def _cut(self, patch: Patch, look: ReadView) -> bool:
         """Whether an inner edge of the view cuts it."""
         x1, y1, x2, y2 = patch.box
         left, top, right, bottom = look.region
@@ -271,7 +271,7 @@ class Lookout:
         return False
 
 
-def _placed(box: Corners, look: Look) -> Corners:
+def _placed(box: Corners, look: ReadView) -> Corners:
     """A box in view pixels, in overview pixels."""
     left, top, right, bottom = look.region
     sx, sy = (right - left) / look.size[0], (bottom - top) / look.size[1]

@@ -52,7 +52,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ReadPage:
     """A question and all that was read, with what matching needs to know about both."""
 
     ask: Ask

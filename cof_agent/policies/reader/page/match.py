@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cof_agent.policies.reader.page.finding import Finding, Scene, ranked
+from cof_agent.policies.reader.page.finding import Finding, ReadPage, ranked
 from cof_agent.policies.reader.page.layout import blocks, words_of
 from cof_agent.policies.reader.page.match_phrase import match_about, match_label, match_name, match_next, match_say
 from cof_agent.policies.reader.page.match_value import match_values
 from cof_agent.policies.reader.question.ask import Form
 from cof_agent.policies.reader.words import phrase_match, similar, squeeze
 
-_MATCHERS: dict[Form, Callable[[Scene], Iterator[Finding]]] = {
+_MATCHERS: dict[Form, Callable[[ReadPage], Iterator[Finding]]] = {
     Form.VALUE: match_values,
     Form.NEXT: match_next,
     Form.SAY: match_say,
@@ -23,7 +23,7 @@ FOUND = 0.88
 """From this match on a phrase counts as there."""
 
 
-def find_answers(scene: Scene) -> list[Finding]:
+def find_answers(scene: ReadPage) -> list[Finding]:
     """Possible answers to the scene's question, best fit first, those that say the same only once."""
     ask = scene.ask
     if ask.form is Form.PICTURE:
@@ -34,7 +34,7 @@ def find_answers(scene: Scene) -> list[Finding]:
     return ranked(_chosen(scene, findings)) if ask.options else findings
 
 
-def _yes(scene: Scene) -> Iterator[Finding]:
+def _yes(scene: ReadPage) -> Iterator[Finding]:
     for text in scene.readable():
         match = phrase_match(scene.ask.phrase, text.text)
         if match >= FOUND:
@@ -45,7 +45,7 @@ def _yes(scene: Scene) -> Iterator[Finding]:
             yield Finding("yes", 0.97 * match if scene.placed(block) else 0.7 * match, tuple(block))
 
 
-def says_otherwise(scene: Scene) -> Finding | None:
+def says_otherwise(scene: ReadPage) -> Finding | None:
     """ "No" to a yes-or-no question: all text of any size is read, and none of it resembles the phrase."""
     readable = [text for text in scene.texts if len(squeeze(text.text)) >= 2 and scene.placed([text])]
     if not readable or any(phrase_match(scene.ask.phrase, text.text) >= 0.6 for text in scene.texts):
@@ -59,7 +59,7 @@ def says_otherwise(scene: Scene) -> Finding | None:
     return Finding("no", 0.7, (prominent,))
 
 
-def _chosen(scene: Scene, findings: list[Finding]) -> Iterator[Finding]:
+def _chosen(scene: ReadPage, findings: list[Finding]) -> Iterator[Finding]:
     """The option that an open answer equals, or else the only one that can be read."""
     options = scene.ask.options
     for finding in findings[:3]:

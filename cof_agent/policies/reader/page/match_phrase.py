@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cof_agent.policies.reader.page.finding import Finding, Scene
+from cof_agent.policies.reader.page.finding import Finding, ReadPage
 from cof_agent.policies.reader.page.layout import Relation, below, blocks, joined, relation, right_of, words_of
 from cof_agent.policies.reader.page.text import Text, around
 from cof_agent.policies.reader.question.ask import Form
@@ -28,7 +28,7 @@ _UNNAMED = words_in(
 """What is often not the most prominent text, so that only a text that says what it is will do."""
 
 
-def match_next(scene: Scene) -> Iterator[Finding]:
+def match_next(scene: ReadPage) -> Iterator[Finding]:
     """The text beside one that the question names."""
     ask = scene.ask
     anchors = [(_mention(ask.phrase, text.text), text) for text in scene.readable()]
@@ -55,7 +55,7 @@ def _mention(phrase: str, text: str) -> float:
     return match if whole or match < 1.0 else 0.93
 
 
-def _typed(scene: Scene, text: str, fit: float, source: Text) -> Iterator[Finding]:
+def _typed(scene: ReadPage, text: str, fit: float, source: Text) -> Iterator[Finding]:
     """`text`, or the values in it of the kind asked for."""
     if scene.ask.kind is None:
         yield Finding(text.strip(" :|-"), fit, (source,))
@@ -86,7 +86,7 @@ def _remainder(text: str, phrase: str) -> str:
     return ""
 
 
-def match_say(scene: Scene) -> Iterator[Finding]:
+def match_say(scene: ReadPage) -> Iterator[Finding]:
     """The most prominent block of text, by how much it stands out from the next.
 
     What a thing says that reading cannot find is certain only where there is no other text, or the text names it.
@@ -101,13 +101,13 @@ def match_say(scene: Scene) -> Iterator[Finding]:
     yield from _prominent(scene, pool, floor=0.5, span=0.4, full=0.5)
 
 
-def _pool(scene: Scene) -> list[Text]:
+def _pool(scene: ReadPage) -> list[Text]:
     """Lines that may be what a sign says: read with some confidence, on the colour asked for."""
     pool = [text for text in scene.readable(0.6) if len(squeeze(text.text)) >= 2 or text.height > 0.6 * scene.tallest]
     return [text for text in pool if scene.placed([text])]
 
 
-def _prominent(scene: Scene, pool: Sequence[Text], *, floor: float, span: float, full: float) -> Iterator[Finding]:
+def _prominent(scene: ReadPage, pool: Sequence[Text], *, floor: float, span: float, full: float) -> Iterator[Finding]:
     """Blocks of `pool`. A block as prominent as its best rival fits `floor`; `full` more prominent, `span` better."""
     found = [(_prominence(scene, block), block) for block in blocks(pool)]
     found.sort(key=lambda pair: -pair[0])
@@ -125,7 +125,7 @@ def _same(a: Sequence[Text], b: Sequence[Text]) -> bool:
     return squeeze(words_of(a)) == squeeze(words_of(b))
 
 
-def _prominence(scene: Scene, block: Sequence[Text]) -> float:
+def _prominence(scene: ReadPage, block: Sequence[Text]) -> float:
     height = max(text.height for text in block)
     length = sum(len(squeeze(text.text)) for text in block)
     sure = sum(text.confidence for text in block) / len(block)
@@ -133,7 +133,7 @@ def _prominence(scene: Scene, block: Sequence[Text]) -> float:
     return float(height * min(length, 24) ** weight * sure * (1 + 1.5 * scene.hinted(block)))
 
 
-def match_about(scene: Scene) -> Iterator[Finding]:
+def match_about(scene: ReadPage) -> Iterator[Finding]:
     """The phrase that holds the question's words."""
     for block in blocks(scene.readable()):
         for line in block:
@@ -150,7 +150,7 @@ def match_about(scene: Scene) -> Iterator[Finding]:
                 yield Finding(words_of(block), 0.5 + 0.4 * whole, tuple(block))
 
 
-def match_label(scene: Scene) -> Iterator[Finding]:
+def match_label(scene: ReadPage) -> Iterator[Finding]:
     """What a label names: after it in its line, right of it, or below it."""
     labels, items = scene.ask.labels, scene.ask.items
     for text in scene.readable(0.6):
@@ -184,7 +184,7 @@ def _pure(label: str, labels: tuple[str, ...]) -> float:
     return sum(any(word_match(word, mine) >= 0.8 for mine in labels) for word in words) / len(words) if words else 0.0
 
 
-def match_name(scene: Scene) -> Iterator[Finding]:
+def match_name(scene: ReadPage) -> Iterator[Finding]:
     """A name: beside a label, in a line that says what it names, at the head of a document, or what stands out."""
     ask, pool = scene.ask, [text for text in _pool(scene) if not find_like(text.text)]
     owner = ask.items
@@ -222,7 +222,7 @@ def _says(word: str, text: str) -> float:
     return word_match(word, text)
 
 
-def _head(scene: Scene, pool: Sequence[Text]) -> list[Text]:
+def _head(scene: ReadPage, pool: Sequence[Text]) -> list[Text]:
     """The heading of a business document, or nothing where the page is no such document.
 
     That is the first block of a column of lines that also holds prices or ways to reach whoever wrote it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cof_agent.policies.reader.page.finding import Finding, Scene
+from cof_agent.policies.reader.page.finding import Finding, ReadPage
 from cof_agent.policies.reader.page.layout import below, relation, right_of, row_of
 from cof_agent.policies.reader.page.text import Text
 from cof_agent.policies.reader.values import Value, ValueKind, find_values, normal
@@ -39,7 +39,7 @@ _LINES = words_in("fax mobile cell hotline office home work direct")
 _PLATE = re.compile(r"[A-Z0-9][A-Z0-9 .·-]{3,9}")
 
 
-def match_values(scene: Scene) -> Iterator[Finding]:
+def match_values(scene: ReadPage) -> Iterator[Finding]:
     """Values of the kind asked for, each with how well it fits the question's label."""
     ask = scene.ask
     if ask.kind is None:
@@ -65,14 +65,14 @@ def match_values(scene: Scene) -> Iterator[Finding]:
                 yield Finding(answer, min(fit, 1.0), (text,), normal(value))
 
 
-def _needs_label(scene: Scene) -> bool:
+def _needs_label(scene: ReadPage) -> bool:
     ask = scene.ask
     if ask.labels:
         return not (ask.kind is ValueKind.QUANTITY and set(ask.labels) & set(_UNITS))
     return bool(ask.items) and ask.kind not in _ALONE
 
 
-def _values(text: Text, scene: Scene) -> list[Value]:
+def _values(text: Text, scene: ReadPage) -> list[Value]:
     kind = scene.ask.kind
     assert kind is not None
     if kind is ValueKind.CODE and not scene.ask.labels:
@@ -111,7 +111,7 @@ def _plates(text: Text) -> list[Value]:
     return []
 
 
-def _beside(scene: Scene, text: Text, value: Value, position: int, values: list[Value]) -> float:
+def _beside(scene: ReadPage, text: Text, value: Value, position: int, values: list[Value]) -> float:
     """Fit of a value by the label beside it: in its own line, left of it in its row, or above it."""
     ask = scene.ask
     bound = (*ask.labels, *ask.items)
@@ -151,7 +151,7 @@ def _past_label(other: Text, lefts: list[Text], bound: tuple[str, ...]) -> bool:
     return bool(marks) and other.box[0] > max(marks)
 
 
-def _fit(scene: Scene, bound: tuple[str, ...], label: str) -> float:
+def _fit(scene: ReadPage, bound: tuple[str, ...], label: str) -> float:
     """How well `label` is the one asked for: all its words there, few others."""
     covered = coverage(bound, label)
     if covered < 0.75:
@@ -165,7 +165,7 @@ def _fit(scene: Scene, bound: tuple[str, ...], label: str) -> float:
     return covered * (0.8 + 0.1 * exact + 0.1 * len(bound) / (len(bound) + len(others)))
 
 
-def _header(scene: Scene, text: Text, words: tuple[str, ...]) -> float:
+def _header(scene: ReadPage, text: Text, words: tuple[str, ...]) -> float:
     """How well the head of `text`'s column answers to `words`."""
     heads = [
         other for other in scene.texts if relation(text, other).overlap > 0.3 and relation(text, other).level < -0.5
@@ -173,7 +173,7 @@ def _header(scene: Scene, text: Text, words: tuple[str, ...]) -> float:
     return max((coverage(words, head.text) for head in heads), default=0.0)
 
 
-def _alone(scene: Scene, text: Text, value: Value, values: list[Value]) -> float:
+def _alone(scene: ReadPage, text: Text, value: Value, values: list[Value]) -> float:
     """Fit of a value that no label names: by its form, its size, its colour and what stands near."""
     ask = scene.ask
     size = (text.height / scene.tallest) if ask.size == "large" else (text.height / scene.tallest) ** 0.5
@@ -208,7 +208,7 @@ def _line_kind(asked: list[str], row: list[str]) -> float:
     return -0.3 if "fax" in there else 0.0
 
 
-def _part(scene: Scene, value: Value) -> str:
+def _part(scene: ReadPage, value: Value) -> str:
     """The value as an answer: of a span of time, the end that "open" or "close" asks for."""
     ends = re.split(r"\s*(?:-|–|—|\bto\b|\buntil\b|~)\s*", value.text)
     asked = set(tokens(scene.ask.text))
@@ -222,7 +222,7 @@ def _part(scene: Scene, value: Value) -> str:
     return value.text
 
 
-def _counts(scene: Scene) -> Iterator[Finding]:
+def _counts(scene: ReadPage) -> Iterator[Finding]:
     """A number printed right beside the word for what is counted. Things in the picture are not counted."""
     words = scene.ask.items
     if not words:

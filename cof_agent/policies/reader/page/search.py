@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cof_agent.images.geometry import Box, Corners, Size, enlarge
-from cof_agent.policies.reader.page.finding import Finding, Scene
+from cof_agent.policies.reader.page.finding import Finding, ReadPage
 from cof_agent.policies.reader.page.text import Text, around
-from cof_agent.policies.reader.session import Look
+from cof_agent.policies.reader.session import ReadView
 from cof_agent.policies.reader.values import resemblance
 from cof_agent.policies.reader.words import phrase_match, word_match
 
@@ -39,8 +39,8 @@ class Zoom:
 class Search:
     """Choices of the next region, given what was shown so far."""
 
-    scene: Scene
-    looks: Sequence[Look]
+    scene: ReadPage
+    looks: Sequence[ReadView]
     asked: Sequence[Corners]
     margin: float
     max_pixels: int

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from cof_agent.images.geometry import Corners
 from cof_agent.policies.reader.page.ocr import Line, Quad, TextReader
-from cof_agent.policies.reader.session import Look
+from cof_agent.policies.reader.session import ReadView
 from cof_agent.policies.reader.words import similar, squeeze
 
 SURE_CONFIDENCE = 0.93
@@ -84,7 +84,7 @@ class Text:
         return float(self.confidence * size * (0.4 if self.cut else 1.0))
 
 
-def read_page(looks: Sequence[Look], reader: TextReader, *, deep: bool) -> list[Text]:
+def read_page(looks: Sequence[ReadView], reader: TextReader, *, deep: bool) -> list[Text]:
     """Every line read in `looks`, each once, from the view that read it best; top to bottom.
 
     `deep` adds the overview's deep pass.
@@ -117,7 +117,7 @@ def _nameable(text: str) -> bool:
     return len(squeeze(text)) >= 5 and not any(character.isdigit() for character in text)
 
 
-def _placed(line: Line, look: Look, overview: Look) -> Text:
+def _placed(line: Line, look: ReadView, overview: ReadView) -> Text:
     left, top, right, bottom = look.region
     sx, sy = look.size[0] / (right - left), look.size[1] / (bottom - top)
     a, b, c, d = [(x / sx + left, y / sy + top) for x, y in line.quad]
@@ -133,7 +133,7 @@ def _placed(line: Line, look: Look, overview: Look) -> Text:
     )
 
 
-def _best(found: Iterable[Text], looks: Sequence[Look]) -> list[Text]:
+def _best(found: Iterable[Text], looks: Sequence[ReadView]) -> list[Text]:
     kept: list[Text] = []
     ranked = sorted(
         found, key=lambda text: (round(text.weight / 0.04), len(squeeze(text.text)), text.weight), reverse=True
@@ -167,7 +167,7 @@ def _apart(a: Text, b: Text) -> bool:
     return a.view != b.view and (closer or max(a.area, b.area) >= 1.5 * min(a.area, b.area))
 
 
-def _vanished(text: Text, looks: Sequence[Look]) -> bool:
+def _vanished(text: Text, looks: Sequence[ReadView]) -> bool:
     """Whether a closer view of the same place read nothing there, so that a doubtful reading was none."""
     if text.confidence >= 0.9:
         return False

@@ -17,7 +17,7 @@ from cof_agent.images.views import RegionPixels, View
 _GREY = 128
 
 
-class Region(StrEnum):
+class Tampering(StrEnum):
     """What regions show instead of the place that was asked for."""
 
     BLANK = "blank"
@@ -29,7 +29,7 @@ class Region(StrEnum):
 
     @property
     def pixels(self) -> RegionPixels:
-        return {Region.BLANK: blank, Region.ELSEWHERE: elsewhere, Region.OVERVIEW: overview}[self]
+        return {Tampering.BLANK: blank, Tampering.ELSEWHERE: elsewhere, Tampering.OVERVIEW: overview}[self]
 
 
 def blank(source: SourceImage, box: Box, shown: Size, first: View) -> Image.Image:
