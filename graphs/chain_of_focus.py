@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from cof_agent import DirectoryStore, FocusConfig, ImageLimits, load_policy
 from cof_agent.images.limits import named_roots
 from cof_agent.integrations.langgraph import last_images, last_question, perception_node
-from cof_agent.loop.review import keeps_runs
+from cof_agent.loop.pregel import keeps_runs
 
 
 class Question(TypedDict, total=False):

@@ -26,6 +26,7 @@ from cof_agent import (
     read_trajectories,
 )
 from cof_agent.agent import Question
+from cof_agent.errors import QuestionError
 from cof_agent.policies.script import ScriptedModel
 from tests.conversations import answer, photo, scripted, texts
 from tests.patience import PATIENCE
@@ -104,7 +105,7 @@ async def test_a_failure_stays_in_its_own_place(tmp_path: Path) -> None:
     assert isinstance(broken, FocusResult)
     assert (broken.stop_reason, broken.message) == (StopReason.POLICY_ERROR, "ValueError: no idea: break?")
     assert isinstance(empty, FailedQuestion)
-    assert (empty.stop_reason, type(empty.error)) == (StopReason.ERROR, ConfigError)
+    assert (empty.stop_reason, type(empty.error)) == (StopReason.ERROR, QuestionError)
     for result in results:
         assert json.loads(json.dumps(result.to_json())).keys() == results[0].to_json().keys()
 

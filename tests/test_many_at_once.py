@@ -168,7 +168,7 @@ def test_a_place_within_a_place_is_free() -> None:
 
 def test_what_was_freed_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     given_back = threading.Semaphore(0)
-    monkeypatch.setattr(turns_module, "give_back", given_back.release)
+    monkeypatch.setattr(turns_module, "trim_heap", given_back.release)
     turns = DecodeQueue(1)
     turns.run(Rank.SHOW, turns_module.FREED_BYTES - 1, lambda: None)
     assert not given_back.acquire(blocking=False)

@@ -25,9 +25,9 @@ from cof_agent import (
     WaitingError,
     build_graph,
 )
-from cof_agent.dialects.tools import CHOSEN
 from cof_agent.images.geometry import Box, CoordinateSpace
 from cof_agent.loop.graph import FocusGraph
+from cof_agent.loop.looking import CHOSEN
 from cof_agent.loop.state import Status, StopReason
 from tests.conversations import answer, photo, scripted, texts, watched, zoom
 

@@ -8,12 +8,13 @@ from langchain_core.messages.tool import tool_call
 from langchain_core.tools import BaseTool
 
 from cof_agent.dialects.profile import Profile
-from cof_agent.dialects.tools import CROP, ZOOM, LookContext, TokensSpentError, image_tools, run_call
+from cof_agent.dialects.tools import CROP, ZOOM, image_tools
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images import open_image
 from cof_agent.images.geometry import Box, CoordinateSpace, RegionRule, SizeRule
 from cof_agent.images.store import MemoryStore
 from cof_agent.images.views import View, keep_original, show_overview
+from cof_agent.loop.looking import LookContext, TokensSpentError, looking_tools, run_call
 from tests.conversations import BOTH, photo
 
 RANGE = "0 <= x1 < x2 <= 644 and 0 <= y1 < y2 <= 476"
@@ -186,7 +187,7 @@ def test_what_is_not_the_policys_fault_surfaces() -> None:
 
 def test_they_are_typed_langchain_tools() -> None:
     seen = sight()
-    zoom, crop = image_tools(seen.profile, seen)
+    zoom, crop = looking_tools(seen)
     assert all(isinstance(tool, BaseTool) and tool.response_format == "content_and_artifact" for tool in (zoom, crop))
     assert [zoom.name, crop.name] == [ZOOM, CROP]
     assert "pixels of that image as shown" in zoom.description
@@ -204,5 +205,5 @@ def test_they_are_typed_langchain_tools() -> None:
 
 
 def test_described_tools_do_not_run() -> None:
-    with pytest.raises(ConfigError, match="pass a LookContext"):
+    with pytest.raises(ConfigError, match="looking_tools of a LookContext"):
         image_tools(Profile())[0].invoke({"bbox_2d": [1, 2, 30, 40]})

@@ -27,6 +27,8 @@ from cof_agent.images.views import RegionPixels, View, ViewEvent, keep_original
 from cof_agent.loop.answer_schema import ANSWER_MODEL, answer_model, parse_answer, schema_text
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import FocusGraph, as_policy, build_graph
+from cof_agent.loop.overview import check_question
+from cof_agent.loop.pregel import waits_for
 from cof_agent.loop.resumption import resumption
 from cof_agent.loop.review import Decision, Request
 from cof_agent.loop.state import FocusInput
@@ -255,8 +257,7 @@ class ChainOfFocus:
     def _start(
         self, image: ImageSource | None, question: str, thread_id: str | None, schema: type[BaseModel] | None
     ) -> tuple[_Given, RunnableConfig, str | None]:
-        if not isinstance(question, str) or not question.strip():
-            raise ConfigError(f"the question must be a text that is not empty, not {question!r}")
+        check_question(question)
         if image is None and thread_id is None:
             raise ConfigError("there is no image: give one, or the thread_id of a conversation that has one")
         if self._keeps_threads:
@@ -282,8 +283,8 @@ class ChainOfFocus:
     def _result(
         self, state: dict[str, Any], thread_id: str | None, schema: type[BaseModel] | None
     ) -> FocusResult | Request:
-        if waiting := state.get("__interrupt__"):
-            return Request.from_json(waiting[0].value, thread_id)
+        if (waiting := waits_for(state)) is not None:
+            return Request.from_json(waiting, thread_id)
         trajectory = Trajectory.from_state(state)
         saved, save_error = None, None
         if self.save is not None:

@@ -16,11 +16,9 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import MissingExtraError, TrajectoryError
+from cof_agent.loop.pregel import INTERRUPT
 from cof_agent.loop.state import Status
 from cof_agent.loop.transcript import question_of
-
-_INTERRUPT = "__interrupt__"
-"""The channel to which LangGraph writes what a run waits for."""
 
 
 class Standing(StrEnum):
@@ -122,7 +120,7 @@ def _has_ended(state: Mapping[str, Any]) -> bool:
 def _kept(kept: CheckpointTuple, thread: str, space: str, ended: bool) -> KeptRun:
     state = kept.checkpoint["channel_values"]
     run = Trajectory.from_state(state) if ended else None
-    waits = any(channel == _INTERRUPT for _, channel, _ in kept.pending_writes or ())
+    waits = any(channel == INTERRUPT for _, channel, _ in kept.pending_writes or ())
     return KeptRun(
         thread_id=thread,
         node=space.rpartition("|")[2].partition(":")[0],

@@ -160,14 +160,14 @@ def _table(report: CollectionReport) -> Iterator[str]:
 def _last_words(report: CollectionReport, out: Path) -> Iterator[str]:
     """Where to look, and what to do about what went wrong."""
     from cof_agent.learning.collecting.candidate import Looks
-    from cof_agent.learning.collecting.collected import Ending
+    from cof_agent.learning.collecting.collected import CollectionEnd
     from cof_agent.learning.collecting.tried import Reason
 
     more = {
-        Ending.ENOUGH: "",
-        Ending.LIMIT: f"raise --limit ({report.limit})",
-        Ending.NO_MORE: "the benchmark has no more",
-        Ending.NO_FORMAT: f"of the first {report.tried} runs none was in the right format",
+        CollectionEnd.ENOUGH: "",
+        CollectionEnd.LIMIT: f"raise --limit ({report.limit})",
+        CollectionEnd.NO_MORE: "the benchmark has no more",
+        CollectionEnd.NO_FORMAT: f"of the first {report.tried} runs none was in the right format",
     }[report.ended]
     yield f"the training data are in {out}; all that was tried is in {out / 'tried'}"
     if report.kept < report.count:
@@ -177,7 +177,9 @@ def _last_words(report: CollectionReport, out: Path) -> Iterator[str]:
         yield f"{kind.value}: {lacking} rows fewer than its share of a third: {more}, or try {other}"
     if (failed := report.dropped[Reason.FAILED]) > 0:
         yield f"failed runs: {failed}. {out / 'tried' / 'results.jsonl'} says why, --retry-failed asks again"
-    if report.dropped[Reason.FORMAT] > report.kept or (report.ended is Ending.NO_FORMAT and failed < report.tried):
+    if report.dropped[Reason.FORMAT] > report.kept or (
+        report.ended is CollectionEnd.NO_FORMAT and failed < report.tried
+    ):
         yield "too many runs lack <think> or <answer>: --dialect cof tells the policy how to write"
     if untraceable := report.dropped[Reason.UNTRACEABLE]:
         yield f"runs whose trajectory is not in {out / 'tried'}: {untraceable}. Collect again into another --out"

@@ -105,6 +105,7 @@ def kept_conversation(agent: ChainOfFocus, thread_id: str) -> KeptConversation |
     """What `agent` has kept under `thread_id`, if anything. Raises ConfigError for a thread of another graph."""
     from cof_agent.agent.trajectory import Trajectory
     from cof_agent.images.reference import ImageRef
+    from cof_agent.loop.pregel import began_with
     from cof_agent.loop.transcript import question_of, views_of
 
     settings: RunnableConfig = {"configurable": {"thread_id": thread_id}}
@@ -113,7 +114,7 @@ def kept_conversation(agent: ChainOfFocus, thread_id: str) -> KeptConversation |
     if kept is None:
         return None
     state = kept.checkpoint["channel_values"]
-    state |= state.get("__start__", {})  # of a question that was cut short before anything else
+    state |= began_with(state)  # of a question that was cut short before anything else
     pending = {task.name for task in agent.graph.get_state(settings).tasks}
     asked = bool(pending) and state.get("question")
     image = (asked and state.get("image")) or state.get("original")

@@ -1,28 +1,20 @@
-"""The typed tools a policy looks closer with, and the one place that words what it did wrong."""
+"""The tools that a policy looks closer with: names, arguments, descriptions. `loop.looking` carries them out."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from functools import lru_cache
+from typing import Annotated, Any
 
-from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cof_agent.dialects.profile import Profile
-from cof_agent.errors import ConfigError, ToolError
-from cof_agent.images.geometry import Box, CoordinateSpace, RegionRule, Size, to_original, to_view
-from cof_agent.images.opening import SourceImage
-from cof_agent.images.store import ImageStore
-from cof_agent.images.views import RegionPixels, View, ViewKind, cut_region, show_region
+from cof_agent.errors import ConfigError
+from cof_agent.images.geometry import CoordinateSpace
 
 ZOOM = "image_zoom_in_tool"
 CROP = "image_crop_tool"
-
-CHOSEN = "chosen by a person"
-"""Label of a view that shows what a reviewer chose instead of what the policy asked for."""
 
 _UNITS = {
     CoordinateSpace.VIEW_PIXELS: "pixels of that image as shown",
@@ -66,205 +58,35 @@ class CropArguments(BaseModel):
     view: int = Field(default=0, description="the image to cut from: 0 is the first image, 1 the first region, …")
 
 
-class TokensSpentError(ToolError):
-    """A call that was in order, but whose region would exceed the visual tokens left."""
+_DESCRIPTIONS = {
+    ZoomArguments: (
+        "Look closer at a region of the first image. It comes back enlarged, in full detail, with some margin."
+    ),
+    ZoomAnyArguments: "Look closer at a region of any image shown so far. It comes back enlarged, in full detail.",
+    CropArguments: "Cut exactly this region out of any image shown so far. It comes back enlarged, in full detail.",
+}
+"""What a policy reads of each tool."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRegion:
-    """A region that is about to be shown."""
-
-    kind: ViewKind
-    label: str | None
-    """What the policy expects to see there."""
-    box: Box
-    """What was asked for, in original upright pixels."""
-    region: Box
-    """What will be shown: the box as the profile's rule has it."""
-    shown: Size
-    """At which size, in pixels."""
-    tokens: int
-    """Visual tokens it costs."""
-
-
-Review: TypeAlias = Callable[[PlannedRegion, str | None], Box | str | None]
-"""Asked before a region is shown. Replies None to go on, with the box to look at instead (original pixels), or with why
-nothing is to be shown. Told what was wrong with the box it named before, if it did."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookContext:
-    """What a tool call can look at."""
-
-    source: SourceImage
-    views: Sequence[View]
-    store: ImageStore
-    profile: Profile
-    tokens_left: int
-    """Visual tokens that a new region may cost."""
-    region_pixels: RegionPixels = cut_region
-    """Where the pixels of a region come from."""
-    review: Review | None = None
-    """Who is asked before a region is shown."""
-
-    def valid(self, base: object) -> str:
-        """Which boxes view number `base` has room for, in the profile's coordinate space."""
-        view = self.views[base if isinstance(base, int) and 0 <= base < len(self.views) else 0]
-        x, y = self.profile.coordinates.extent(view.shown)
-        return f"it needs 0 <= x1 < x2 <= {x:g} and 0 <= y1 < y2 <= {y:g}"
-
-    @property
-    def numbers(self) -> str:
-        """The numbers that a view may be named by."""
-        return f"the views are numbered 0 to {len(self.views) - 1}"
-
-    def look(self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None) -> View:
-        """Make the view of a box in view number `base`, in the profile's coordinate space.
-
-        Raises ToolError when the policy can mend the call, TokensSpentError when the region costs too much.
-        """
-        wanted = self._wanted(bbox_2d, rule, kind, base, label)
-        if self.review is not None:
-            wanted = self._reviewed(wanted, rule, self.review)
-        return show_region(
-            self.region_pixels(self.source, wanted.region, wanted.shown, self.views[0]),
-            wanted.region, wanted.tokens, self.store,
-            index=len(self.views), kind=kind, label=wanted.label, encoding=self.profile.encoding,
-        )  # fmt: skip
-
-    def _wanted(
-        self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None
-    ) -> PlannedRegion:
-        if not 0 <= base < len(self.views):
-            raise ToolError(f"there is no view {base}: {self.numbers}")
-        view = self.views[base]
-        x1, y1, x2, y2 = self.profile.coordinates.to_view(bbox_2d, view.shown)
-        width, height = view.shown
-        if rule.clip:
-            x1, y1, x2, y2 = max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2)
-        written = "[" + ", ".join(f"{number:g}" for number in bbox_2d) + "]"
-        valid = self.valid(base)
-        if not (x1 < x2 and y1 < y2):
-            raise ToolError(f"the box {written} is empty: {valid}")
-        if not (0 <= x1 < width and 0 <= y1 < height and x2 <= width and y2 <= height):
-            raise ToolError(f"the box {written} reaches outside the image: {valid}")
-        try:
-            region, shown = rule.region((x1, y1, x2, y2), view.shown, view.box, self.profile.regions)
-        except ConfigError as error:
-            raise ToolError(f"the box {written} cannot be shown: {error}; {valid}, and not that thin") from error
-        tokens = self.profile.regions.tokens(shown)
-        if tokens > self.tokens_left:
-            raise TokensSpentError(f"the region would cost {tokens} visual tokens and {self.tokens_left} are left")
-        return PlannedRegion(kind, label, to_original((x1, y1, x2, y2), view.shown, view.box), region, shown, tokens)
-
-    def _reviewed(self, wanted: PlannedRegion, rule: RegionRule, review: Review) -> PlannedRegion:
-        """What the reviewer has shown: asked again while the box it names instead cannot be."""
-        overview, problem = self.views[0], None
-        while other := review(wanted, problem):
-            if isinstance(other, str):
-                raise ToolError(f"a person says: {other}")
-            if not overview.box.contains(other):
-                whole = "{}x{}".format(*overview.box.size)
-                problem = f"the box {other.as_list()} reaches outside the image of {whole} pixels: name another one"
-                continue
-            corners = self.profile.coordinates.from_view(to_view(other, overview.shown, overview.box), overview.shown)
-            try:
-                return self._wanted(corners, rule, wanted.kind, 0, CHOSEN)
-            except ToolError as error:
-                problem = f"the box {other.as_list()} cannot be shown ({error}): name another one"
-        return wanted
-
-
-def image_tools(profile: Profile, sight: LookContext | None = None) -> list[BaseTool]:
-    """The tools that `profile` offers, as LangChain tools.
-
-    With a `sight` they run: content is the region's text and image reference, the artifact its `View` as JSON.
-    Without one they only describe themselves, to be bound to a chat model.
-    """
-
-    def seen() -> LookContext:
-        if sight is None:
-            raise ConfigError("these tools were made to be described, not run: pass a LookContext to image_tools")
-        return sight
-
-    def image_zoom_in_tool(bbox_2d: Coordinates, label: str | None = None) -> tuple[list[Any], dict[str, Any]]:
-        """Look closer at a region of the first image. It comes back enlarged, in full detail, with some margin."""
-        return _shown(seen().look(bbox_2d, profile.zoom, "zoom", 0, label))
-
-    def image_zoom_any_tool(
-        bbox_2d: Coordinates, label: str | None = None, view: int = 0
-    ) -> tuple[list[Any], dict[str, Any]]:
-        """Look closer at a region of any image shown so far. It comes back enlarged, in full detail."""
-        return _shown(seen().look(bbox_2d, profile.zoom, "zoom", view, label))
-
-    def image_crop_tool(bbox_2d: Coordinates, view: int = 0) -> tuple[list[Any], dict[str, Any]]:
-        """Cut exactly this region out of any image shown so far. It comes back enlarged, in full detail."""
-        return _shown(seen().look(bbox_2d, profile.crop, "crop", view, None))
-
-    made: dict[str, tuple[Callable[..., Any], type[BaseModel]]] = {
-        ZOOM: (image_zoom_any_tool, ZoomAnyArguments) if profile.any_view else (image_zoom_in_tool, ZoomArguments),
-        CROP: (image_crop_tool, CropArguments),
+@lru_cache(maxsize=64)
+def image_tools(profile: Profile) -> tuple[BaseTool, ...]:
+    """The tools that `profile` offers, described as LangChain tools, to be bound to a chat model."""
+    arguments: dict[str, type[BaseModel]] = {
+        ZOOM: ZoomAnyArguments if profile.any_view else ZoomArguments,
+        CROP: CropArguments,
     }
     unit = f" Coordinates are {_UNITS[profile.coordinates]}, origin top-left."
-    return [
+    return tuple(
         StructuredTool.from_function(
-            made[name][0],
+            _described,
             name=name,
-            description=(made[name][0].__doc__ or "") + unit,
-            args_schema=made[name][1],
+            description=_DESCRIPTIONS[arguments[name]] + unit,
+            args_schema=arguments[name],
             response_format="content_and_artifact",
         )
         for name in profile.tools
-    ]
+    )
 
 
-def _shown(view: View) -> tuple[list[Any], dict[str, Any]]:
-    what = f"View {view.index}" + (f": {view.label}" if view.label else "")
-    return [view.block, {"type": "text", "text": what}], view.to_json()
-
-
-def run_call(call: ToolCall, sight: LookContext) -> ToolMessage:
-    """Run one tool call. What the policy can mend comes back as a message of status `error`.
-
-    Raises TokensSpentError when the region would cost more than is left; anything else that is raised is a bug here.
-    """
-    tools = {tool.name: tool for tool in image_tools(sight.profile, sight)}
-    try:
-        tool = tools.get(call["name"])
-        if tool is None:
-            use = f"use {' or '.join(tools)}" if tools else "no tool can be called"
-            raise ToolError(f"there is no tool named {call['name'][:80]!r}: {use}")
-        _check(tool, call["args"], sight)
-        message: ToolMessage = tool.invoke(call)
-        return message
-    except TokensSpentError:
-        raise
-    except ToolError as error:
-        return refusal(call["id"], call["name"], str(error))
-
-
-def refusal(call_id: str | None, name: str | None, why: str) -> ToolMessage:
-    """The observation that follows a refused call."""
-    return ToolMessage(f"That call was refused: {why}.", tool_call_id=call_id or "", name=name, status="error")
-
-
-def _check(tool: BaseTool, arguments: Mapping[str, Any], sight: LookContext) -> None:
-    schema = tool.args_schema
-    assert isinstance(schema, type)
-    assert issubclass(schema, BaseModel)
-    try:
-        schema.model_validate(arguments)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name, given = str(first["loc"][0]), f"not {first['input']!r}"
-        given = "and it is missing" if first["type"] == "missing" else given[:80]
-        if first["type"] == "extra_forbidden":
-            problem = f"{tool.name} has no argument {name[:80]!r}: use {' and '.join(schema.model_fields)}"
-        elif name == "bbox_2d":
-            valid = sight.valid(arguments.get("view", 0))
-            problem = f"bbox_2d must be four finite numbers [x1, y1, x2, y2], {given}; {valid}"
-        elif name == "view":
-            problem = f"view must be a whole number, {given}; {sight.numbers}"
-        else:
-            problem = f"{name} must be text, {given}"
-        raise ToolError(problem) from error
+def _described(**arguments: Any) -> Any:
+    raise ConfigError("these tools were made to be described, not run: use looking_tools of a LookContext")

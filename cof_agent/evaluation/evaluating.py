@@ -38,7 +38,7 @@ from cof_agent.evaluation.settings import (
 from cof_agent.evaluation.tampering import Tampering
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import as_policy
-from cof_agent.loop.versions import versions
+from cof_agent.loop.run_info import versions
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
 

@@ -31,8 +31,8 @@ from cof_agent.integrations.chat_images import (
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import as_policy, build_graph
+from cof_agent.loop.pregel import keeps_runs
 from cof_agent.loop.prompt import image_block
-from cof_agent.loop.review import keeps_runs
 from cof_agent.loop.state import FocusInput, Status
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy

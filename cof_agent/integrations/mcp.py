@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
-from cof_agent.dialects.tools import Coordinates, LookContext
+from cof_agent.dialects.tools import Coordinates
 from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError, validated
 from cof_agent.images.display_name import show_text
 from cof_agent.images.geometry import Box, CoordinateSpace
@@ -25,6 +25,7 @@ from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View, ViewEvent
 from cof_agent.integrations.past_runs import PastRuns
 from cof_agent.integrations.wording import LOOK, QUESTION
+from cof_agent.loop.looking import LookContext
 from cof_agent.loop.state import Status
 
 try:

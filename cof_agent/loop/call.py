@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from langchain_core.messages import InvalidToolCall, ToolCall, ToolMessage
 
-from cof_agent.dialects.tools import LookContext, TokensSpentError, refusal, run_call
 from cof_agent.images.decode_queue import decode_queue
 from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.looking import LookContext, TokensSpentError, refusal, run_call
 from cof_agent.loop.state import StopReason, Usage, spent
 from cof_agent.loop.transcript import view_of
 

@@ -62,7 +62,7 @@ class FocusConfig(BaseModel):
         if self.asks:
             raise ConfigError(f"{who} asks nobody: leave ask_before_zoom and ask_at_end false")
 
-    def granted(self, times: int) -> FocusConfig:
+    def with_extra_rounds(self, times: int) -> FocusConfig:
         """These limits after a person has granted them `times` times more."""
         names = ("max_zooms", "max_turns", "max_visual_tokens", "max_seconds")
         return self.model_copy(update={name: getattr(self, name) * (1 + times) for name in names}) if times else self

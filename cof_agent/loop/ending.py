@@ -1,69 +1,103 @@
-"""What a finished run says: answer, status, stop reason and evidence."""
+"""How a run ends: answer, status, stop reason and evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage
+from pydantic import BaseModel
 
 from cof_agent.dialects.markup import opened, plain
 from cof_agent.dialects.profile import DECLINE, Profile
 from cof_agent.dialects.turn import Turn
+from cof_agent.errors import CofError
 from cof_agent.images.geometry import Box, to_original
 from cof_agent.images.views import View
 from cof_agent.loop.config import FocusConfig
-from cof_agent.loop.state import Evidence, FocusState, Status, StopReason
+from cof_agent.loop.state import Evidence, Status, StopReason
+from cof_agent.loop.transcript import json_safe
+from cof_agent.policies.deadline import OutOfTimeError
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the result of a run will say."""
+
+    status: Status
+    stop_reason: StopReason
+    message: str | None = None
+    """Why there is no answer."""
+    answer: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+    def as_state(self) -> dict[str, Any]:
+        """The fields of graph state that say it."""
+        return {
+            "status": self.status.value,
+            "stop_reason": self.stop_reason.value,
+            "message": self.message,
+            "answer": self.answer,
+            "evidence": list(self.evidence),
+        }
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Ending | None:
+        """The ending that graph state holds; None while the run has none."""
+        if not state.get("status"):
+            return None
+        status, reason = Status(state["status"]), StopReason(state["stop_reason"])
+        return cls(status, reason, state.get("message"), state.get("answer"), tuple(state.get("evidence") or ()))
 
 
 def conclude(
-    state: FocusState,
     turn: Turn | None,
     message: AIMessage | None,
-    views: list[View],
+    *,
+    closing: str | None,
+    zooms: int,
+    views: Sequence[View],
     profile: Profile,
-    config: FocusConfig,
-) -> dict[str, Any]:
-    """The last fields of graph state, from the policy's last `turn` and the `message` it was read from.
+    limits: FocusConfig,
+) -> Ending:
+    """The ending that the policy's last `turn` gives a run, read from its `message`.
 
-    A status set before (a policy that failed) stands.
+    `closing` is the limit that was reached, if any; `zooms` counts the regions shown for the question.
     """
-    if state.get("status"):
-        return {"answer": None, "evidence": []}
-    closing = state.get("closing")
     answer = final_answer(turn, message, closing)
+    reason = StopReason(closing) if closing else None
     if answer is None:
-        return {
-            "answer": None,
-            "status": Status.BUDGET.value,
-            "stop_reason": closing,
-            "message": f"{_limit(closing, config)}, and the policy had no answer when asked for its last one",
-            "evidence": [],
-        }
+        why = f"{_limit(reason, limits)}, and the policy had no answer when asked for its last one"
+        return Ending(Status.BUDGET, reason or StopReason.NOT_MENDED, why)
     if declines(answer):
-        return {
-            "answer": None,
-            "status": Status.DECLINED.value,
-            "stop_reason": closing or StopReason.DECLINED.value,
-            "message": answer[len(DECLINE) :].strip(" :.-–—\n") or "the policy says that the image cannot tell",
-            "evidence": [],
-        }
-    return {
-        "answer": answer,
-        "message": None,
-        "status": Status.ANSWERED.value,
-        "stop_reason": closing or StopReason.ANSWERED.value,
-        "evidence": _evidence(state, turn, message, views, profile),
-    }
+        why = answer[len(DECLINE) :].strip(" :.-–—\n") or "the policy says that the image cannot tell"
+        return Ending(Status.DECLINED, reason or StopReason.DECLINED, why)
+    evidence = _evidence(turn, message, views, profile, zooms)
+    return Ending(Status.ANSWERED, reason or StopReason.ANSWERED, None, answer, tuple(evidence))
 
 
-def without_answer(reason: StopReason, config: FocusConfig) -> dict[str, Any]:
-    """The status of a run that ends here, before its policy has answered."""
-    return {
-        "status": Status.BUDGET.value,
-        "stop_reason": reason.value,
-        "message": f"{_limit(reason, config)}, and nothing more was asked (trainer_loop)",
-    }
+def without_answer(reason: StopReason, limits: FocusConfig) -> Ending:
+    """A run that ends here, before its policy has answered."""
+    return Ending(Status.BUDGET, reason, f"{_limit(reason, limits)}, and nothing more was asked (trainer_loop)")
+
+
+def of_failure(error: Exception, closing: str | None, limits: FocusConfig) -> Ending:
+    """A run whose policy failed, or did not give its last answer in time."""
+    if isinstance(error, OutOfTimeError) and closing:
+        why = f"{error}: the limit of {limits.max_seconds:g} seconds (max_seconds) was reached"
+        return Ending(Status.BUDGET, StopReason(closing), why)
+    why = str(error) if isinstance(error, CofError) else f"{type(error).__name__}: {error}"
+    return Ending(Status.FAILED, StopReason.POLICY_ERROR, why)
+
+
+def of_no_schema(schema: type[BaseModel], answer: str, wrong: str, before: str) -> Ending:
+    """A run whose answer did not fit its schema twice: what is `wrong`, and what was `before`."""
+    why = (
+        f"the answer does not fit {schema.__name__}: {wrong} (before it was asked for once more: {before}); "
+        f"the policy's last answer was {answer}"
+    )
+    return Ending(Status.FAILED, StopReason.ANSWER_MISFIT, json_safe(why))
 
 
 def final_answer(turn: Turn | None, message: AIMessage | None, closing: str | None) -> str | None:
@@ -79,20 +113,20 @@ def declines(answer: str) -> bool:
     return answer.lower().startswith(DECLINE)
 
 
-def _limit(closing: str | None, config: FocusConfig) -> str:
-    limits = {
-        StopReason.ZOOM_LIMIT: f"the limit of {config.max_zooms} zooms (max_zooms) was reached",
-        StopReason.TURN_LIMIT: f"the limit of {config.max_turns} turns (max_turns) was reached",
-        StopReason.TOKEN_LIMIT: f"the limit of {config.max_visual_tokens} (max_visual_tokens) tokens was reached",
-        StopReason.TIME_LIMIT: f"the limit of {config.max_seconds:g} seconds (max_seconds) was reached",
+def _limit(reason: StopReason | None, limits: FocusConfig) -> str:
+    words = {
+        StopReason.ZOOM_LIMIT: f"the limit of {limits.max_zooms} zooms (max_zooms) was reached",
+        StopReason.TURN_LIMIT: f"the limit of {limits.max_turns} turns (max_turns) was reached",
+        StopReason.TOKEN_LIMIT: f"the limit of {limits.max_visual_tokens} (max_visual_tokens) tokens was reached",
+        StopReason.TIME_LIMIT: f"the limit of {limits.max_seconds:g} seconds (max_seconds) was reached",
         StopReason.NOT_MENDED: "the last turn had no call that can be read, and no answer that counts",
-        StopReason.REFUSED_LIMIT: f"{config.max_refused} calls in a row (max_refused) were refused",
+        StopReason.REFUSED_LIMIT: f"{limits.max_refused} calls in a row (max_refused) were refused",
     }
-    return limits[StopReason(closing)] if closing else "the run ended"
+    return words[reason] if reason else "the run ended"
 
 
 def _evidence(
-    state: FocusState, turn: Turn | None, message: AIMessage | None, views: list[View], profile: Profile
+    turn: Turn | None, message: AIMessage | None, views: Sequence[View], profile: Profile, zooms: int
 ) -> list[Evidence]:
     given = list(_given(message, views))
     if given:
@@ -105,12 +139,10 @@ def _evidence(
     if pointed:
         boxes = [to_original(corners, overview.shown, overview.box) for corners in pointed]
         return [Evidence(view=0, box=box.as_list(), source="policy") for box in boxes]
-    if state["usage"]["zooms"]:
-        return [Evidence(view=views[-1].index, box=views[-1].box.as_list(), source="last_view")]
-    return []
+    return [Evidence(view=views[-1].index, box=views[-1].box.as_list(), source="last_view")] if zooms else []
 
 
-def _given(message: AIMessage | None, views: list[View]) -> Iterator[Evidence]:
+def _given(message: AIMessage | None, views: Sequence[View]) -> Iterator[Evidence]:
     """Evidence that an embedded policy sends beside its text, in pixels of the view it names."""
     for item in message.additional_kwargs.get("cof_evidence", []) if message else []:
         view = views[item["view"]]

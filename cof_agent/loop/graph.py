@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -18,6 +17,7 @@ from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.nodes import Nodes
+from cof_agent.loop.reply import AskAgain, Look, left_in
 from cof_agent.loop.state import FocusInput, FocusOutput, FocusState
 from cof_agent.loop.transcript import pending_calls
 from cof_agent.policies.policy import Policy
@@ -87,12 +87,9 @@ class _Reason(Runnable[FocusState, dict[str, Any]]):
 
 
 def after_reason(state: FocusState) -> Literal["reason", "zoom", "answer"]:
-    """Run the calls of the turn; ask again after a turn that said nothing; else the run is over."""
-    if state.get("status"):
-        return "answer"
-    if not isinstance(state["messages"][-1], AIMessage):
-        return "reason"
-    return "zoom" if pending_calls(state["messages"]) else "answer"
+    """Where the decision of `reply.decide` leads, read from what it left in state."""
+    following = left_in(state)
+    return "zoom" if following is Look else "reason" if following is AskAgain else "answer"
 
 
 def after_zoom(state: FocusState) -> Literal["zoom", "reason"]:

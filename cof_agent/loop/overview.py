@@ -1,4 +1,4 @@
-"""The image that a run is about, and the view of the whole of it."""
+"""What a run begins with: the question, the image, and the view of the whole of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View, keep_original, show_overview
 from cof_agent.loop.state import FocusState
-from cof_agent.loop.transcript import views_of
+from cof_agent.loop.transcript import json_safe, views_of
+
+
+def check_question(question: object, where: str = "") -> str:
+    """The question as it is asked. Raises QuestionError, saying `where` it stood, for anything but text."""
+    if isinstance(question, str) and question.strip():
+        return str(json_safe(question.strip()))
+    raise QuestionError(f"the question{where and f' {where}'} must be a text that is not empty, not {question!r:.80}")
 
 
 def open_overview(

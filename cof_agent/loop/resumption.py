@@ -1,10 +1,11 @@
-"""How the run of a thread goes on."""
+"""How the run of a thread goes on, and under which limits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from langgraph.runtime import get_runtime
 from langgraph.types import Command, StateSnapshot
 
 from cof_agent.errors import ConfigError
@@ -29,6 +30,12 @@ def resumption(
         command = Command(resume=Decision.parse(decision).model_dump())
     began = snapshot.values.get("run") if "observe" not in tasks else None
     return command, FocusConfig.parse(began["config"]) if began else None
+
+
+def context_of_run() -> FocusConfig | None:
+    """The limits that a graph's `context` gives the run that goes on here, if it gives any."""
+    context: object = get_runtime(FocusConfig).context  # as a subgraph it may be the parent's, of another kind
+    return context if isinstance(context, FocusConfig) else None
 
 
 def limits_of(run: RunInfo, context: FocusConfig | None) -> FocusConfig:

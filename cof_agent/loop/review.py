@@ -6,23 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cof_agent.dialects.tools import PlannedRegion, Review
 from cof_agent.errors import ConfigError, validated
 from cof_agent.images.geometry import Box
 from cof_agent.images.views import SCHEMA, ViewKind
 from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.ending import Ending
+from cof_agent.loop.looking import PlannedRegion, Review
+from cof_agent.loop.pregel import keeps_runs
 from cof_agent.loop.state import FocusState
 from cof_agent.loop.transcript import json_safe, question_of
-
-_CHECKPOINTER = "__pregel_checkpointer"
-"""Where LangGraph's configuration of a node has the checkpointer."""
-
-_SCRATCHPAD = "__pregel_scratchpad"
-"""Where it has what the node is resumed with."""
 
 
 class Decision(BaseModel):
@@ -94,11 +91,6 @@ class Request:
         return f"{self.kind}{label} into {self.box.as_list()}?"
 
 
-def keeps_runs(settings: RunnableConfig) -> bool:
-    """Whether the graph that runs under LangGraph's `settings` has a checkpointer, its own or that of its parent."""
-    return settings.get("configurable", {}).get(_CHECKPOINTER) is not None
-
-
 def check_can_ask(config: FocusConfig, settings: RunnableConfig) -> None:
     """Raise ConfigError where a person would be asked in vain, because nothing keeps the run that waits for them."""
     if config.asks and not keeps_runs(settings):
@@ -106,19 +98,6 @@ def check_can_ask(config: FocusConfig, settings: RunnableConfig) -> None:
             "ask_before_zoom and ask_at_end need a checkpointer, or a run that waits cannot be resumed: "
             "compile the outermost graph with one, and give a thread_id"
         )
-
-
-def decided(settings: RunnableConfig) -> bool:
-    """Whether the node that runs under LangGraph's `settings` is resumed with a decision, which it then has to read.
-
-    Also where its limits ask nobody any more: what a person was asked once, they have decided.
-    """
-    pad = settings.get("configurable", {}).get(_SCRATCHPAD)
-    if pad is None:
-        return False
-    if not pad.resume and (value := pad.get_null_resume(True)) is not None:  # taken, for one that is read stays there
-        pad.resume.append(value)  # where `interrupt` looks first
-    return bool(pad.resume)
 
 
 def zoom_review(state: FocusState, thought: str | None) -> Review:
@@ -140,15 +119,22 @@ def zoom_review(state: FocusState, thought: str | None) -> Review:
     return review
 
 
-def end_review(state: FocusState, ending: Mapping[str, Any]) -> str | None:
+def end_review(state: FocusState, ending: Ending) -> str | None:
     """Ask a person about a run that ends without an answer: None ends it; else the policy is told this, and goes on."""
-    problem = None
+    problem, about = None, ending.as_state()
     while True:
-        asked = {name: ending[name] for name in ("status", "stop_reason", "message")}
+        asked = {name: about[name] for name in ("status", "stop_reason", "message")}
         decision = _asked(state, problem, ask="end", **asked)
         if decision.decision != "edit":
             return decision.reason
         problem = 'there is no region to edit: "approve" lets it end, "reject" with a reason lets the policy try again'
+
+
+def another_round(state: FocusState, advice: str, reminder: str) -> dict[str, Any]:
+    """What changes where a person has the policy try again: it is told their advice, and the limits count anew."""
+    said = HumanMessage(json_safe(f"{advice}\n\n{reminder}".strip()))
+    unended = dict.fromkeys(("closing", "misfit", "status", "stop_reason", "message"))
+    return {"messages": [said], "refused_in_row": 0, "granted": (state.get("granted") or 0) + 1} | unended
 
 
 def _asked(state: FocusState, problem: str | None, *, ask: str, **about: Any) -> Decision:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable
 
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.registry import get_dialect
+from cof_agent.dialects.tools import image_tools
+from cof_agent.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +22,18 @@ class Policy:
     profile: Profile
     name: str
     """How results name it: the spec it was loaded from."""
+
+    def with_tools(self) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with the profile's tools bound to it, where its dialect binds tools; else the model itself.
+
+        Raises ConfigError for a model that cannot bind tools.
+        """
+        if not (get_dialect(self.profile.dialect).binds_tools and self.profile.tools):
+            return self.model
+        try:
+            return self.model.bind_tools(image_tools(self.profile))
+        except NotImplementedError as error:
+            raise ConfigError(
+                f"{self.name} cannot bind tools: use a chat model that can, or a profile whose dialect writes "
+                'calls as text, such as Profile(dialect="cof")'
+            ) from error

@@ -22,7 +22,7 @@ from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import BenchmarkQuestion, MalformedRow
 from cof_agent.images.store import DirectoryStore
 from cof_agent.learning.collecting.candidate import Looks
-from cof_agent.learning.collecting.collected import CollectionReport, Ending, read_rows
+from cof_agent.learning.collecting.collected import CollectionEnd, CollectionReport, read_rows
 from cof_agent.learning.collecting.collection import collect
 from cof_agent.learning.collecting.selection import Mix
 from cof_agent.learning.collecting.tried import Reason
@@ -104,7 +104,7 @@ def test_right_answers_that_were_luck_are_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["absent", "foreign"])
 def test_what_is_rightly_declined_is_kept(kind: str, tmp_path: Path) -> None:
     report = collect(f"scenes:train:{kind}", "observer", count=5, out=tmp_path, resolutions=(336, 448), mix="natural")
-    assert (report.kept, report.ended, report.dropped[Reason.UNANSWERED]) == (5, Ending.ENOUGH, 0)
+    assert (report.kept, report.ended, report.dropped[Reason.UNANSWERED]) == (5, CollectionEnd.ENOUGH, 0)
     rows, runs = list(read_rows(tmp_path)), list(read_trajectories(tmp_path))
     assert {(row.truth, row.category, row.kind) for row in rows} == {("cannot answer", "unanswerable", Looks.DIRECT)}
     assert {(run.status, run.answer) for run in runs} == {(Status.DECLINED, None)}
@@ -150,13 +150,13 @@ def test_questions_are_asked_until_there_are_enough_of_each_kind(tmp_path: Path)
     report = kept(made, tmp_path, count=3, limit=40)
     assert (report.questions, report.kept) == (16, 3)  # 2, 4, 8 and 16: the second kind is the eleventh question
     assert set(report.kinds.values()) == {1}
-    assert (report.ended, report.short) == (Ending.ENOUGH, {})
+    assert (report.ended, report.short) == (CollectionEnd.ENOUGH, {})
     report = kept(told(*[looking()] * 50), tmp_path / "direct", count=3)
     assert (report.questions, report.kept, report.limit) == (12, 3, 12)  # four for each row
-    assert (report.ended, report.short) == (Ending.LIMIT, {Looks.ONE: 1, Looks.SEVERAL: 1})
+    assert (report.ended, report.short) == (CollectionEnd.LIMIT, {Looks.ONE: 1, Looks.SEVERAL: 1})
     report = kept(told(*[looking()] * 5), tmp_path / "few", count=40, limit=100)
     assert (report.questions, report.kept) == (5, 5)
-    assert (report.ended, report.short) == (Ending.NO_MORE, {Looks.DIRECT: 8, Looks.ONE: 13, Looks.SEVERAL: 13})
+    assert (report.ended, report.short) == (CollectionEnd.NO_MORE, {Looks.DIRECT: 8, Looks.ONE: 13, Looks.SEVERAL: 13})
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_policy_of_which_no_run_is_in_the_right_format_is_given_up(
     turns: list[str], reason: Reason, tmp_path: Path
 ) -> None:
     report = kept(told(*[turns] * 40), tmp_path, count=10)
-    assert (report.questions, report.kept, report.ended) == (5, 0, Ending.NO_FORMAT)
+    assert (report.questions, report.kept, report.ended) == (5, 0, CollectionEnd.NO_FORMAT)
     assert report.dropped[reason] == 10
     assert list(read_trajectories(tmp_path)) == list(read_rows(tmp_path)) == []
 
@@ -228,12 +228,12 @@ def test_another_count_uses_what_was_asked_before(tmp_path: Path) -> None:
 def test_a_natural_mix_is_what_comes_first_and_nothing_more_is_asked(tmp_path: Path) -> None:
     made = told(*[looking()] * 4, looking(HERE), *[looking()] * 3, looking(HERE, THERE), *[looking()] * 30)
     report = kept(made, tmp_path, count=6, mix="natural")
-    assert (report.mix, report.ended, report.kept, report.short) == (Mix.NATURAL, Ending.ENOUGH, 6, {})
+    assert (report.mix, report.ended, report.kept, report.short) == (Mix.NATURAL, CollectionEnd.ENOUGH, 6, {})
     assert [row.question for row in read_rows(tmp_path)] == [f"q{number}" for number in range(6)]
     assert {kind.value: number for kind, number in report.kinds.items()} == {"direct": 5, "one": 1, "several": 0}
     assert report.questions < 12  # three gave half of what is wanted: six more or less, not four for each row
     short = kept(told(*[looking()] * 5), tmp_path / "few", count=40, mix="natural")
-    assert (short.ended, short.kept, short.short) == (Ending.NO_MORE, 5, {})
+    assert (short.ended, short.kept, short.short) == (CollectionEnd.NO_MORE, 5, {})
     with pytest.raises(ConfigError, match="mix must be one of even, natural, not 'odd'"):
         kept(made, tmp_path / "odd", mix="odd")
 

@@ -12,10 +12,10 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 
 from cof_agent.dialects.cof import DIALECT
 from cof_agent.dialects.profile import DECLINE, Profile
-from cof_agent.dialects.tools import refusal
 from cof_agent.images.geometry import Box, Size
 from cof_agent.loop.call import NO_MORE
 from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.looking import refusal
 from cof_agent.scenes.palette import between
 from cof_agent.scenes.question import Kind, SceneQuestion
 from cof_agent.scenes.reach import Region

@@ -57,7 +57,7 @@ class CollectedRow(Record):
     """Of its trajectory in `trajectories.jsonl`, from 0."""
 
 
-class Ending(StrEnum):
+class CollectionEnd(StrEnum):
     """Why no more questions were tried."""
 
     ENOUGH = "enough"
@@ -94,7 +94,7 @@ class CollectionReport(Record):
     """By which rule the good runs were mixed."""
     limit: int
     """Questions that might have been tried at most."""
-    ended: Ending
+    ended: CollectionEnd
     """Why no more were tried."""
     questions: int
     """Questions that were tried, each under every setting."""

@@ -22,8 +22,8 @@ from cof_agent.learning.collecting.collected import (
     TRIED,
     BalanceCell,
     CollectedRow,
+    CollectionEnd,
     CollectionReport,
-    Ending,
     check_directory,
     write_collected,
 )
@@ -140,15 +140,17 @@ def _more(asked: int, selection: Selection, count: int) -> int:
     return 2 * asked
 
 
-def _ending(tried: Tried, selection: Selection, count: int, questions: FirstQuestions, most: int) -> Ending | None:
+def _ending(
+    tried: Tried, selection: Selection, count: int, questions: FirstQuestions, most: int
+) -> CollectionEnd | None:
     """Why no more is to be tried; None while more is."""
     if selection.suffices(count):
-        return Ending.ENOUGH
+        return CollectionEnd.ENOUGH
     if tried.runs >= ENOUGH_TO_TELL and not tried.well_formed and not tried.dropped[Reason.UNTRACEABLE]:
-        return Ending.NO_FORMAT
+        return CollectionEnd.NO_FORMAT
     if questions.ended:
-        return Ending.NO_MORE
-    return Ending.LIMIT if questions.limit >= most else None
+        return CollectionEnd.NO_MORE
+    return CollectionEnd.LIMIT if questions.limit >= most else None
 
 
 def _rows(tried: Tried, selection: Selection) -> list[CollectedRow]:
@@ -174,7 +176,7 @@ def _rows(tried: Tried, selection: Selection) -> list[CollectedRow]:
     ]
 
 
-def _report(tried: Tried, selection: Selection, count: int, limit: int, ended: Ending) -> CollectionReport:
+def _report(tried: Tried, selection: Selection, count: int, limit: int, ended: CollectionEnd) -> CollectionReport:
     dropped = tried.dropped + Counter(
         {Reason.NEAR_DUPLICATE: selection.near_duplicates, Reason.SURPLUS: selection.surplus}
     )

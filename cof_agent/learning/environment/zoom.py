@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from PIL import Image
 
 from cof_agent.dialects.registry import get_dialect
-from cof_agent.dialects.tools import ZOOM, LookContext, refusal
+from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.errors import ConfigError
 from cof_agent.images.limits import ImageLimits
@@ -28,6 +28,7 @@ from cof_agent.learning.environment.row import check_first_look, original_of, ru
 from cof_agent.learning.environment.speech import TURN_END
 from cof_agent.loop.call import NO_MORE, Progress, carry_out
 from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.looking import LookContext, refusal
 from cof_agent.loop.state import no_usage, spent
 from cof_agent.loop.transcript import as_message, calls_of, view_of
 

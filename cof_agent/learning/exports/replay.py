@@ -12,10 +12,10 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from cof_agent.agent.trajectory import Trajectory, TurnRecord
 from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.dialects.registry import get_dialect
-from cof_agent.dialects.tools import CHOSEN, refusal
 from cof_agent.errors import TrajectoryError
 from cof_agent.learning.exports.conversation import Message, Part, Picture, Role
 from cof_agent.loop.config import FocusConfig
+from cof_agent.loop.looking import CHOSEN, refusal
 from cof_agent.loop.prompt import forget_regions
 from cof_agent.loop.transcript import as_question
 
