@@ -22,11 +22,11 @@ type: $(VENV)/.dev
 	@$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	@$(BIN)/python -m tests.bench
-	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_endpoint
-	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_local
-	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_scenes
-	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench_evaluation
+	@$(BIN)/python -m tests.benchmarks.zooming
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.endpoint
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.local
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.scenes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.evaluation
 
 # The policy tiny, from nothing. A stage that is done is not repeated, and one that was cut short goes on.
 tiny: tiny-hours $(TINY)/.adaptive

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models thrash on more
@@ -19,26 +18,10 @@ settings.register_profile(
 settings.load_profile("cof")
 
 
-@pytest.fixture(scope="session")
-def seed_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Qwen2.5-VL checkpoint of 1 MB. Tests read it and leave it as it is."""
-    from cof_agent.policies.qwen.seed import write_seed
+@pytest.fixture
+def photo_file(tmp_path: Path) -> Path:
+    from tests.support.integrations.hosts import photo
 
-    return write_seed(tmp_path_factory.mktemp("seed") / "checkpoint")
-
-
-@pytest.fixture(scope="session")
-def taught_checkpoint(seed_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That checkpoint trained for seconds: it zooms once, then says the colour it sees; see `tests.teaching`."""
-    from tests.teaching import teach
-
-    return teach(seed_checkpoint, tmp_path_factory.mktemp("taught") / "checkpoint")
-
-
-@pytest.fixture(scope="session")
-def model_server() -> Iterator[str]:
-    """The base URL of a running `transformers serve`. A model's name is the directory of its checkpoint."""
-    from tests.serving import served
-
-    with served() as base_url:
-        yield base_url
+    path = tmp_path / "photo.png"
+    photo().save(path)
+    return path

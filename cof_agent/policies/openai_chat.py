@@ -17,7 +17,7 @@ class OpenAIChat(ChatOpenAI):
 
     LangChain looks at each part of each message for forms of its own, and the client for names to translate. Ours have
     none, and with many questions at once each search is a tenth of all that the process has to do
-    (`python -m tests.bench_endpoint`).
+    (`python -m tests.benchmarks.endpoint`).
 
     Servers that take a thought out of the text (vLLM and SGLang with a reasoning parser, DeepSeek, OpenRouter) send it
     beside `content`, as `reasoning_content` or `reasoning`. It ends up in `additional_kwargs["reasoning_content"]`.

@@ -15,7 +15,7 @@ from pathlib import Path
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from cof_agent import ChainOfFocus, DirectoryStore
-from tests.conversations import BOTH, answer, crop, photo, scripted, zoom
+from tests.support.conversations import BOTH, answer, crop, photo, scripted, zoom
 
 HERE = Path(__file__).parent
 TURNS = (

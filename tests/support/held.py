@@ -1,0 +1,67 @@
+"""A command that comes so far and no further: `python -m tests.support.held PLACE [LINES] -- COMMAND`.
+
+It is killed there.
+
+Before anything is renamed to PLACE, the end of a path, it stops for ever; with LINES before it appends to a file of
+that name which has so many. COMMAND is the console script `cof-agent`, `python -c` or `python -m`, with arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cof_agent.evaluation.judge import Judge
+from cof_agent.files import LineWriter
+
+
+def stop_at_rename(place: str) -> None:
+    def watch(event: str, given: tuple[Any, ...]) -> None:
+        if event == "os.rename" and os.fsdecode(given[1]).endswith(f"/{place}"):
+            threading.Event().wait()
+
+    sys.addaudithook(watch)
+
+
+def stop_at_lines(place: str, most: int) -> None:
+    def held(append: Callable[[Any, Any], None], path_of: Callable[[Any], Path]) -> Callable[[Any, Any], None]:
+        def appended(self: Any, value: Any) -> None:
+            path = path_of(self)
+            if path.name == place and path.exists() and path.read_bytes().count(b"\n") >= most:
+                threading.Event().wait()
+            append(self, value)
+
+        return appended
+
+    LineWriter.append = held(LineWriter.append, lambda lines: lines.path)  # type: ignore[method-assign]
+    Judge._keep = held(Judge._keep, lambda judge: judge.cache)  # type: ignore[method-assign]
+
+
+def run(command: Sequence[str]) -> None:
+    program, *words = command
+    if Path(program).name == "cof-agent":
+        from cof_agent.cli import main
+
+        sys.argv = [program, *words]
+        main()
+    elif words[0] == "-c":
+        sys.argv = ["-c", *words[2:]]
+        exec(words[1], {"__name__": "__main__"})
+    else:
+        sys.argv = words[1:]
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    end = sys.argv.index("--")
+    place, *most = sys.argv[1:end]
+    if most:
+        stop_at_lines(place, int(most[0]))
+    else:
+        stop_at_rename(place)
+    run(sys.argv[end + 1 :])

@@ -1,0 +1,176 @@
+"""`cof-agent ask` as a shell sees it: what goes where, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cof_agent import read_trajectories
+from cof_agent.cli.app import app
+from cof_agent.cli.terminal import aside
+from tests.support.commands import ZOOM, script, wall
+
+ANSWER = "<think>Now I can read it.</think><answer>open until nine</answer>"
+KEYS = [
+    "answer", "status", "stop_reason", "message", "image", "views", "evidence", "usage", "policy", "dialect",
+    "trajectory",
+]  # fmt: skip
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> str:
+    return wall(tmp_path)
+
+
+def run(*words: str):
+    return CliRunner().invoke(app, list(words))
+
+
+def test_the_answer_alone_is_on_standard_output(image: str, tmp_path: Path) -> None:
+    done = run("ask", image, "Until when?", "--policy", script(tmp_path, ZOOM, ANSWER))
+    assert (done.exit_code, done.stdout) == (0, "open until nine\n")
+    assert "The sign is small." in done.stderr
+    assert "view 1, zoom “sign”" in done.stderr
+    assert "last looked at: [" in done.stderr
+    assert "evidence" not in done.stderr
+
+
+def test_json_has_the_documented_shape(image: str, tmp_path: Path) -> None:
+    policy = script(tmp_path, ZOOM, ANSWER)
+    done = run("ask", image, "Until when?", "--json", "--policy", policy)
+    value = json.loads(done.stdout)
+    assert list(value) == KEYS
+    assert value["answer"] == "open until nine"
+    assert (value["status"], value["stop_reason"], value["message"]) == ("answered", "answered", None)
+    assert value["image"] == {"source": image, "width": 280, "height": 196}
+    overview, zoom = value["views"]
+    assert overview == {
+        "index": 0, "kind": "overview", "box": [0, 0, 280, 196], "shown": [280, 196], "label": None
+    }  # fmt: skip
+    assert (zoom["index"], zoom["kind"], zoom["label"], zoom["box"]) == (1, "zoom", "sign", [5, 10, 95, 70])
+    assert zoom["shown"] == [168, 112]
+    assert value["evidence"] == [{"view": 1, "box": [5, 10, 95, 70], "source": "last_view"}]
+    counted = {"policy_calls", "zooms", "visual_tokens", "prompt_tokens", "completion_tokens", "seconds"}
+    assert counted <= set(value["usage"])
+    assert (value["usage"]["policy_calls"], value["usage"]["zooms"], value["usage"]["visual_tokens"]) == (2, 1, 94)
+    assert (value["policy"], value["dialect"], value["trajectory"]) == (policy, "cof", None)
+
+
+@pytest.mark.parametrize(
+    ("turns", "words", "code", "status", "reason"),
+    [
+        ([ANSWER], [], 0, "answered", "answered"),
+        (["<answer>cannot answer: it is too dark</answer>"], [], 3, "declined", "declined"),
+        ([ZOOM, ZOOM, ""], ["--max-zooms", "1"], 3, "budget", "zoom_limit"),
+        ([ZOOM], [], 1, "failed", "policy_error"),
+    ],
+    ids=["answered", "declined", "budget", "script ran out"],
+)
+def test_exit_codes(
+    image: str, tmp_path: Path, turns: list[str], words: list[str], code: int, status: str, reason: str
+) -> None:
+    policy = script(tmp_path, *turns)
+    done = run("ask", image, "Until when?", "--json", "--policy", policy, *words)
+    value = json.loads(done.stdout)
+    assert (done.exit_code, value["status"], value["stop_reason"]) == (code, status, reason)
+    assert (value["answer"] is None) == (code != 0)
+    assert (value["message"] is None) == (code == 0)
+    plain = run("ask", image, "Until when?", "--policy", policy, *words)
+    assert plain.exit_code == code
+    if code:
+        assert plain.stdout == ""
+        assert f"{status} ({reason}): {value['message']}" in plain.stderr
+        assert "Traceback" not in plain.stderr
+
+
+def test_a_script_that_runs_out_says_so(image: str, tmp_path: Path) -> None:
+    done = run("ask", image, "Until when?", "--policy", script(tmp_path, ZOOM))
+    assert "the script has 1 turns and turn 2 was asked for" in done.stderr
+
+
+def test_a_bad_image_fails_and_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 no image")
+    for source in (str(broken), str(tmp_path / "missing.jpg")):
+        done = run("ask", source, "What?", "--policy", script(tmp_path, ANSWER))
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr.startswith("cof-agent: ")
+        assert source in done.stderr
+        as_json = run("ask", source, "What?", "--json", "--policy", script(tmp_path, ANSWER))
+        value = json.loads(as_json.stdout)
+        assert (as_json.exit_code, list(value)) == (1, KEYS)
+        assert (value["status"], value["stop_reason"], value["image"]["source"]) == ("failed", "image_error", source)
+        assert value["message"] in as_json.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "hidden"),
+    [("http://me:secret@127.0.0.1/a.jpg?key=secret", "secret"), ("data:image/png;base64,c2VjcmV0", "c2VjcmV0")],
+)
+def test_json_does_not_repeat_what_is_secret_or_long(source: str, hidden: str, tmp_path: Path) -> None:
+    done = run("ask", source, "What?", "--json", "--policy", script(tmp_path, ANSWER))
+    assert done.exit_code == 1
+    assert hidden not in done.stdout + done.stderr
+
+
+def test_bad_settings_are_usage_errors(image: str, tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text('{"dialect": 7}')
+    good = script(tmp_path, ANSWER)
+    for words, part in (
+        (["--policy", "oracle"], "oracle"),
+        (["--policy", "script:missing.json"], "missing.json"),
+        (["--policy", good, "--profile", str(profile)], "dialect"),
+        (["--policy", good, "--profile", "missing.json"], "missing.json"),
+        (["--policy", good, "--save", image], "--save"),
+        (["--policy", good, "--max-zooms", "-1"], "max-zooms"),
+        (["--policy", good, "--max-seconds", "0"], "max-seconds"),
+        (["--policy", good, "--colour"], "colour"),
+    ):
+        done = run("ask", image, "What?", *words)
+        assert (done.exit_code, done.stdout) == (2, ""), words
+        assert part in done.stderr
+    assert run("ask", image, " ", "--policy", good).exit_code == 2
+    assert run("ask", image).exit_code == 2
+
+
+def test_the_policy_may_come_from_the_environment(image: str, tmp_path: Path) -> None:
+    environment = {"COF_POLICY": script(tmp_path, ANSWER)}
+    done = CliRunner().invoke(app, ["ask", image, "Until when?"], env=environment)
+    assert done.stdout == "open until nine\n"
+    done = CliRunner().invoke(app, ["ask", image, "Until when?", "--policy", "oracle"], env=environment)
+    assert done.exit_code == 2, "what is typed beats the environment"
+
+
+def test_save_appends_trajectories_that_read_back(image: str, tmp_path: Path) -> None:
+    runs = tmp_path / "deep" / "runs"
+    policy = script(tmp_path, ZOOM, ANSWER)
+    for _ in range(2):
+        done = run("ask", image, "Until when?", "--json", "--save", str(runs), "--policy", policy)
+        assert done.exit_code == 0
+    value = json.loads(done.stdout)
+    assert value["trajectory"] == str(runs / "trajectories.jsonl")
+    first, second = read_trajectories(runs)
+    assert (first.answer, first.question, first.views) == ("open until nine", "Until when?", second.views)
+    assert len(list((runs / "images").iterdir())) == 3, "the original and two views, each kept once"
+
+
+def test_zero_zooms_offer_no_tool(image: str, tmp_path: Path) -> None:
+    done = run("ask", image, "Until when?", "--json", "--max-zooms", "0", "--policy", script(tmp_path, ANSWER))
+    assert [view["kind"] for view in json.loads(done.stdout)["views"]] == ["overview"]
+
+
+def test_what_goes_wrong_aside_is_raised() -> None:
+    def faulty() -> Iterator[int]:
+        yield 1
+        raise LookupError("lost")
+
+    numbers = aside(faulty())
+    assert next(numbers) == 1
+    with pytest.raises(LookupError, match="lost"):
+        next(numbers)
+    assert list(aside(iter([1, 2, None]))) == [1, 2, None]

@@ -1,0 +1,97 @@
+"""Dependencies point one way, modules stay small, and names say what is inside."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "cof_agent"
+
+FLOORS = (
+    {"errors", "lazy_names"},
+    {"files", "images"},
+    {"dialects"},
+    {"policies"},
+    {"loop", "scenes"},
+    {"agent"},
+    {"evaluation", "integrations"},
+    {"learning"},
+    {"cli"},
+)
+"""The rooms, bottom up: a module may import its own floor and those below."""
+
+LINES = 312
+"""Of one module, at most."""
+
+VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "core", "base"}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def floor_of(module: str) -> int:
+    room = module.split(".")[1]
+    found = [number for number, floor in enumerate(FLOORS) if room in floor]
+    assert len(found) == 1, f"{module} needs a place in FLOORS"
+    return found[0]
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Full names of the modules that a file imports, wherever in the file it does."""
+    known = {name_of(module) for module in MODULES}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} uses a relative import"
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & known
+            found |= submodules or {node.module or ""}
+    return frozenset(found)
+
+
+def test_a_module_imports_only_its_own_floor_and_those_below() -> None:
+    offenders = []
+    for path in MODULES:
+        module = name_of(path)
+        for other in imports(path):
+            top = other.split(".")[0]
+            upward = top == "cof_agent" and module != "cof_agent" and floor_of(other) > floor_of(module)
+            if upward or top in {"graphs", "training", "examples", "tests"}:
+                offenders.append(f"{module} imports {other}")
+    assert not offenders
+
+
+def test_no_module_needs_itself() -> None:
+    modules = {name_of(path): imports(path) for path in MODULES if path.parent != PACKAGE or path.stem != "__init__"}
+    graph = {name: {other for other in others if other in modules} - {name} for name, others in modules.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(modules)
+
+
+def test_a_module_holds_one_noun_and_its_name_says_which() -> None:
+    lengths = {path: path.read_text(encoding="utf-8").count("\n") for path in MODULES}
+    assert not [f"{path} has {lines} lines: split it" for path, lines in lengths.items() if lines > LINES]
+    assert not [str(path) for path in MODULES if VAGUE & {*path.relative_to(ROOT).with_suffix("").parts}]
+    homes: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(name_of(path))
+    assert not {name: modules for name, modules in homes.items() if len(modules) > 1}, "one class name, one meaning"
+
+
+def test_only_the_edges_read_the_environment() -> None:
+    readers = [path for path in MODULES if {"os.environ", "getenv"} & words_of(path)]
+    assert [name_of(path) for path in readers] == ["cof_agent.cli.app"]
+
+
+def words_of(path: Path) -> set[str]:
+    text = path.read_text(encoding="utf-8")
+    return {word for word in ("os.environ", "getenv") if word in text}
