@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -15,6 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Checkpointer, Command, StreamMode
 from pydantic import BaseModel
 
+from cof_agent.agent.ask import Ask, GraphRun
 from cof_agent.agent.batch import Question, answer_all
 from cof_agent.agent.result import FailedQuestion, FocusResult
 from cof_agent.agent.trajectory import Trajectory
@@ -24,12 +26,11 @@ from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels, View, ViewEvent, keep_original
-from cof_agent.loop.answer_schema import ANSWER_MODEL, answer_model, parse_answer, schema_text
+from cof_agent.loop.answer_schema import parse_answer
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import FocusGraph, as_policy, build_graph
 from cof_agent.loop.overview import check_question
 from cof_agent.loop.pregel import waits_for
-from cof_agent.loop.resumption import resumption
 from cof_agent.loop.review import Decision, Request
 from cof_agent.loop.state import FocusInput
 from cof_agent.policies.loading import load_policy
@@ -100,7 +101,7 @@ class ChainOfFocus:
         cannot keep an image or has lost it (:meth:`resume` goes on once that is mended); whatever else happens in the
         run is in the result's `status`.
         """
-        return _end(list(self.stream(image, question, config=config, thread_id=thread_id, schema=schema)))
+        return _end(list(self._stream(Ask(image, question, config, thread_id, schema))))
 
     async def aask(
         self,
@@ -112,10 +113,7 @@ class ChainOfFocus:
         schema: type[BaseModel] | None = None,
     ) -> FocusResult:
         """:meth:`ask` for asyncio."""
-        events = [
-            event async for event in self.astream(image, question, config=config, thread_id=thread_id, schema=schema)
-        ]
-        return _end(events)
+        return _end([event async for event in self._astream(Ask(image, question, config, thread_id, schema))])
 
     def stream(
         self,
@@ -130,10 +128,9 @@ class ChainOfFocus:
 
         Where a person is to decide, the last event is a `Request`: :meth:`resume` goes on with the decision.
         """
-        given, settings, thread_id = self._start(image, question, thread_id, schema)
-        yield from self._events(given, settings, config, thread_id, schema)
+        return self._stream(Ask(image, question, config, thread_id, schema))
 
-    async def astream(
+    def astream(
         self,
         image: ImageSource | None,
         question: str,
@@ -143,9 +140,7 @@ class ChainOfFocus:
         schema: type[BaseModel] | None = None,
     ) -> AsyncIterator[Event]:
         """:meth:`stream` for asyncio."""
-        begin = partial(self._start, image, question, thread_id, schema)
-        async for event in self._aevents(begin, config, schema):
-            yield event
+        return self._astream(Ask(image, question, config, thread_id, schema))
 
     def resume(
         self,
@@ -159,7 +154,7 @@ class ChainOfFocus:
         What was done is not repeated, and the limits are those that it began under; give the `schema` again, if it had
         one. Raises ConfigError where there is nothing to go on with, and else as :meth:`ask` does.
         """
-        return _end(list(self.stream_resumed(thread_id, decision, schema=schema)))
+        return _end(list(self._stream(Ask(thread_id=thread_id, schema=schema, decision=decision, resumes=True))))
 
     async def aresume(
         self,
@@ -169,7 +164,8 @@ class ChainOfFocus:
         schema: type[BaseModel] | None = None,
     ) -> FocusResult:
         """:meth:`resume` for asyncio."""
-        return _end([event async for event in self.astream_resumed(thread_id, decision, schema=schema)])
+        going_on = Ask(thread_id=thread_id, schema=schema, decision=decision, resumes=True)
+        return _end([event async for event in self._astream(going_on)])
 
     def stream_resumed(
         self,
@@ -179,11 +175,9 @@ class ChainOfFocus:
         schema: type[BaseModel] | None = None,
     ) -> Iterator[Event]:
         """Like :meth:`resume`, but yields what :meth:`stream` does."""
-        settings = self._thread(thread_id, schema)
-        command, config = resumption(thread_id, self.graph.get_state(settings), decision)
-        yield from self._events(command, settings, config, thread_id, schema)
+        return self._stream(Ask(thread_id=thread_id, schema=schema, decision=decision, resumes=True))
 
-    async def astream_resumed(
+    def astream_resumed(
         self,
         thread_id: str,
         decision: Decision | Mapping[str, Any] | None = None,
@@ -191,10 +185,7 @@ class ChainOfFocus:
         schema: type[BaseModel] | None = None,
     ) -> AsyncIterator[Event]:
         """:meth:`stream_resumed` for asyncio."""
-        settings = self._thread(thread_id, schema)
-        command, config = resumption(thread_id, await self.graph.aget_state(settings), decision)
-        async for event in self._aevents(lambda: (command, settings, thread_id), config, schema):
-            yield event
+        return self._astream(Ask(thread_id=thread_id, schema=schema, decision=decision, resumes=True))
 
     async def abatch(
         self,
@@ -212,79 +203,62 @@ class ChainOfFocus:
         (config or self.config).check_asks_nobody("a batch")
 
         async def ask(image: ImageSource, question: str, threads: Executor) -> FocusResult:
-            begin = partial(self._start, image, question, None, schema)
-            return _end([event async for event in self._aevents(begin, config, schema, threads)])
+            asked = Ask(image, question, config, None, schema)
+            return _end([event async for event in self._astream(asked, threads)])
 
         return await answer_all(ask, questions, concurrency, self.policy.name)
 
-    def _events(
-        self,
-        given: _Given,
-        settings: RunnableConfig,
-        config: FocusConfig | None,
-        thread_id: str | None,
-        schema: type[BaseModel] | None,
-    ) -> Iterator[Event]:
-        state: dict[str, Any] = {}
-        for part in self.graph.stream(given, settings, context=config, stream_mode=_MODES):
+    def _stream(self, ask: Ask) -> Iterator[Event]:
+        run = ask.resumed(self.graph.get_state(self._settings(ask))) if ask.resumes else self._begun(ask)
+        settings, state = self._settings(run.ask), dict[str, Any]()
+        for part in self.graph.stream(run.given, settings, context=run.ask.config, stream_mode=_MODES):
             mode, value = cast(tuple[str, dict[str, Any]], part)
             if mode == "values":
                 state = value
             else:
                 yield from _view_event(value)
-        yield self._result(state, thread_id, schema)
+        yield self._result(state, run.ask)
 
-    async def _aevents(
-        self,
-        begin: Callable[[], tuple[_Given, RunnableConfig, str | None]],
-        config: FocusConfig | None,
-        schema: type[BaseModel] | None,
-        threads: Executor | None = None,
-    ) -> AsyncIterator[Event]:
+    async def _astream(self, ask: Ask, threads: Executor | None = None) -> AsyncIterator[Event]:
         loop = asyncio.get_running_loop()
-        given, settings, thread_id = await loop.run_in_executor(threads, begin)
-        state: dict[str, Any] = {}
-        async for part in self.graph.astream(given, settings, context=config, stream_mode=_MODES):
+        if ask.resumes:
+            run = ask.resumed(await self.graph.aget_state(self._settings(ask)))
+        else:
+            run = await loop.run_in_executor(threads, self._begun, ask)
+        settings, state = self._settings(run.ask), dict[str, Any]()
+        async for part in self.graph.astream(run.given, settings, context=run.ask.config, stream_mode=_MODES):
             mode, value = cast(tuple[str, dict[str, Any]], part)
             if mode == "values":
                 state = value
             else:
                 for event in _view_event(value):
                     yield event
-        ending = partial(self._result, state, thread_id, schema)
+        ending = partial(self._result, state, run.ask)
         yield await loop.run_in_executor(threads, ending) if self.save is not None else ending()
 
-    def _start(
-        self, image: ImageSource | None, question: str, thread_id: str | None, schema: type[BaseModel] | None
-    ) -> tuple[_Given, RunnableConfig, str | None]:
-        check_question(question)
-        if image is None and thread_id is None:
+    def _begun(self, ask: Ask) -> GraphRun:
+        """A new question: checked, and its image opened and kept."""
+        question = check_question(ask.question)
+        if ask.image is None and ask.thread_id is None:
             raise ConfigError("there is no image: give one, or the thread_id of a conversation that has one")
         if self._keeps_threads:
-            thread_id = thread_id or uuid.uuid4().hex
-        settings = self._thread(thread_id, schema)
+            ask = replace(ask, thread_id=ask.thread_id or uuid.uuid4().hex)
+        self._settings(ask)
         if self.save is not None:
             prepare_directory(self.save)
         given = FocusInput(question=question)
-        if image is not None:
-            given["image"] = keep_original(open_image(image, limits=self.limits), self.store)
-        return given, settings, thread_id
+        if ask.image is not None:
+            given["image"] = keep_original(open_image(ask.image, limits=self.limits), self.store)
+        return GraphRun(ask, given)
 
-    def _thread(self, thread_id: str | None, schema: type[BaseModel] | None) -> RunnableConfig:
-        if thread_id is not None and not self._keeps_threads:
+    def _settings(self, ask: Ask) -> RunnableConfig:
+        if ask.thread_id is not None and not self._keeps_threads:
             raise ConfigError("a thread_id needs a checkpointer: ChainOfFocus(checkpointer=InMemorySaver())")
-        settings = RunnableConfig(configurable={"thread_id": thread_id} if thread_id else {})
-        if schema is not None:
-            settings["configurable"][ANSWER_MODEL] = schema
-            if model := answer_model(settings):
-                schema_text(model)
-        return settings
+        return ask.settings
 
-    def _result(
-        self, state: dict[str, Any], thread_id: str | None, schema: type[BaseModel] | None
-    ) -> FocusResult | Request:
+    def _result(self, state: dict[str, Any], ask: Ask) -> FocusResult | Request:
         if (waiting := waits_for(state)) is not None:
-            return Request.from_json(waiting, thread_id)
+            return Request.from_json(waiting, ask.thread_id)
         trajectory = Trajectory.from_state(state)
         saved, save_error = None, None
         if self.save is not None:
@@ -292,8 +266,10 @@ class ChainOfFocus:
                 saved = save_trajectory(trajectory, self.save, self.store)
             except TrajectoryError as error:  # the answer is there and must not be lost
                 save_error = str(error)
-        parsed = parse_answer(schema, trajectory.answer) if schema and trajectory.answer is not None else None
-        return FocusResult(trajectory, self.store, saved, save_error, thread_id, parsed)
+        parsed = None
+        if ask.schema and trajectory.answer is not None:
+            parsed = parse_answer(ask.schema, trajectory.answer)
+        return FocusResult(trajectory, self.store, saved, save_error, ask.thread_id, parsed)
 
 
 def _end(events: list[Event]) -> FocusResult:

@@ -16,7 +16,7 @@ from cof_agent.policies.reader.page.match import find_answers, says_otherwise
 from cof_agent.policies.reader.page.ocr import shared_reader
 from cof_agent.policies.reader.page.search import Search, Zoom
 from cof_agent.policies.reader.page.text import read_page
-from cof_agent.policies.reader.question.ask import Ask, CharacterAsk, Form
+from cof_agent.policies.reader.question.ask import CharacterAsk, Form, TextAsk
 from cof_agent.policies.reader.question.parsing import single_character, understand
 from cof_agent.policies.reader.session import Session, read_session
 from cof_agent.policies.reader.words import squeeze
@@ -96,14 +96,14 @@ class ReaderModel(BaseChatModel):
 
     def _worded(self, ask: CharacterAsk, session: Session) -> bool:
         """Whether a text of several letters stands on the colour that the question names."""
-        scene = self._scene(session, Ask(ask.text, Form.SAY, colour=ask.colour, side=ask.side), deep=False)
+        scene = self._scene(session, TextAsk(ask.text, Form.SAY, colour=ask.colour, side=ask.side), deep=False)
         return any(len(squeeze(text.text)) > 1 and scene.placed([text]) for text in scene.readable(0.8))
 
     def _needs_all(self, scene: ReadPage) -> bool:
         """Whether smaller text must be read before one can say what stands out: nothing so far is large."""
         return scene.ask.form in (Form.SAY, Form.NAME) and scene.tallest < 0.035 * max(scene.picture.size)
 
-    def _scene(self, session: Session, ask: Ask, *, deep: bool) -> ReadPage:
+    def _scene(self, session: Session, ask: TextAsk, *, deep: bool) -> ReadPage:
         reader, overview = shared_reader(), session.overview
         if overview.data is None:
             raise AssertionError("the overview is never dropped")

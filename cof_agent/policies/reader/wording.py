@@ -9,7 +9,7 @@ from cof_agent.dialects.profile import DECLINE
 from cof_agent.policies.reader.page.finding import Finding
 from cof_agent.policies.reader.page.search import Zoom
 from cof_agent.policies.reader.page.text import Text
-from cof_agent.policies.reader.question.ask import Ask, Form
+from cof_agent.policies.reader.question.ask import Form, TextAsk
 from cof_agent.policies.reader.values import resemblance
 from cof_agent.policies.reader.words import coverage
 
@@ -28,7 +28,7 @@ def answering(finding: Finding) -> str:
     return f"<think>{_plain(f'I read {read}.')}</think><answer>{_plain(finding.answer)}</answer>"
 
 
-def declining(reason: str, ask: Ask, texts: Sequence[Text]) -> str:
+def declining(reason: str, ask: TextAsk, texts: Sequence[Text]) -> str:
     """A turn that says why there is no answer, which text comes nearest, and what would help."""
     near = nearest(ask, texts)
     found = f"The nearest text found is “{near.text}”." if near else "No readable text was found."
@@ -62,7 +62,7 @@ def evidence(finding: Finding) -> list[dict[str, object]]:
     ]
 
 
-def nearest(ask: Ask, texts: Sequence[Text]) -> Text | None:
+def nearest(ask: TextAsk, texts: Sequence[Text]) -> Text | None:
     """The readable line that has most to do with the question, or else the most prominent."""
     readable = [text for text in texts if text.confidence >= 0.6 and len(text.text) > 1]
     tallest = max((text.height for text in readable), default=1.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cof_agent.policies.reader.page.colour import ground_share
 from cof_agent.policies.reader.page.layout import relation
 from cof_agent.policies.reader.page.text import Text
-from cof_agent.policies.reader.question.ask import Ask
+from cof_agent.policies.reader.question.ask import TextAsk
 from cof_agent.policies.reader.words import coverage, squeeze
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Finding:
 class ReadPage:
     """A question and all that was read, with what matching needs to know about both."""
 
-    ask: Ask
+    ask: TextAsk
     texts: Sequence[Text]
     picture: Image
     """The overview."""

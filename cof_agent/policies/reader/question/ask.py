@@ -32,7 +32,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class TextAsk:
     """A question, taken apart."""
 
     text: str

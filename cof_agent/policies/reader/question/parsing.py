@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from cof_agent.policies.reader.question import vocabulary as v
-from cof_agent.policies.reader.question.ask import Ask, CharacterAsk, Form
+from cof_agent.policies.reader.question.ask import CharacterAsk, Form, TextAsk
 from cof_agent.policies.reader.question.options import split_options
 from cof_agent.policies.reader.values import ValueKind
 from cof_agent.policies.reader.words import STOP, content, plain, tokens
@@ -17,7 +17,7 @@ _PLACED = re.compile(
 _IS = "(?:'s| is| are| was| were)"
 
 
-def understand(question: str) -> Ask:
+def understand(question: str) -> TextAsk:
     """Take `question` apart. What is not clearly about text becomes a PICTURE question."""
     stem, options = split_options(question)
     quoted = next((a or b for a, b in v.QUOTED.findall(stem)), "").strip()
@@ -33,10 +33,10 @@ def understand(question: str) -> Ask:
     else:
         ask = _next(stem, low, quoted) or _typed(stem, low, where) or _say(stem, low, where) or _named(stem, low, where)
         if ask is None and options:
-            ask = Ask(stem, Form.SAY)  # its options may be there to be read
+            ask = TextAsk(stem, Form.SAY)  # its options may be there to be read
     everything = f"{low} {where}"
     return replace(
-        ask or Ask(stem, Form.PICTURE),
+        ask or TextAsk(stem, Form.PICTURE),
         colour=_first(rf"\b({'|'.join(sorted(v.COLOURS))})\b(?! (?:room|line|team|house)\b)", everything),
         side=v.SIDES.get(_first(rf"\b(?:the|on|at) (?:far |very )?({'|'.join(v.SIDES)})\b(?! of\b)", everything), ""),
         size=_size(low),
@@ -106,7 +106,7 @@ _YES_NO_FORMS = (
 )
 
 
-def _yes_no(stem: str, low: str, quoted: str) -> Ask | None:
+def _yes_no(stem: str, low: str, quoted: str) -> TextAsk | None:
     """Whether a text is there to be read. Other yes-or-no questions are about the picture."""
     phrase = next((match.group(1) for form in _YES_NO_FORMS if (match := re.search(form, low))), "")
     if not phrase and quoted and re.search(rf"\b(?:{v.TEXT}|{v.SAYS}|{v.PRINTED}|visible|appears?)\b", low):
@@ -115,10 +115,10 @@ def _yes_no(stem: str, low: str, quoted: str) -> Ask | None:
         return None
     phrase = quoted or re.sub(rf"^(?:{v.SOME_TEXT}|the|a|an|any)\s+", "", phrase)
     hints = tuple(word for word in content(low) if word not in tokens(phrase) and word not in v.COLOURS)
-    return Ask(stem, Form.YES_NO, phrase=phrase.strip(" ?.!"), hints=hints)
+    return TextAsk(stem, Form.YES_NO, phrase=phrase.strip(" ?.!"), hints=hints)
 
 
-def _next(stem: str, low: str, quoted: str) -> Ask | None:
+def _next(stem: str, low: str, quoted: str) -> TextAsk | None:
     """A question for the text beside a named one."""
     for pattern, relation in v.RELATIONS:
         match = re.search(rf"\b(?:{pattern}) (?:the )?(?:{v.SOME_TEXT} )?(.+)$", low)
@@ -131,7 +131,7 @@ def _next(stem: str, low: str, quoted: str) -> Ask | None:
         about_text = re.search(rf"\b(?:{v.TEXT}|{v.PRINTED}|{v.SAYS}|name|number)\b", low[: match.start()])
         if quoted or (about_text and named):
             kind = _kind(_asked(low[: match.start()])[0])
-            return Ask(stem, Form.NEXT, None if kind is ValueKind.CODE else kind, phrase=phrase, relation=relation)
+            return TextAsk(stem, Form.NEXT, None if kind is ValueKind.CODE else kind, phrase=phrase, relation=relation)
     return None
 
 
@@ -157,18 +157,18 @@ def _of(rest: str, prepositions: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for phrase in found for word in content(phrase) if word not in v.COLOURS))
 
 
-def _typed(stem: str, low: str, where: str) -> Ask | None:
+def _typed(stem: str, low: str, where: str) -> TextAsk | None:
     """A question for a typed value."""
     if match := re.match(r"^what (?:does|do|did|would|will) (.+?) cost\b(.*)$", low):
         items, hints = _bare(match.group(1)), _bare(f"{match.group(2)} {where}")
-        return Ask(stem, Form.VALUE, ValueKind.MONEY, items=items, hints=hints)
+        return TextAsk(stem, Form.VALUE, ValueKind.MONEY, items=items, hints=hints)
     if match := re.match(r"^how (much|many|far|long|fast|heavy|late|early)\b(.*)$", low):
         return _how(stem, match.group(1), match.group(2), where)
     if re.match(r"^(?:when|what day|(?:since|until|till) when)\b", low):
         clock = re.search(rf"\b(?:{v.HOURS}|boarding|departure|arrival|opening|closing)\b", low)
         kind = ValueKind.TIME if clock else ValueKind.DATE
         hints = tuple(word for word in content(low) if word != "day")
-        return Ask(stem, Form.VALUE, kind, items=_of(low, "to|on|for|of"), hints=hints)
+        return TextAsk(stem, Form.VALUE, kind, items=_of(low, "to|on|for|of"), hints=hints)
     noun, rest = _asked(low)
     if re.match(r"^(?:year|season|date) (?:is|was) (?:it|this)\b", f"{noun} {rest}"):
         return None
@@ -178,7 +178,7 @@ def _typed(stem: str, low: str, where: str) -> Ask | None:
         r"^(?:(?:at|on|from|in) )?(?:what|which)\b(?! (?:is|are) (?:on|in)\b)", low
     ):
         goals = " ".join(re.findall(r"\b(?:to|for|of) (?:the )?(\w+(?: \w+)?)(?= |$)", rest))
-        return Ask(stem, Form.VALUE, ValueKind.CODE, (noun,), _bare(goals), _bare(f"{rest} {where}"))
+        return TextAsk(stem, Form.VALUE, ValueKind.CODE, (noun,), _bare(goals), _bare(f"{rest} {where}"))
     found = _kind(noun)
     if found is None:
         return None
@@ -191,7 +191,7 @@ def _typed(stem: str, low: str, where: str) -> Ask | None:
     if found is ValueKind.TIME:
         items += tuple(re.findall(rf"\b(?:{v.WEEKDAYS})\b", f"{rest} {where}"))
     hints = tuple(word for word in _bare(f"{rest} {where}") if word not in items)
-    return Ask(stem, Form.VALUE, found, labels, tuple(dict.fromkeys(items)), hints)
+    return TextAsk(stem, Form.VALUE, found, labels, tuple(dict.fromkeys(items)), hints)
 
 
 def _bare(text: str) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ _HOW = {
 }  # fmt: skip
 
 
-def _how(stem: str, how: str, rest: str, where: str) -> Ask:
+def _how(stem: str, how: str, rest: str, where: str) -> TextAsk:
     """How much, how many, how far and the like."""
     kind, count = _HOW.get(how, ValueKind.QUANTITY), how == "many"
     if "weigh" in rest:
@@ -218,7 +218,7 @@ def _how(stem: str, how: str, rest: str, where: str) -> Ask:
         kind, count, asked = ValueKind.PERCENT, False, ""
     elif unit := re.match(rf"^(?:{v.MEASURES})\b(.*)$", asked):
         kind, count, asked = ValueKind.QUANTITY, False, re.sub(r"\b(?:away|left|long)\b", "", unit.group(1))
-    return Ask(stem, Form.VALUE, kind, items=_bare(asked), hints=_bare(f"{place} {where}"), count=count)
+    return TextAsk(stem, Form.VALUE, kind, items=_bare(asked), hints=_bare(f"{place} {where}"), count=count)
 
 
 _SAY_FORMS = (
@@ -229,19 +229,19 @@ _SAY_FORMS = (
 )
 
 
-def _say(stem: str, low: str, where: str) -> Ask | None:
+def _say(stem: str, low: str, where: str) -> TextAsk | None:
     """A question for the text as such."""
     said = next((match for form in _SAY_FORMS if (match := re.match(form, low))), None)
     if not said:
         return None
     subject, rest = said.groups()
     if re.search(rf"\b(?:{v.HEADING})$", subject.strip()):
-        return Ask(stem, Form.NAME, labels=("title",), hints=_hints(rest, where))
+        return TextAsk(stem, Form.NAME, labels=("title",), hints=_hints(rest, where))
     about = re.search(r"\b(?:about|regarding|concerning) (.+)$", rest)
     if about and content(about.group(1)):
-        return Ask(stem, Form.ABOUT, items=content(about.group(1)), hints=_hints(subject, where))
+        return TextAsk(stem, Form.ABOUT, items=content(about.group(1)), hints=_hints(subject, where))
     itself = re.search(rf"\b(?:{v.TEXT}|{v.BEARER})\b", subject)
-    return Ask(
+    return TextAsk(
         stem,
         Form.SAY,
         bearer=() if itself else _hints(subject),
@@ -254,14 +254,14 @@ def _hints(*parts: str) -> tuple[str, ...]:
     return tuple(word for word in _bare(" ".join(parts)) if not re.fullmatch(idle, word))
 
 
-def _named(stem: str, low: str, where: str) -> Ask | None:
+def _named(stem: str, low: str, where: str) -> TextAsk | None:
     """A question for a name, or for whatever a label names."""
     noun, rest = _asked(low)
     words, who = _bare(noun), low.startswith("who")
     if not words:
         return None
     if low.startswith("what") and rest == "called":
-        return Ask(stem, Form.NAME, items=words, hints=_hints(where))
+        return TextAsk(stem, Form.NAME, items=words, hints=_hints(where))
     head = words[-1]
     named = re.search(r"\bname|^(?:what|which) (?!is |are |was |were )", low) or head in v.BY_LABEL or head == "logo"
     if not who and named and re.search(rf"\b(?:{v.NAMED})$", noun) and not re.match(r"^(?:does|do|did)\b", rest):
@@ -270,8 +270,8 @@ def _named(stem: str, low: str, where: str) -> Ask | None:
         if re.search(rf"\b(?:{v.PERSON})\b", " ".join(owner)):
             return None
         labels = words if head == "name" and len(words) > 1 else (head,) if head in v.BY_LABEL else ()
-        return Ask(stem, Form.NAME, labels=labels, items=owner, hints=_hints(rest, where))
+        return TextAsk(stem, Form.NAME, labels=labels, items=owner, hints=_hints(rest, where))
     if re.match(rf"^(?:what|who){_IS} the\b", low) and (who or not re.match(r"^(?:on|in|at|under|behind)\b", noun)):
         items = tuple(word for word in _of(rest, "of|for") if word not in STOP)
-        return Ask(stem, Form.LABEL, labels=words, items=items, hints=_hints(rest, where))
+        return TextAsk(stem, Form.LABEL, labels=words, items=items, hints=_hints(rest, where))
     return None
