@@ -121,6 +121,20 @@ def test_it_can_be_taken_from_any_checkpointed_run() -> None:
         Trajectory.from_state({})
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_usage_and_evidence_are_as_state_has_them(name: str) -> None:
+    agent = ChainOfFocus(scripted(*RUNS[name], profile=BOTH), checkpointer=InMemorySaver())
+    result = agent.ask(photo(), "What is it?")
+    state = agent.graph.get_state({"configurable": {"thread_id": result.thread_id}}).values
+    kept = result.trajectory.to_json()
+    assert [json.dumps(kept[part]) for part in ("usage", "evidence")] == [
+        json.dumps(state[part]) for part in ("usage", "evidence")
+    ]
+    told = agent.graph.get_output_jsonschema()["$defs"]
+    assert [*told["Usage"]["properties"]] == [*state["usage"]]
+    assert all([*told["Evidence"]["properties"]] == [*item] for item in state["evidence"])
+
+
 class SamplingModel(ScriptedModel):
     """Knows its tokens, as a model that is trained does."""
 

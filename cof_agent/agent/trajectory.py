@@ -14,7 +14,7 @@ from cof_agent.agent.record import Record
 from cof_agent.errors import TrajectoryError
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.views import SCHEMA, View
-from cof_agent.loop.state import Status, StopReason
+from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord
 from cof_agent.loop.transcript import calls_of, question_of, view_of
 
 
@@ -51,26 +51,6 @@ class TurnRecord(Record):
     """The tokens the policy wrote, where it knows them."""
     logprobs: tuple[float, ...] | None = None
     """Their log-probabilities, natural logarithm."""
-
-
-class EvidenceRecord(Record):
-    """A region that supports the answer; `box` in original upright pixels."""
-
-    view: int
-    box: tuple[int, int, int, int]
-    source: str
-
-
-class UsageRecord(Record):
-    """What the question cost; see `cof_agent.loop.state.Usage`."""
-
-    policy_calls: int
-    zooms: int
-    refused: int
-    visual_tokens: int
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
 
 
 class ImageRecord(Record):
