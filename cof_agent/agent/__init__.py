@@ -7,19 +7,12 @@ from typing import TYPE_CHECKING
 from cof_agent.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cof_agent.agent.batch import Question
-    from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
-    from cof_agent.agent.result import FailedQuestion, FocusResult
-    from cof_agent.images.views import ViewEvent
-    from cof_agent.loop.review import Request
-
-_HOMES = {
-    "batch": ("Question",),
-    "chain_of_focus": ("ChainOfFocus", "Event", "Request", "ViewEvent"),
-    "result": ("FailedQuestion", "FocusResult"),
-}
-
-__all__ = ["ChainOfFocus", "Event", "FailedQuestion", "FocusResult", "Question", "Request", "ViewEvent"]
-
-
-__getattr__ = lazy_names(__name__, {name: home for home, names in _HOMES.items() for name in names})
+    from cof_agent.agent.batch import Question as Question
+    from cof_agent.agent.chain_of_focus import ChainOfFocus as ChainOfFocus
+    from cof_agent.agent.chain_of_focus import Event as Event
+    from cof_agent.agent.result import FailedQuestion as FailedQuestion
+    from cof_agent.agent.result import FocusResult as FocusResult
+    from cof_agent.images.views import ViewEvent as ViewEvent
+    from cof_agent.loop.review import Request as Request
+else:
+    __getattr__, __dir__ = lazy_names(__name__)

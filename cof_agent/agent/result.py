@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cof_agent.agent.trajectory import EvidenceRecord, Trajectory, UsageRecord
+from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import ImageError
 from cof_agent.images.display_name import show_data_url, show_text, show_url
 from cof_agent.images.opening import ImageSource
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View
-from cof_agent.loop.state import Status, StopReason
+from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord
 
 if TYPE_CHECKING:
     from PIL.Image import Image

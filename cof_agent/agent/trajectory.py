@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from cof_agent.agent.record import Record
+from cof_agent.dialects.profile import Prompts
+from cof_agent.dialects.turn import Call, Turn
 from cof_agent.errors import TrajectoryError
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.views import SCHEMA, View
-from cof_agent.loop.state import Status, StopReason
-from cof_agent.loop.transcript import calls_of, question_of, view_of
+from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord
+from cof_agent.loop.transcript import as_message, as_question, calls_of, question_of, view_of
 
 
 def _as_view(value: Any) -> Any:
@@ -51,26 +53,6 @@ class TurnRecord(Record):
     """The tokens the policy wrote, where it knows them."""
     logprobs: tuple[float, ...] | None = None
     """Their log-probabilities, natural logarithm."""
-
-
-class EvidenceRecord(Record):
-    """A region that supports the answer; `box` in original upright pixels."""
-
-    view: int
-    box: tuple[int, int, int, int]
-    source: str
-
-
-class UsageRecord(Record):
-    """What the question cost; see `cof_agent.loop.state.Usage`."""
-
-    policy_calls: int
-    zooms: int
-    refused: int
-    visual_tokens: int
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
 
 
 class ImageRecord(Record):
@@ -170,6 +152,54 @@ class Trajectory(Record):
                 "first_turn": state["first_message"],
             }
         )
+
+
+def messages_of(trajectory: Trajectory, prompts: Prompts) -> list[AnyMessage]:
+    """The messages of graph state that a trajectory was taken from, and from which every prompt is rendered.
+
+    They have no ids. The words of an unreadable call are in the text of its turn alone, as is a thought that a server
+    took out of it. Of an earlier question the schema is part of the words. `prompts` are those of the run: they tell
+    what the loop itself said. Raises TrajectoryError where a person gave the policy advice after the question.
+    """
+    names = {call.id: call.name for turn in trajectory.turns for call in turn.calls}
+    return [_message(trajectory, number, names, prompts) for number in range(len(trajectory.turns))]
+
+
+def _message(trajectory: Trajectory, number: int, names: Mapping[str, str | None], prompts: Prompts) -> AnyMessage:
+    turn = trajectory.turns[number]
+    if turn.role == "policy":
+        return _policy_message(turn)
+    view = trajectory.views[turn.views[0]] if turn.views else None
+    words = [{"type": "text", "text": turn.text}] if turn.text else []
+    if turn.role == "tool":
+        call_id = turn.call_id or ""
+        return ToolMessage(
+            [view.block, *words] if view else turn.text,
+            tool_call_id=call_id,
+            name=names.get(call_id),
+            artifact=view.to_json() if view else None,
+            status="error" if turn.refused else "success",
+        )
+    if number != trajectory.first_turn and not view and _is_ours(turn.text, prompts):
+        return HumanMessage(turn.text)
+    if number > trajectory.first_turn:
+        raise TrajectoryError("a person gave the policy advice after the question")
+    question = trajectory.question if number == trajectory.first_turn else turn.text
+    return as_question([*([view.block] if view else []), *words], view, question)
+
+
+def _policy_message(turn: TurnRecord) -> AIMessage:
+    calls = tuple(Call(call.name or "", call.args, error=call.error, id=call.id) for call in turn.calls)
+    known = {"token_ids": turn.token_ids, "logprobs": turn.logprobs}
+    metadata = {name: list(values) for name, values in known.items() if values is not None}
+    message = as_message(AIMessage(turn.text, response_metadata=metadata), Turn(calls=calls), ())
+    return message.model_copy(update={"id": None})
+
+
+def _is_ours(text: str, prompts: Prompts) -> bool:
+    """Whether it is the loop itself that said this, rather than a person."""
+    said = {prompts.closing, prompts.format_error, prompts.look_first}
+    return text in said or text.startswith(f"{prompts.misfit} ")
 
 
 def _turns(messages: list[AnyMessage]) -> list[TurnRecord]:

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 from cof_agent.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cof_agent.cli.app import main
-
-__all__ = ["main"]
-
-
-__getattr__ = lazy_names(__name__, {"main": "app"})
+    from cof_agent.cli.app import main as main
+else:
+    __getattr__, __dir__ = lazy_names(__name__)

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from cof_agent.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cof_agent.dialects.registry import DIALECTS, default_profile, get_dialect, load_profile, parse_profile
-    from cof_agent.dialects.turn import Call, Dialect, Turn
-
-_HOMES = {
-    "registry": ("DIALECTS", "default_profile", "get_dialect", "load_profile", "parse_profile"),
-    "turn": ("Call", "Dialect", "Turn"),
-}
-
-__all__ = ["DIALECTS", "Call", "Dialect", "Turn", "default_profile", "get_dialect", "load_profile", "parse_profile"]
-
-
-__getattr__ = lazy_names(__name__, {name: home for home, names in _HOMES.items() for name in names})
+    from cof_agent.dialects.registry import DIALECTS as DIALECTS
+    from cof_agent.dialects.registry import default_profile as default_profile
+    from cof_agent.dialects.registry import get_dialect as get_dialect
+    from cof_agent.dialects.registry import load_profile as load_profile
+    from cof_agent.dialects.registry import parse_profile as parse_profile
+    from cof_agent.dialects.turn import Call as Call
+    from cof_agent.dialects.turn import Dialect as Dialect
+    from cof_agent.dialects.turn import Turn as Turn
+else:
+    __getattr__, __dir__ = lazy_names(__name__)

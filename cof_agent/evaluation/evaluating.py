@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 
@@ -51,9 +51,49 @@ JUDGMENTS = "judge.jsonl"
 TRAJECTORIES = "trajectories"
 
 
-def evaluate(benchmark: str | Benchmark, policy: str | Policy | BaseChatModel, **given: Any) -> Summary:
+def evaluate(
+    benchmark: str | Benchmark,
+    policy: str | Policy | BaseChatModel,
+    *,
+    mode: str = Mode.ADAPTIVE,
+    resolutions: Sequence[int | str | None] = DEFAULT_RESOLUTIONS,
+    overview_budgets: Sequence[int | str | None] = (None,),
+    limit: int | None = None,
+    concurrency: int = 8,
+    judge: str | Policy | BaseChatModel | None = None,
+    regions: Sequence[str] = (),
+    counterfactual: bool = False,
+    trajectories: bool = False,
+    retry_failed: bool = False,
+    out: str | Path | None = None,
+    config: FocusConfig | None = None,
+    profile: Profile | None = None,
+    options: Sequence[str] = (),
+    progress: RunProgress | None = None,
+    report: bool = True,
+) -> Summary:
     """:func:`aevaluate`, with the same parameters, in a loop of its own."""
-    work = partial(aevaluate, benchmark, policy, **given)
+    work = partial(
+        aevaluate,
+        benchmark,
+        policy,
+        mode=mode,
+        resolutions=resolutions,
+        overview_budgets=overview_budgets,
+        limit=limit,
+        concurrency=concurrency,
+        judge=judge,
+        regions=regions,
+        counterfactual=counterfactual,
+        trajectories=trajectories,
+        retry_failed=retry_failed,
+        out=out,
+        config=config,
+        profile=profile,
+        options=options,
+        progress=progress,
+        report=report,
+    )
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -8,9 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from cof_agent.agent.record import Record
-from cof_agent.agent.trajectory import UsageRecord
 from cof_agent.evaluation.tampering import Tampering
-from cof_agent.loop.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason, UsageRecord
 
 
 class Rule(StrEnum):

@@ -7,26 +7,13 @@ from typing import TYPE_CHECKING
 from cof_agent.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cof_agent.images.limits import ImageLimits
-    from cof_agent.images.opening import ImageSource, SourceImage, ViewEncoding, encode_view, load_image, open_image
-    from cof_agent.images.reference import ImageRef
-
-_HOMES = {
-    "limits": ("ImageLimits",),
-    "opening": ("ImageSource", "SourceImage", "ViewEncoding", "encode_view", "load_image", "open_image"),
-    "reference": ("ImageRef",),
-}
-
-__all__ = [
-    "ImageLimits",
-    "ImageRef",
-    "ImageSource",
-    "SourceImage",
-    "ViewEncoding",
-    "encode_view",
-    "load_image",
-    "open_image",
-]
-
-
-__getattr__ = lazy_names(__name__, {name: home for home, names in _HOMES.items() for name in names})
+    from cof_agent.images.limits import ImageLimits as ImageLimits
+    from cof_agent.images.opening import ImageSource as ImageSource
+    from cof_agent.images.opening import SourceImage as SourceImage
+    from cof_agent.images.opening import ViewEncoding as ViewEncoding
+    from cof_agent.images.opening import encode_view as encode_view
+    from cof_agent.images.opening import load_image as load_image
+    from cof_agent.images.opening import open_image as open_image
+    from cof_agent.images.reference import ImageRef as ImageRef
+else:
+    __getattr__, __dir__ = lazy_names(__name__)

@@ -7,6 +7,7 @@ import io
 import math
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from PIL import Image
@@ -50,6 +51,14 @@ class ViewEncoding:
     def __post_init__(self) -> None:
         if not (1 <= self.jpeg_quality <= 100 and self.png_pixels >= 0):
             raise ConfigError(f"{self} is not an encoding: it needs 1 <= jpeg_quality <= 100 and png_pixels >= 0")
+
+
+class HashedBytes(bytes):
+    """Bytes that keep their hash. A store in memory gives the very same ones back, which need not be hashed again."""
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +121,17 @@ def open_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Sou
         return _from_pil(source, limits)
     received = receive(source, limits)
     encoded = Encoded(received.data, received.name, limits)
-    sha256 = hashlib.sha256(received.data).hexdigest()
+    data = HashedBytes(received.data)
     scale = jpeg_scale(encoded.size, _usual_overview(encoded.size)) if encoded.is_jpeg else 1
     upright, mime_type = decode_queue().show(
         Rank.OPEN,
         encoded.decoding_bytes(scale),
-        (sha256, scale),
+        (data.sha256, scale),
         lambda: encoded.decode(scale),
         lambda decoded: (decoded.upright, decoded.mime_type),
     )
     limits.check_size(upright, received.name)
-    return SourceImage(ImageRef(sha256, mime_type, *upright), received.data, received.name)
+    return SourceImage(ImageRef(data.sha256, mime_type, *upright), data, received.name)
 
 
 def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None = None) -> SourceImage:
@@ -135,7 +144,7 @@ def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None =
     data = store.get(ref)
     limits.check_bytes(len(data), ref.url)
     # The hash of a PIL image is that of its pixels; such an image is always kept as PNG, which checks itself.
-    if ref.mime_type != "image/png" and hashlib.sha256(data).hexdigest() != ref.sha256:
+    if ref.mime_type != "image/png" and _hash_of(data) != ref.sha256:
         raise StoreError(
             f"{ref.url} in {store!r} holds other content than its hash says: delete it and open the image again"
         )
@@ -188,6 +197,10 @@ def _from_pil(image: Image.Image, limits: ImageLimits) -> SourceImage:
         return SourceImage(ref, data, name)
 
     return decode_queue().run(Rank.OPEN, 10 * image.width * image.height, convert)
+
+
+def _hash_of(data: bytes) -> str:
+    return data.sha256 if isinstance(data, HashedBytes) else hashlib.sha256(data).hexdigest()
 
 
 def _hash_of_pixels(image: Image.Image) -> str:

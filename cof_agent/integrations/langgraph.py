@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from langchain_core.language_models import BaseChatModel
@@ -30,7 +32,7 @@ from cof_agent.integrations.chat_images import (
 )
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.loop.config import FocusConfig
-from cof_agent.loop.graph import as_policy, build_graph
+from cof_agent.loop.graph import FocusGraph, as_policy, build_graph
 from cof_agent.loop.pregel import keeps_runs
 from cof_agent.loop.prompt import image_block
 from cof_agent.loop.state import FocusInput, Status
@@ -83,106 +85,159 @@ def perception_node(
     of findings). Raises ConfigError for what whoever built the graph has to mend, such as a `call_key` without
     `messages_key`, or what needs a checkpointer where there is none.
     """
-    if call_key is not None and messages_key is None:
-        raise ConfigError(f"call_key is {_name(call_key)}, but its observation has no place: give messages_key too")
+    keys = Keys(
+        image=image_key,
+        question=question_key,
+        call=call_key,
+        answer=answer_key,
+        status=status_key,
+        evidence=evidence_key,
+        messages=messages_key,
+        findings=findings_key,
+    )
     if isinstance(policy, ChainOfFocus):
         raise ConfigError(
             'perception_node takes a policy, such as "reader", not a ChainOfFocus: give what that one was made with to '
             "the node itself, as limits=, config= and store="
         )
-    images = store if store is not None else MemoryStore()
     driver = as_policy(load_policy(policy) if isinstance(policy, str) else policy)
-    graph = build_graph(
-        driver,
-        config=config,
-        store=images,
-        limits=limits,
-        checkpointer=True if remembers else None,
-    )
+    images = store if store is not None else MemoryStore()
+    memory = True if remembers else None
+    graph = build_graph(driver, config=config, store=images, limits=limits, checkpointer=memory)
+    return PerceptionNode(driver, graph, keys, images, limits=limits, show_views=show_views, remembers=remembers)
 
-    def called(state: Any) -> str | None:
-        return _read(state, call_key) if call_key is not None else None
 
-    def given(state: Any) -> tuple[FocusInput, ImageError | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Where the parent's state has what a node reads, and under which keys the node writes: None for none.
+
+    Raises ConfigError for a call whose observation has no place.
+    """
+
+    image: Key
+    question: Key
+    call: Key | None
+    """Of the id of the tool call that is answered."""
+    answer: str | None
+    status: str | None
+    evidence: str | None
+    messages: str | None
+    findings: str | None
+
+    def __post_init__(self) -> None:
+        if self.call is not None and self.messages is None:
+            raise ConfigError(
+                f"call_key is {_name(self.call)}, but its observation has no place: give messages_key too"
+            )
+
+    def call_id(self, state: Any) -> str | None:
+        return _read(state, self.call) if self.call is not None else None
+
+    def lacking(self, state: Any, told: str) -> QuestionError:
+        """Why nothing can be asked: `told` to whoever made the call, in other words to whoever wrote the state."""
+        if self.call_id(state) is not None:
+            return QuestionError(told)
+        return QuestionError(
+            f"{told.partition(':')[0]}: the state needs an image under {_name(self.image)} and a question under "
+            f"{_name(self.question)}; it has {_names(state)}"
+        )
+
+
+class PerceptionNode(RunnableLambda[Any, dict[str, Any]]):
+    """The loop as a node: it asks what the parent's state has under `keys`, and writes the answer back."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        graph: FocusGraph,
+        keys: Keys,
+        store: ImageStore,
+        *,
+        limits: ImageLimits | None,
+        show_views: bool,
+        remembers: bool,
+    ) -> None:
+        super().__init__(self._look, self._alook, name="perception")
+        self.policy, self.graph, self.keys, self.store = policy, graph, keys, store
+        self.limits, self.show_views, self.remembers = limits, show_views, remembers
+
+    @cached_property
+    def deps(self) -> list[Runnable[Any, Any]]:
+        """The loop, so that LangGraph finds it as a subgraph: in a bound method it finds none by itself."""
+        return [self.graph]
+
+    def _look(self, state: Any, config: RunnableConfig) -> dict[str, Any]:
+        self._check_memory(config)
+        asked: FocusInput | None = None
+        try:
+            asked, problem = self._asked(state)
+            return self._written(state, self.graph.invoke(asked, config), asked, problem)
+        except (QuestionError, ImageError) as error:
+            return self._failed(state, asked, error)
+
+    async def _alook(self, state: Any, config: RunnableConfig) -> dict[str, Any]:
+        self._check_memory(config)
+        asked: FocusInput | None = None
+        try:
+            asked, problem = await asyncio.to_thread(self._asked, state)
+            output = await self.graph.ainvoke(asked, config)
+            return await asyncio.to_thread(self._written, state, output, asked, problem)
+        except (QuestionError, ImageError) as error:
+            return self._failed(state, asked, error)
+
+    def _check_memory(self, config: RunnableConfig) -> None:
+        if self.remembers and not keeps_runs(config):
+            raise ConfigError("remembers=True needs a checkpointer: compile the outermost graph with one")
+
+    def _asked(self, state: Any) -> tuple[FocusInput, ImageError | None]:
         """What the loop is asked; and what was wrong with the newest image, where it is an earlier one instead."""
-        image, question = _read(state, image_key), _read(state, question_key) or ""
+        keys, problem = self.keys, None
+        image, question = _read(state, keys.image), _read(state, keys.question) or ""
         if not isinstance(question, str):
-            raise QuestionError(f"the question under {_name(question_key)} must be text, not {question!r:.80}")
-        problem: ImageError | None = None
-        if isinstance(image, list) and isinstance(image_key, str):
+            raise QuestionError(f"the question under {_name(keys.question)} must be text, not {question!r:.80}")
+        if isinstance(image, list) and isinstance(keys.image, str):
             raise ImageError(
-                f"the state has a list under {image_key!r}, where one image belongs: ask about each by itself "
+                f"the state has a list under {keys.image!r}, where one image belongs: ask about each by itself "
                 "(ask_each sends a list of questions), or give a function such as last_images as "
                 "image_key for a list of which the first that can be opened is meant"
             )
         if isinstance(image, list):
-            image, opened, problem = first_that_opens(image, limits)
-            image = keep_original(opened, images) if opened else image
+            image, opened, problem = first_that_opens(image, self.limits)
+            image = keep_original(opened, self.store) if opened else image
         asks = bool(question.strip())
-        if not asks or (image is None and not remembers):
-            raise lacking(state, NO_IMAGE if asks else NO_QUESTION)
+        if not asks or (image is None and not self.remembers):
+            raise keys.lacking(state, NO_IMAGE if asks else NO_QUESTION)
         if isinstance(image, os.PathLike):
             image = os.fsdecode(image)
         holds_pixels = not isinstance(image, str | dict | None) or str(image)[:5].lower() == "data:"
         if holds_pixels:  # they stay out of the checkpoints
-            image = keep_original(open_image(image, limits=limits), images)
+            image = keep_original(open_image(image, limits=self.limits), self.store)
         return FocusInput(image=image, question=question), problem
 
-    def lacking(state: Any, told: str) -> QuestionError:
-        """Why nothing can be asked: `told` to whoever made the call, in other words to whoever wrote the state."""
-        if called(state) is not None:
-            return QuestionError(told)
-        return QuestionError(
-            f"{told.partition(':')[0]}: the state needs an image under {_name(image_key)} and a question under "
-            f"{_name(question_key)}; it has {_keys(state)}"
-        )
-
-    def taken(
-        state: Any, output: Mapping[str, Any], asked: FocusInput | None = None, problem: ImageError | None = None
+    def _written(
+        self, state: Any, output: Mapping[str, Any], asked: FocusInput | None = None, problem: ImageError | None = None
     ) -> dict[str, Any]:
-        written = {answer_key: output["answer"], status_key: output["status"], evidence_key: output["evidence"]}
-        if messages_key is not None:
+        """What goes into the parent's state; with a note where a `problem` made the image an earlier one."""
+        keys = self.keys
+        written = {keys.answer: output["answer"], keys.status: output["status"], keys.evidence: output["evidence"]}
+        if keys.messages is not None:
             note = _note(output["original"], asked, problem) if asked and problem else ""
-            written[messages_key] = [_message(output, called(state), images if show_views else None, note)]
-        if findings_key is not None:
+            views = self.store if self.show_views else None
+            written[keys.messages] = [_message(output, keys.call_id(state), views, note)]
+        if keys.findings is not None:
             names = ("answer", "status", "stop_reason", "message", "evidence")
-            finding = {"question": _read(state, question_key)} | {name: output[name] for name in names}
-            written[findings_key] = [finding]
+            finding = {"question": _read(state, keys.question)} | {name: output[name] for name in names}
+            written[keys.findings] = [finding]
         return {key: value for key, value in written.items() if key is not None}
 
-    def check_memory(config: RunnableConfig) -> None:
-        if remembers and not keeps_runs(config):
-            raise ConfigError("remembers=True needs a checkpointer: compile the outermost graph with one")
-
-    def failed(state: Any, asked: FocusInput | None, error: QuestionError | ImageError) -> dict[str, Any]:
+    def _failed(self, state: Any, asked: FocusInput | None, error: QuestionError | ImageError) -> dict[str, Any]:
         """What was not answered is told to whoever made the call, or is a finding; else the error comes through."""
         if isinstance(error, QuestionError) and asked is not None:  # the loop itself remembers no image
-            error = lacking(state, NO_IMAGE)
-        told = called(state) is not None and not isinstance(error, StoreError)  # which no model could mend
-        if not told and findings_key is None:
+            error = self.keys.lacking(state, NO_IMAGE)
+        told = self.keys.call_id(state) is not None and not isinstance(error, StoreError)  # which no model could mend
+        if not told and self.keys.findings is None:
             raise error
-        return taken(state, FailedQuestion(None, "", error, driver.name).to_json())
-
-    def look(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        check_memory(config)
-        asked: FocusInput | None = None
-        try:
-            asked, problem = given(state)
-            return taken(state, graph.invoke(asked, config), asked, problem)
-        except (QuestionError, ImageError) as error:
-            return failed(state, asked, error)
-
-    async def alook(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        check_memory(config)
-        asked: FocusInput | None = None
-        try:
-            asked, problem = await asyncio.to_thread(given, state)
-            output = await graph.ainvoke(asked, config)
-            return await asyncio.to_thread(taken, state, output, asked, problem)
-        except (QuestionError, ImageError) as error:
-            return failed(state, asked, error)
-
-    return RunnableLambda(look, alook, name="perception")
+        return self._written(state, FailedQuestion(None, "", error, self.policy.name).to_json())
 
 
 def ask_each(node: str, questions_key: Key = "questions", otherwise: str = END) -> Callable[[Any], list[Send] | str]:
@@ -214,7 +269,7 @@ def _name(key: Key) -> str:
     return repr(key) if isinstance(key, str) else f"{getattr(key, '__name__', key)}()"
 
 
-def _keys(state: Any) -> str:
+def _names(state: Any) -> str:
     names = state.keys() if isinstance(state, Mapping) else (name for name in dir(state) if name[0] != "_")
     return ", ".join(map(repr, names)) or "nothing"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
+from pydantic import BaseModel
 from typing_extensions import TypedDict  # pydantic makes JSON schemas of no other before Python 3.12
 
 
@@ -44,7 +45,7 @@ class StopReason(StrEnum):
     """Anything else that is raised when one question is asked (in batches)."""
 
 
-class Usage(TypedDict):
+class UsageRecord(BaseModel, frozen=True, extra="forbid"):
     """What one question cost."""
 
     policy_calls: int
@@ -60,14 +61,27 @@ class Usage(TypedDict):
     seconds: float
 
 
-class Evidence(TypedDict):
+class EvidenceRecord(BaseModel, frozen=True, extra="forbid"):
     """A region that supports the answer."""
 
     view: int
-    box: list[int]
+    box: tuple[int, int, int, int]
     """x1, y1, x2, y2 in original upright pixels."""
     source: str
     """`policy` (it pointed), `reader` (the text's own box) or `last_view` (only what was looked at last: no proof)."""
+
+
+if TYPE_CHECKING:
+    Usage: TypeAlias = dict[str, Any]
+    Evidence: TypeAlias = dict[str, Any]
+else:  # state holds the JSON of these records; LangGraph tells the fields of a TypedDict in schemas, of a dict none
+
+    def _json_of(record: type[BaseModel], name: str) -> type:
+        json = TypedDict(name, {field: info.annotation for field, info in record.model_fields.items()})
+        json.__doc__ = record.__doc__
+        return json
+
+    Usage, Evidence = _json_of(UsageRecord, "Usage"), _json_of(EvidenceRecord, "Evidence")
 
 
 class RunInfo(TypedDict):
@@ -128,12 +142,9 @@ class FocusState(FocusInput, FocusOutput, total=False):
 
 
 def no_usage() -> Usage:
-    return Usage(policy_calls=0, zooms=0, refused=0, visual_tokens=0, prompt_tokens=0, completion_tokens=0, seconds=0.0)
+    return dict.fromkeys(UsageRecord.model_fields, 0) | {"seconds": 0.0}
 
 
 def spent(usage: Usage, **more: float) -> Usage:
     """`usage` with `more` added, field by field."""
-    total: dict[str, Any] = dict(usage)
-    for name, value in more.items():
-        total[name] += value
-    return cast(Usage, total)
+    return usage | {name: usage[name] + value for name, value in more.items()}

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING
 from cof_agent.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cof_agent.learning.collecting.collected import CollectedRow, CollectionReport, read_rows
-    from cof_agent.learning.collecting.collection import collect
-
-_HOME = {
-    "collect": "collection",
-    "CollectedRow": "collected",
-    "CollectionReport": "collected",
-    "read_rows": "collected",
-}
-
-__all__ = ["CollectedRow", "CollectionReport", "collect", "read_rows"]
-
-
-__getattr__ = lazy_names(__name__, _HOME)
+    from cof_agent.learning.collecting.collected import CollectedRow as CollectedRow
+    from cof_agent.learning.collecting.collected import CollectionReport as CollectionReport
+    from cof_agent.learning.collecting.collected import read_rows as read_rows
+    from cof_agent.learning.collecting.collection import collect as collect
+else:
+    __getattr__, __dir__ = lazy_names(__name__)

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cof_agent.agent.trajectory import UsageRecord
 from cof_agent.evaluation.results import Run
 from cof_agent.evaluation.row import Cell, ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings
-from cof_agent.loop.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason, UsageRecord
 
 
 def usage(zooms: int = 0, **values: Any) -> UsageRecord:

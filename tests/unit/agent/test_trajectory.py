@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import BaseModel
 
 from cof_agent import (
     ChainOfFocus,
     DirectoryStore,
+    FocusConfig,
     MemoryStore,
     Policy,
     Profile,
@@ -26,6 +28,7 @@ from cof_agent import (
     save_trajectory,
 )
 from cof_agent.agent import FocusResult
+from cof_agent.agent.trajectory import messages_of
 from cof_agent.policies.script import ScriptedModel
 from tests.support.conversations import BOTH, answer, crop, photo, scripted, zoom
 
@@ -115,6 +118,20 @@ def test_it_can_be_taken_from_any_checkpointed_run() -> None:
         Trajectory.from_state({})
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_usage_and_evidence_are_as_state_has_them(name: str) -> None:
+    agent = ChainOfFocus(scripted(*RUNS[name], profile=BOTH), checkpointer=InMemorySaver())
+    result = agent.ask(photo(), "What is it?")
+    state = agent.graph.get_state({"configurable": {"thread_id": result.thread_id}}).values
+    kept = result.trajectory.to_json()
+    assert [json.dumps(kept[part]) for part in ("usage", "evidence")] == [
+        json.dumps(state[part]) for part in ("usage", "evidence")
+    ]
+    told = agent.graph.get_output_jsonschema()["$defs"]
+    assert [*told["Usage"]["properties"]] == [*state["usage"]]
+    assert all([*told["Evidence"]["properties"]] == [*item] for item in state["evidence"])
+
+
 class SamplingModel(ScriptedModel):
     """Knows its tokens, as a model that is trained does."""
 
@@ -134,6 +151,52 @@ def test_token_ids_logprobs_and_counts_are_kept(tmp_path: Path) -> None:
         assert (turn.token_ids, turn.logprobs) == known
     assert (result.usage.prompt_tokens, result.usage.completion_tokens) == (22, 6)
     assert list(read_trajectories(tmp_path)) == [result.trajectory]
+
+
+class Told(BaseModel):
+    colour: str
+
+
+BACK: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    **{name: (turns, {}) for name, turns in RUNS.items()},
+    "unreadable among readable": (("<tool_call>{</tool_call>" + zoom(1, 2, 30, 40) + "<tool_call>}</tool_call>",), {}),
+    "closing turn": ((zoom(1, 2, 30, 40), zoom(1, 2, 60, 60), answer("42")), {"config": FocusConfig(max_zooms=1)}),
+    "looks too late": ((answer("42"), zoom(1, 2, 30, 40), answer("42")), {"config": FocusConfig(min_zooms=1)}),
+    "answer that does not fit": ((answer("red"), answer('{"colour": "red"}')), {"schema": Told}),
+}
+
+
+@pytest.mark.parametrize("name", BACK)
+def test_its_messages_are_those_it_was_taken_from(name: str) -> None:
+    turns, given = BACK[name]
+    schema = given.get("schema")
+    agent = ChainOfFocus(
+        scripted(*turns, answer("else"), profile=BOTH), config=given.get("config"), checkpointer=InMemorySaver()
+    )
+    results = [agent.ask(photo(), "What is it?", schema=schema)]
+    thread = results[0].thread_id
+    if not schema:  # what an earlier question was, apart from its schema, a trajectory does not tell
+        results.append(agent.ask(None, "And what else?", thread_id=thread))
+    state = agent.graph.get_state({"configurable": {"thread_id": thread}}).values
+    for result in results:
+        back = messages_of(again(result.trajectory), BOTH.prompts)
+        kept = state["messages"][: len(result.trajectory.turns)]
+        assert [*map(lasting, back)] == [*map(lasting, kept)]
+    assert Trajectory.from_state(state | {"messages": back}) == results[-1].trajectory
+
+
+def lasting(message: BaseMessage) -> dict[str, Any]:
+    """All of a message but its id and the words of unreadable calls, which are in its text too."""
+    value = message.model_dump(exclude={"id"})
+    return value | {"invalid_tool_calls": [call | {"args": ""} for call in value.get("invalid_tool_calls", ())]}
+
+
+def test_messages_have_the_tokens_that_the_policy_knew() -> None:
+    model = SamplingModel(turns=[zoom(1, 2, 30, 40), answer("42")])
+    trajectory = ChainOfFocus(Policy(model, Profile(), "sampling")).ask(photo(), "What is it?").trajectory
+    said = [message for message in messages_of(trajectory, Profile().prompts) if message.type == "ai"]
+    known = {"token_ids": [5, 6, 7], "logprobs": [-0.1, -math.inf, 0.0]}
+    assert [message.response_metadata for message in said] == [known, known]
 
 
 def test_saving_appends_a_line_and_keeps_each_image_once(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from cof_agent.agent.trajectory import UsageRecord
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.evaluation.plan import Plan, PlannedQuestion
@@ -27,7 +26,7 @@ from cof_agent.evaluation.settings import (
     profile_digest,
 )
 from cof_agent.loop.config import FocusConfig
-from cof_agent.loop.state import Status, StopReason
+from cof_agent.loop.state import Status, StopReason, UsageRecord
 from tests.support.made_questions import questions
 
 

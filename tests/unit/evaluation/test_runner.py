@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 import json
 from collections import Counter
@@ -477,6 +478,23 @@ async def test_settings_that_make_no_sense_are_refused_before_anything_is_writte
     with pytest.raises(ConfigError, match=words):
         await run(given.pop("benchmark", questions(2)), CountingModel(), tmp_path / "out", **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_has_the_parameters_of_aevaluate_and_passes_all_of_them_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    signature = inspect.signature(aevaluate)
+    assert inspect.signature(evaluate) == signature
+    passed: list[dict[str, object]] = []
+
+    async def watch(*given: Any, **named: Any) -> None:
+        passed.append(dict(signature.bind(*given, **named).arguments))
+
+    monkeypatch.setattr(front, "aevaluate", watch)
+    mine = {name: object() for name in signature.parameters}
+    evaluate(**mine)
+    evaluate("made", "observer")
+    plain = signature.bind("made", "observer")
+    plain.apply_defaults()
+    assert passed == [mine, plain.arguments]
 
 
 async def test_the_observer_needs_scenes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import math
 import os
@@ -22,7 +23,8 @@ from cof_agent.images import ImageLimits, ImageRef, SourceImage, ViewEncoding, e
 from cof_agent.images import decoding as pixels
 from cof_agent.images.decode_queue import PIXEL_BYTES, DecodeQueue, Rank
 from cof_agent.images.geometry import Box, smart_resize
-from cof_agent.images.store import MemoryStore
+from cof_agent.images.store import DirectoryStore, MemoryStore
+from cof_agent.images.views import keep_original
 from tests.support.patience import PATIENCE, wait_until
 
 ORIENTATION = 0x0112
@@ -395,6 +397,22 @@ def test_load_image_refuses_other_content() -> None:
     # Pixels of the real image may still be in memory: only the size can tell.
     with pytest.raises(ImageError, match="10x10"):
         load_image(from_pil.ref, store).overview((96, 64))
+
+
+def test_an_original_is_hashed_once_as_long_as_it_stays_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, hashed = saved(picture(), "JPEG"), []
+    real = hashlib.sha256
+    monkeypatch.setattr(hashlib, "sha256", lambda given=b"": hashed.append(bytes(given)) or real(given))
+    source = open_image(data)
+    assert hashed.count(data) == 1
+    memory, files = MemoryStore(), DirectoryStore(tmp_path)
+    for store in (memory, files):
+        reference = ImageRef.from_json(keep_original(source, store))
+        for _ in range(3):
+            assert same(shown(load_image(reference, store)), shown(source))
+        assert hashed.count(data) == (1 if store is memory else 4), "a file may have changed"
 
 
 # --- refusals

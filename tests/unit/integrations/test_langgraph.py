@@ -150,3 +150,11 @@ def test_the_parent_sees_inside(policy: Policy, photo: Image.Image, tmp_path: Pa
     assert inner == ["observe", "reason", "zoom", "reason", "answer"]
     again = graph.invoke({"image": str(path)}, thread)
     assert again["answer"] == "nine", "a second run of the same thread starts afresh"
+
+
+def test_a_graph_shows_the_loop_inside_of_the_node_and_of_a_function_that_calls_it(policy: Policy) -> None:
+    node = perception_node(policy)
+    for made in (node, lambda state, config: node.invoke(state, config)):
+        graph = parent(made)
+        assert [name for name, _ in graph.get_subgraphs()] == ["look"]
+        assert {"look:observe", "look:reason", "look:zoom", "look:answer"} <= set(graph.get_graph(xray=True).nodes)
