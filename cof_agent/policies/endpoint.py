@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import math
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx
 from langchain_core.language_models import BaseChatModel
@@ -19,7 +16,8 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from cof_agent.errors import ConfigError, MissingExtraError
-from cof_agent.policies.redaction import HIDDEN, hide
+from cof_agent.policies.address import Address
+from cof_agent.policies.redaction import hide
 
 Chat = TypeVar("Chat", bound=BaseChatModel)
 
@@ -92,51 +90,6 @@ def load_endpoint(
     return _other(provider, model, base_url, key, float(timeout), options)
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
-    url: str
-    authorization: str | None = field(default=None, repr=False)
-
-    @property
-    def is_vendors(self) -> bool:
-        host = urlsplit(self.url).hostname or ""
-        return host == "openai.com" or host.endswith(".openai.com")
-
-    @classmethod
-    def parse(cls, text: str) -> _Address:
-        try:
-            parts = urlsplit(text.strip())
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            host, parts = None, urlsplit("")
-        if parts.scheme not in ("http", "https") or not host:
-            raise ConfigError(
-                f"base_url is an http:// or https:// URL such as http://127.0.0.1:8000/v1, not {_shown(text)!r}"
-                + ("; a user's and password's own / ? # @ are written %2F %3F %23 %40" if "@" in text else "")
-            )
-        if "@" in parts.path + parts.query + parts.fragment:  # else the end of a password would pass for a path
-            raise ConfigError(
-                f"base_url has an @ after its host: {_shown(text)!r}; in a path it is written %40, and a user's and "
-                "password's own / ? # @ are written %2F %3F %23 %40"
-            )
-        if parts.query or parts.fragment:
-            raise ConfigError(
-                f"base_url has more than a path: {_shown(text)} followed by a query; "
-                "give keys as api_key, and headers as default_headers"
-            )
-        user, at, place = parts.netloc.rpartition("@")
-        credentials = base64.b64encode(unquote(user).encode()).decode()
-        return cls(urlunsplit((parts.scheme, place, parts.path, "", "")), f"Basic {credentials}" if at else None)
-
-
-def _shown(address: str) -> str:
-    """A URL that may be wrong in any way, without user, password and query."""
-    before, at, place = address.rpartition("@")
-    place = re.split("[?#]", place)[0]
-    scheme, colon, _ = before.partition("://")
-    return hide(f"{scheme}{colon}{HIDDEN}@{place}" if colon else f"{HIDDEN}@{place}") if at else hide(place)
-
-
 def _key(given: object, name: str) -> SecretStr | None:
     """A key as it can be sent; None where there is none. `name`: where it was given. Never shows it."""
     if given is None:
@@ -176,7 +129,7 @@ def _openai(
         raise MissingExtraError.for_extra("openai", "a policy openai:MODEL") from error
     _check_names("openai", OpenAIChat, options)
     given = base_url if base_url is not None else from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()
-    address = _Address.parse(given) if given else None
+    address = Address.parse(given) if given else None
     own_server = address is not None and not address.is_vendors
     key = key or _key(secret_from_env(KEY, default=None)(), KEY)
     if not key:
@@ -222,7 +175,7 @@ def _other(
         raise MissingExtraError.for_extra("providers", f"a policy {provider}:MODEL") from error
     settings = dict(options)
     if base_url is not None:
-        address = _Address.parse(base_url)
+        address = Address.parse(base_url)
         if address.authorization:
             raise ConfigError(f"base_url has a user and password, which {provider}: cannot take: give api_key instead")
         settings[_ADDRESS_NAMES.get(provider, "base_url")] = address.url

@@ -11,8 +11,9 @@ import httpx
 from langchain_core.utils import from_env
 
 from cof_agent.errors import ConfigError, MissingExtraError
+from cof_agent.policies.address import Address
 from cof_agent.policies.checks.check import Check
-from cof_agent.policies.endpoint import KEY, _Address, load_endpoint
+from cof_agent.policies.endpoint import KEY, load_endpoint
 
 _SERVER_SECONDS = 10.0
 """A server that does not answer within this is taken for one that is not there."""
@@ -33,10 +34,10 @@ _NOT_MADE = {
 
 def check_openai(model: str, base_url: str | None, key: str | None) -> Iterator[Check]:
     """What `openai:MODEL` needs beside its package. Raises ConfigError for a `base_url` that is none."""
-    address = _Address.parse(base_url) if base_url is not None else None
+    address = Address.parse(base_url) if base_url is not None else None
     if base_url is None and (given := from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()):
         try:
-            address = _Address.parse(given)
+            address = Address.parse(given)
         except ConfigError as error:
             yield Check.missing("address in the environment (OPENAI_API_BASE or OPENAI_BASE_URL)", error)
             return
@@ -53,7 +54,7 @@ def check_openai(model: str, base_url: str | None, key: str | None) -> Iterator[
 
 def check_provider(provider: str, model: str, base_url: str | None, *, installed: bool) -> Iterator[Check]:
     """What any other `PROVIDER:MODEL` needs; `installed`: LangChain itself. Raises as `check_openai` does."""
-    address = _Address.parse(base_url) if base_url is not None else None
+    address = Address.parse(base_url) if base_url is not None else None
     if provider in _NOT_MADE and installed:
         package = _NOT_MADE[provider]
         if find_spec(package) is None:
@@ -76,7 +77,7 @@ def check_provider(provider: str, model: str, base_url: str | None, *, installed
             yield Check("ok", f"server {address.url}")
 
 
-def _model_on(address: _Address, model: str, key: str | None) -> Check:
+def _model_on(address: Address, model: str, key: str | None) -> Check:
     authorization = address.authorization or (f"Bearer {key}" if key else None)
     try:
         status, body = _get(
@@ -104,7 +105,7 @@ def _model_on(address: _Address, model: str, key: str | None) -> Check:
     return Check("ok", f"server {address.url} with model {model}")
 
 
-def _not_there(address: _Address, error: Exception) -> Check:
+def _not_there(address: Address, error: Exception) -> Check:
     return Check.missing(f"server {address.url} ({type(error).__name__})", "start it, or correct the address")
 
 
