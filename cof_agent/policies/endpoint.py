@@ -12,17 +12,14 @@ from typing import Any, TypeVar
 
 import httpx
 from langchain_core.language_models import BaseChatModel
-from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.policies.address import Address
+from cof_agent.policies.environment import KEY, UNSET, EndpointEnvironment
 from cof_agent.policies.redaction import hide
 
 Chat = TypeVar("Chat", bound=BaseChatModel)
-
-KEY = "OPENAI_API_KEY"
-"""The environment variable with the key for `openai:`."""
 
 _NO_KEY = "cof-agent-has-no-key"
 """Sent where no key is set: servers of one's own ask for none, but their clients insist on one. What is sent as a key
@@ -52,6 +49,8 @@ _OURS = {"model", "model_name", "max_retries", "openai_api_key", "openai_api_bas
 
 def load_endpoint(
     spec: str,
+    environment: EndpointEnvironment = UNSET,
+    /,
     *,
     base_url: str | None = None,
     api_key: str | SecretStr | None = None,
@@ -63,10 +62,12 @@ def load_endpoint(
     `openai:MODEL` talks to OpenAI or, with `base_url`, to any server that speaks its chat completions (vLLM, SGLang,
     Ollama, llama.cpp, `transformers serve`). Other providers are those of LangChain's `init_chat_model`.
 
-    `api_key` is taken from the provider's environment variable (OPENAI_API_KEY for `openai:`) unless given; a server
-    at a `base_url` of one's own needs none. A user and password in `base_url` (`openai:` only) are sent as its
-    Authorization. `timeout`: seconds without a byte after which an attempt failed. `options` are the model class's
-    own: `temperature`, `max_tokens`, `streaming=True`, `extra_body`, …
+    `api_key` and `base_url` for `openai:` are those of `environment` unless given: nothing here reads the environment.
+    A server at a `base_url` of one's own needs no key. Other providers' classes take a key that is not given from
+    their own environment variables. A user and password in `base_url` (`openai:` only) are sent as its Authorization.
+
+    `timeout`: seconds without a byte after which an attempt failed. `options` are the model class's own:
+    `temperature`, `max_tokens`, `streaming=True`, `extra_body`, …
 
     Raises ConfigError for an unknown provider or option, a missing key or a bad `base_url`, and MissingExtraError,
     with the command to run, for a package that is missing.
@@ -86,7 +87,7 @@ def load_endpoint(
         raise ConfigError(f"base_url is a URL, not a {type(base_url).__name__}")
     key = _key(api_key, "api_key")
     if provider == "openai":
-        return _openai(model, base_url, key, float(timeout), options)
+        return _openai(model, base_url, key, environment, float(timeout), options)
     return _other(provider, model, base_url, key, float(timeout), options)
 
 
@@ -120,7 +121,12 @@ def _limit(name: str, given: object) -> int:
 
 
 def _openai(
-    model: str, base_url: str | None, key: SecretStr | None, timeout: float, options: dict[str, Any]
+    model: str,
+    base_url: str | None,
+    key: SecretStr | None,
+    environment: EndpointEnvironment,
+    timeout: float,
+    options: dict[str, Any],
 ) -> BaseChatModel:
     try:
         from cof_agent.policies.loop_clients import LoopClient
@@ -128,10 +134,10 @@ def _openai(
     except ImportError as error:
         raise MissingExtraError.for_extra("openai", "a policy openai:MODEL") from error
     _check_names("openai", OpenAIChat, options)
-    given = base_url if base_url is not None else from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()
+    given = base_url if base_url is not None else environment.base_url
     address = Address.parse(given) if given else None
     own_server = address is not None and not address.is_vendors
-    key = key or _key(secret_from_env(KEY, default=None)(), KEY)
+    key = key or _key(environment.key, KEY)
     if not key:
         if not own_server:
             raise ConfigError(f"there is no API key for OpenAI: set {KEY}, give api_key, or a base_url of your own")

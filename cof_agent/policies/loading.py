@@ -26,7 +26,8 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
       `cof_agent.policies.qwen.load_qwen`: `device`, `dtype`, `adapter`, `temperature`, …
     - `openai:MODEL` talks to OpenAI or, with `base_url`, to any server that speaks its chat completions (extra
       `openai`); any other `PROVIDER:MODEL` is what LangChain's `init_chat_model` makes of it (extra `providers`).
-      `options` go to the client: `base_url`, `api_key`, `temperature`, `timeout`, …
+      `options` go to the client: `base_url`, `api_key`, `temperature`, `timeout`, … `api_key` is taken from the
+      provider's environment variable (OPENAI_API_KEY for `openai:`) unless given.
 
     How it is spoken to: a `profile` given here, else the default one of the `dialect` given here, else what the
     checkpoint's `focus.json`, name or configuration says.
@@ -61,9 +62,10 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
         return Policy(qwen, own, spec)
     if kind and rest:
         from cof_agent.policies.endpoint import load_endpoint
+        from cof_agent.policies.environment import EndpointEnvironment
         from cof_agent.policies.known_checkpoints import known_profile
 
-        return Policy(load_endpoint(spec, **options), asked or known_profile(rest), spec)
+        return Policy(load_endpoint(spec, EndpointEnvironment.read(), **options), asked or known_profile(rest), spec)
     raise ConfigError(f"no policy is named {spec!r}: choose one of {KINDS}")
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 import httpx
-from langchain_core.utils import from_env
 
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.policies.address import Address
 from cof_agent.policies.checks.check import Check
-from cof_agent.policies.endpoint import KEY, load_endpoint
+from cof_agent.policies.endpoint import load_endpoint
+from cof_agent.policies.environment import ADDRESSES, KEY, EndpointEnvironment
 
 _SERVER_SECONDS = 10.0
 """A server that does not answer within this is taken for one that is not there."""
@@ -32,14 +32,14 @@ _NOT_MADE = {
 """Providers whose classes load weights or ask a server as soon as they are made, and where these classes are."""
 
 
-def check_openai(model: str, base_url: str | None, key: str | None) -> Iterator[Check]:
+def check_openai(model: str, base_url: str | None, environment: EndpointEnvironment) -> Iterator[Check]:
     """What `openai:MODEL` needs beside its package. Raises ConfigError for a `base_url` that is none."""
-    address = Address.parse(base_url) if base_url is not None else None
-    if base_url is None and (given := from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()):
+    address, key = Address.parse(base_url) if base_url is not None else None, environment.key
+    if base_url is None and environment.base_url:
         try:
-            address = Address.parse(given)
+            address = Address.parse(environment.base_url)
         except ConfigError as error:
-            yield Check.missing("address in the environment (OPENAI_API_BASE or OPENAI_BASE_URL)", error)
+            yield Check.missing(f"address in the environment ({' or '.join(ADDRESSES)})", error)
             return
     if key and not (key.isascii() and key.isprintable()):
         yield Check.missing(f"key {KEY} that can be sent", "it has letters or line ends that no key has: set it again")
