@@ -6,8 +6,8 @@ from cof_agent.errors import CofError, ConfigError
 from cof_agent.policies.checks.check import Check
 from cof_agent.policies.checks.installation import install, missing
 from cof_agent.policies.environment import UNSET, EndpointEnvironment
-from cof_agent.policies.known_checkpoints import known_profile
 from cof_agent.policies.loading import KINDS
+from cof_agent.policies.profiles import profile_for
 
 __all__ = ["Check", "check_policy"]
 
@@ -46,8 +46,8 @@ def check_policy(spec: str, base_url: str | None = None, environment: EndpointEn
         found = check_openai(rest, base_url, environment)
     else:
         found = check_provider(provider, rest, base_url, installed=extra.state == "ok")
-    dialect = known_profile(rest).dialect
-    return [extra, *found, Check("ok", f"dialect {dialect}, as its name says (--dialect, --profile replace it)")]
+    profile, told_by = profile_for(rest)
+    return [extra, *found, Check.spoken_to(profile.dialect, told_by)]
 
 
 def _extra(name: str) -> Check:
