@@ -190,9 +190,10 @@ def doctor(
             print_diagnosis(diagnosis)
         return
     from cof_agent.policies.checks.requirements import check_policy
+    from cof_agent.policies.environment import EndpointEnvironment
 
     with failures("nothing was changed"):
-        checks = check_policy(policy, base_url, os.environ.get("OPENAI_API_KEY"))
+        checks = check_policy(policy, base_url, EndpointEnvironment.read())
     if as_json:
         typer.echo(json.dumps({"policy": policy, "checks": [check.to_json() for check in checks]}))
     else:

@@ -37,7 +37,7 @@ from cof_agent.loop.state import FocusState, Status, StopReason, no_usage, spent
 from cof_agent.loop.transcript import as_message, as_question, json_safe, last_turn, pending_calls, view_of, views_of
 from cof_agent.policies.calling import Model, OutOfTimeError, Prompt, PromptError, acall, call, is_async
 from cof_agent.policies.policy import Policy
-from cof_agent.policies.retries import Retry
+from cof_agent.policies.retry import Retry
 
 log = logging.getLogger(__name__)
 

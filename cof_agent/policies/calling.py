@@ -20,8 +20,9 @@ from langgraph.errors import GraphBubbleUp
 
 from cof_agent.errors import PolicyError
 from cof_agent.policies.deadline import OutOfTimeError, deadline, seconds_left
+from cof_agent.policies.endpoint_errors import check_ended, is_endpoint, read_failure, without_page
 from cof_agent.policies.redaction import hide, secrets_of
-from cof_agent.policies.retries import Retry, check_ended, is_endpoint, read_failure, without_page
+from cof_agent.policies.retry import Retry
 
 __all__ = ["Model", "OutOfTimeError", "Prompt", "PromptError", "acall", "call", "is_async"]
 

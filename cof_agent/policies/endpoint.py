@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import math
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx
 from langchain_core.language_models import BaseChatModel
-from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from cof_agent.errors import ConfigError, MissingExtraError
-from cof_agent.policies.redaction import HIDDEN, hide
+from cof_agent.policies.address import Address
+from cof_agent.policies.environment import KEY, UNSET, EndpointEnvironment
+from cof_agent.policies.redaction import hide
 
 Chat = TypeVar("Chat", bound=BaseChatModel)
-
-KEY = "OPENAI_API_KEY"
-"""The environment variable with the key for `openai:`."""
 
 _NO_KEY = "cof-agent-has-no-key"
 """Sent where no key is set: servers of one's own ask for none, but their clients insist on one. What is sent as a key
@@ -54,6 +49,8 @@ _OURS = {"model", "model_name", "max_retries", "openai_api_key", "openai_api_bas
 
 def load_endpoint(
     spec: str,
+    environment: EndpointEnvironment = UNSET,
+    /,
     *,
     base_url: str | None = None,
     api_key: str | SecretStr | None = None,
@@ -65,10 +62,12 @@ def load_endpoint(
     `openai:MODEL` talks to OpenAI or, with `base_url`, to any server that speaks its chat completions (vLLM, SGLang,
     Ollama, llama.cpp, `transformers serve`). Other providers are those of LangChain's `init_chat_model`.
 
-    `api_key` is taken from the provider's environment variable (OPENAI_API_KEY for `openai:`) unless given; a server
-    at a `base_url` of one's own needs none. A user and password in `base_url` (`openai:` only) are sent as its
-    Authorization. `timeout`: seconds without a byte after which an attempt failed. `options` are the model class's
-    own: `temperature`, `max_tokens`, `streaming=True`, `extra_body`, …
+    `api_key` and `base_url` for `openai:` are those of `environment` unless given: nothing here reads the environment.
+    A server at a `base_url` of one's own needs no key. Other providers' classes take a key that is not given from
+    their own environment variables. A user and password in `base_url` (`openai:` only) are sent as its Authorization.
+
+    `timeout`: seconds without a byte after which an attempt failed. `options` are the model class's own:
+    `temperature`, `max_tokens`, `streaming=True`, `extra_body`, …
 
     Raises ConfigError for an unknown provider or option, a missing key or a bad `base_url`, and MissingExtraError,
     with the command to run, for a package that is missing.
@@ -88,53 +87,8 @@ def load_endpoint(
         raise ConfigError(f"base_url is a URL, not a {type(base_url).__name__}")
     key = _key(api_key, "api_key")
     if provider == "openai":
-        return _openai(model, base_url, key, float(timeout), options)
+        return _openai(model, base_url, key, environment, float(timeout), options)
     return _other(provider, model, base_url, key, float(timeout), options)
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    url: str
-    authorization: str | None = field(default=None, repr=False)
-
-    @property
-    def is_vendors(self) -> bool:
-        host = urlsplit(self.url).hostname or ""
-        return host == "openai.com" or host.endswith(".openai.com")
-
-    @classmethod
-    def parse(cls, text: str) -> _Address:
-        try:
-            parts = urlsplit(text.strip())
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            host, parts = None, urlsplit("")
-        if parts.scheme not in ("http", "https") or not host:
-            raise ConfigError(
-                f"base_url is an http:// or https:// URL such as http://127.0.0.1:8000/v1, not {_shown(text)!r}"
-                + ("; a user's and password's own / ? # @ are written %2F %3F %23 %40" if "@" in text else "")
-            )
-        if "@" in parts.path + parts.query + parts.fragment:  # else the end of a password would pass for a path
-            raise ConfigError(
-                f"base_url has an @ after its host: {_shown(text)!r}; in a path it is written %40, and a user's and "
-                "password's own / ? # @ are written %2F %3F %23 %40"
-            )
-        if parts.query or parts.fragment:
-            raise ConfigError(
-                f"base_url has more than a path: {_shown(text)} followed by a query; "
-                "give keys as api_key, and headers as default_headers"
-            )
-        user, at, place = parts.netloc.rpartition("@")
-        credentials = base64.b64encode(unquote(user).encode()).decode()
-        return cls(urlunsplit((parts.scheme, place, parts.path, "", "")), f"Basic {credentials}" if at else None)
-
-
-def _shown(address: str) -> str:
-    """A URL that may be wrong in any way, without user, password and query."""
-    before, at, place = address.rpartition("@")
-    place = re.split("[?#]", place)[0]
-    scheme, colon, _ = before.partition("://")
-    return hide(f"{scheme}{colon}{HIDDEN}@{place}" if colon else f"{HIDDEN}@{place}") if at else hide(place)
 
 
 def _key(given: object, name: str) -> SecretStr | None:
@@ -167,7 +121,12 @@ def _limit(name: str, given: object) -> int:
 
 
 def _openai(
-    model: str, base_url: str | None, key: SecretStr | None, timeout: float, options: dict[str, Any]
+    model: str,
+    base_url: str | None,
+    key: SecretStr | None,
+    environment: EndpointEnvironment,
+    timeout: float,
+    options: dict[str, Any],
 ) -> BaseChatModel:
     try:
         from cof_agent.policies.loop_clients import LoopClient
@@ -175,10 +134,10 @@ def _openai(
     except ImportError as error:
         raise MissingExtraError.for_extra("openai", "a policy openai:MODEL") from error
     _check_names("openai", OpenAIChat, options)
-    given = base_url if base_url is not None else from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()
-    address = _Address.parse(given) if given else None
+    given = base_url if base_url is not None else environment.base_url
+    address = Address.parse(given) if given else None
     own_server = address is not None and not address.is_vendors
-    key = key or _key(secret_from_env(KEY, default=None)(), KEY)
+    key = key or _key(environment.key, KEY)
     if not key:
         if not own_server:
             raise ConfigError(f"there is no API key for OpenAI: set {KEY}, give api_key, or a base_url of your own")
@@ -222,7 +181,7 @@ def _other(
         raise MissingExtraError.for_extra("providers", f"a policy {provider}:MODEL") from error
     settings = dict(options)
     if base_url is not None:
-        address = _Address.parse(base_url)
+        address = Address.parse(base_url)
         if address.authorization:
             raise ConfigError(f"base_url has a user and password, which {provider}: cannot take: give api_key instead")
         settings[_ADDRESS_NAMES.get(provider, "base_url")] = address.url

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cof_agent.dialects.profile import Profile
-from cof_agent.dialects.registry import default_profile
 from cof_agent.errors import ConfigError
 from cof_agent.policies.policy import Policy
+from cof_agent.policies.profiles import profile_for
 
 __all__ = ["KINDS", "Policy", "load_policy"]
 
@@ -26,7 +26,8 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
       `cof_agent.policies.qwen.load_qwen`: `device`, `dtype`, `adapter`, `temperature`, …
     - `openai:MODEL` talks to OpenAI or, with `base_url`, to any server that speaks its chat completions (extra
       `openai`); any other `PROVIDER:MODEL` is what LangChain's `init_chat_model` makes of it (extra `providers`).
-      `options` go to the client: `base_url`, `api_key`, `temperature`, `timeout`, …
+      `options` go to the client: `base_url`, `api_key`, `temperature`, `timeout`, … `api_key` is taken from the
+      provider's environment variable (OPENAI_API_KEY for `openai:`) unless given.
 
     How it is spoken to: a `profile` given here, else the default one of the `dialect` given here, else what the
     checkpoint's `focus.json`, name or configuration says.
@@ -37,33 +38,36 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
     if profile is not None and dialect is not None:
         raise ConfigError(f"give a profile or a dialect ({dialect!r}), not both: a profile names its dialect")
     kind, _, rest = spec.partition(":")
-    asked = default_profile(dialect) if dialect else profile
+    if dialect is not None:
+        profile, _ = profile_for(spec, dialect=dialect)  # first: an unknown dialect is told before anything is loaded
     if spec == "reader":
         _no_options(spec, options)
         from cof_agent.policies.reader import PROFILE, reader_model
 
-        return Policy(reader_model(), asked or PROFILE, spec)
+        return Policy(reader_model(), profile_for(spec, own=PROFILE, profile=profile)[0], spec)
     if spec == "tiny":
         from cof_agent.policies.tiny import load_tiny
 
-        qwen, own = load_tiny(profile=profile, dialect=dialect, **options)
+        qwen, own = load_tiny(profile=profile, **options)
         return Policy(qwen, own, spec)
     if kind == "script" and rest:
         _no_options(spec, options)
         from cof_agent.policies.script import load_script
 
         script, own = load_script(rest)
-        return Policy(script, asked or own, spec)
+        return Policy(script, profile_for(spec, own=own, profile=profile)[0], spec)
     if kind == "hf" and rest:
         from cof_agent.policies.qwen import load_qwen
 
-        qwen, own = load_qwen(rest, profile=profile, dialect=dialect, **options)
+        qwen, own = load_qwen(rest, profile=profile, **options)
         return Policy(qwen, own, spec)
     if kind and rest:
         from cof_agent.policies.endpoint import load_endpoint
-        from cof_agent.policies.known_checkpoints import known_profile
+        from cof_agent.policies.environment import EndpointEnvironment
 
-        return Policy(load_endpoint(spec, **options), asked or known_profile(rest), spec)
+        return Policy(
+            load_endpoint(spec, EndpointEnvironment.read(), **options), profile_for(rest, profile=profile)[0], spec
+        )
     raise ConfigError(f"no policy is named {spec!r}: choose one of {KINDS}")
 
 

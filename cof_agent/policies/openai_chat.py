@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.prompt_values import ChatPromptValue, PromptValue
+from langchain_core.prompt_values import PromptValue
+from langchain_core.runnables import RunnableConfig
 from langchain_openai import ChatOpenAI
 
 
@@ -17,29 +18,42 @@ class OpenAIChat(ChatOpenAI):
 
     LangChain looks at each part of each message for forms of its own, and the client for names to translate. Ours have
     none, and with many questions at once each search is a tenth of all that the process has to do
-    (`python -m tests.benchmarks.endpoint`).
+    (`python -m tests.benchmarks.endpoint`). No public hook does what the three private methods do that are replaced
+    here; `tests/unit/policies/test_openai_chat_internals.py` tells when LangChain changes one of them.
 
     Servers that take a thought out of the text (vLLM and SGLang with a reasoning parser, DeepSeek, OpenRouter) send it
     beside `content`, as `reasoning_content` or `reasoning`. It ends up in `additional_kwargs["reasoning_content"]`.
     """
 
-    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
-        messages = super()._convert_input(model_input).to_messages()
-        return ChatPromptValue(messages=[_written(message) for message in messages])
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **options: Any,
+    ) -> AIMessage:
+        return super().invoke(_with_contents(input, _written(input)), config, stop=stop, **options)
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **options: Any,
+    ) -> AIMessage:
+        return await super().ainvoke(_with_contents(input, _written(input)), config, stop=stop, **options)
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **options: Any
     ) -> dict[str, Any]:
-        messages = self._convert_input(input_).to_messages()
-        ready = {at: message.content for at, message in enumerate(messages) if _is_written(message)}
-        short = [
-            message.model_copy(update={"content": ""}) if at in ready else message
-            for at, message in enumerate(messages)
-        ]
+        written = _written(input_)
+        short = _with_contents(input_, dict.fromkeys(written, ""))
         payload: dict[str, Any] = super()._get_request_payload(short, stop=stop, **options)
         if "messages" not in payload:  # the other API of OpenAI's
-            return super()._get_request_payload(messages, stop=stop, **options)
-        for at, parts in ready.items():
+            return super()._get_request_payload(_with_contents(input_, written), stop=stop, **options)
+        for at, parts in written.items():
             payload["messages"][at]["content"] = parts
         payload["extra_body"] = {**(payload.get("extra_body") or {}), "messages": payload["messages"]}
         payload["messages"] = []  # what is in extra_body replaces it
@@ -63,11 +77,28 @@ class OpenAIChat(ChatOpenAI):
         return piece
 
 
-def _written(message: BaseMessage) -> BaseMessage:
-    """A user's message of images and text with its images in the form of OpenAI's API; any other as it is."""
+def _written(given: LanguageModelInput) -> dict[int, list[str | dict[Any, Any]]]:
+    """By position, the contents of the users' messages of images and text, in the form of OpenAI's API."""
+    messages = () if isinstance(given, str | PromptValue) else given
+    return {at: parts for at, message in enumerate(messages) if (parts := _parts(message)) is not None}
+
+
+def _with_contents(given: LanguageModelInput, contents: Mapping[int, Any]) -> LanguageModelInput:
+    if not contents:
+        return given
+    return [
+        message.model_copy(update={"content": contents[at]})
+        if at in contents and isinstance(message, BaseMessage)
+        else message
+        for at, message in enumerate(given)
+    ]
+
+
+def _parts(message: object) -> list[str | dict[Any, Any]] | None:
+    """The content of a user's message as the API takes it; None where it is a text or has parts of other forms."""
     if not isinstance(message, HumanMessage) or isinstance(message.content, str):
-        return message
-    parts: list[str | dict[str, Any]] = []
+        return None
+    parts: list[str | dict[Any, Any]] = []
     for block in message.content:
         if isinstance(block, dict) and block.get("type") == "image" and block.keys() == {"type", "base64", "mime_type"}:
             url = f"data:{block['mime_type']};base64,{block['base64']}"
@@ -75,16 +106,8 @@ def _written(message: BaseMessage) -> BaseMessage:
         elif _is_part(block):
             parts.append(block)
         else:
-            return message
-    return message.model_copy(update={"content": parts})
-
-
-def _is_written(message: BaseMessage) -> bool:
-    return (
-        isinstance(message, HumanMessage)
-        and not isinstance(message.content, str)
-        and all(map(_is_part, message.content))
-    )
+            return None
+    return parts
 
 
 def _is_part(block: object) -> bool:

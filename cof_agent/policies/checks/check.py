@@ -23,6 +23,10 @@ class Check:
     def unknown(cls, what: str, why: object) -> Check:
         return cls("unknown", what, _one_line(why))
 
+    @classmethod
+    def spoken_to(cls, dialect: str, told_by: str) -> Check:
+        return cls("ok", f"dialect {dialect}, as {told_by} says (--dialect, --profile replace it)")
+
     @property
     def line(self) -> str:
         """One line for people."""

@@ -7,11 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cof_agent.dialects.profile import Profile
-from cof_agent.dialects.registry import load_profile
 from cof_agent.errors import ConfigError
 from cof_agent.policies.checks.check import Check
-from cof_agent.policies.known_checkpoints import _MODEL_TYPES, known_profile
+from cof_agent.policies.known_checkpoints import MODEL_TYPES
+from cof_agent.policies.profiles import OWN, profile_for
 
 _SHARE = 0.9
 """Share of a device's memory that weights may take: images and the cache of the conversation need the rest."""
@@ -33,7 +32,8 @@ def check_checkpoint(rest: str) -> Iterator[Check]:
         yield from _directory(found, where, _download(where, revision))
         return
     yield found
-    yield _spoken_to(known_profile(where), "its name")
+    profile, told_by = profile_for(where)
+    yield Check.spoken_to(profile.dialect, told_by)
 
 
 def _parted(rest: str) -> tuple[str, str | None]:
@@ -87,10 +87,10 @@ def _directory(folder: Path, where: str, again: str) -> Iterator[Check]:
     except ConfigError as error:
         yield Check.missing(what, error)
     except ImportError:
-        if kind in _MODEL_TYPES:
+        if kind in MODEL_TYPES:
             yield Check.unknown(what, _LATER)
         else:
-            yield Check.missing(f"config.json with one of {', '.join(_MODEL_TYPES)}", f"it has model_type {kind!r}")
+            yield Check.missing(f"config.json with one of {', '.join(MODEL_TYPES)}", f"it has model_type {kind!r}")
     else:
         yield Check("ok", what)
     yield from _profiled(folder, where, kind, factor)
@@ -160,18 +160,13 @@ def _in_units(size: int) -> str:
 
 def _profiled(folder: Path, where: str, model_type: str | None, factor: int | None) -> Iterator[Check]:
     """The profile that the checkpoint would be given, and whether its images have sides in multiples of `factor`."""
-    own = folder / "focus.json"
     try:
-        profile = load_profile(own) if own.is_file() else known_profile(where, model_type)
+        profile, told_by = profile_for(where, model_type=model_type, folder=folder)
     except ConfigError as error:
-        yield Check.missing("profile in its focus.json", error)
+        yield Check.missing(f"profile in its {OWN}", error)
         return
-    yield _spoken_to(profile, "its focus.json" if own.is_file() else f"its name or its type {model_type}")
+    yield Check.spoken_to(profile.dialect, told_by)
     if factor is not None and {profile.overview.factor, profile.regions.factor} != {factor}:
         yield Check.missing(
             f"profile with images in multiples of {factor} pixels", "set this as factor in its overview and regions"
         )
-
-
-def _spoken_to(profile: Profile, told_by: str) -> Check:
-    return Check("ok", f"dialect {profile.dialect}, as {told_by} says (--dialect, --profile replace it)")

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 import httpx
-from langchain_core.utils import from_env
 
 from cof_agent.errors import ConfigError, MissingExtraError
+from cof_agent.policies.address import Address
 from cof_agent.policies.checks.check import Check
-from cof_agent.policies.endpoint import KEY, _Address, load_endpoint
+from cof_agent.policies.endpoint import load_endpoint
+from cof_agent.policies.environment import ADDRESSES, KEY, EndpointEnvironment
 
 _SERVER_SECONDS = 10.0
 """A server that does not answer within this is taken for one that is not there."""
@@ -31,14 +32,14 @@ _NOT_MADE = {
 """Providers whose classes load weights or ask a server as soon as they are made, and where these classes are."""
 
 
-def check_openai(model: str, base_url: str | None, key: str | None) -> Iterator[Check]:
+def check_openai(model: str, base_url: str | None, environment: EndpointEnvironment) -> Iterator[Check]:
     """What `openai:MODEL` needs beside its package. Raises ConfigError for a `base_url` that is none."""
-    address = _Address.parse(base_url) if base_url is not None else None
-    if base_url is None and (given := from_env(["OPENAI_API_BASE", "OPENAI_BASE_URL"], default=None)()):
+    address, key = Address.parse(base_url) if base_url is not None else None, environment.key
+    if base_url is None and environment.base_url:
         try:
-            address = _Address.parse(given)
+            address = Address.parse(environment.base_url)
         except ConfigError as error:
-            yield Check.missing("address in the environment (OPENAI_API_BASE or OPENAI_BASE_URL)", error)
+            yield Check.missing(f"address in the environment ({' or '.join(ADDRESSES)})", error)
             return
     if key and not (key.isascii() and key.isprintable()):
         yield Check.missing(f"key {KEY} that can be sent", "it has letters or line ends that no key has: set it again")
@@ -53,7 +54,7 @@ def check_openai(model: str, base_url: str | None, key: str | None) -> Iterator[
 
 def check_provider(provider: str, model: str, base_url: str | None, *, installed: bool) -> Iterator[Check]:
     """What any other `PROVIDER:MODEL` needs; `installed`: LangChain itself. Raises as `check_openai` does."""
-    address = _Address.parse(base_url) if base_url is not None else None
+    address = Address.parse(base_url) if base_url is not None else None
     if provider in _NOT_MADE and installed:
         package = _NOT_MADE[provider]
         if find_spec(package) is None:
@@ -76,7 +77,7 @@ def check_provider(provider: str, model: str, base_url: str | None, *, installed
             yield Check("ok", f"server {address.url}")
 
 
-def _model_on(address: _Address, model: str, key: str | None) -> Check:
+def _model_on(address: Address, model: str, key: str | None) -> Check:
     authorization = address.authorization or (f"Bearer {key}" if key else None)
     try:
         status, body = _get(
@@ -104,7 +105,7 @@ def _model_on(address: _Address, model: str, key: str | None) -> Check:
     return Check("ok", f"server {address.url} with model {model}")
 
 
-def _not_there(address: _Address, error: Exception) -> Check:
+def _not_there(address: Address, error: Exception) -> Check:
     return Check.missing(f"server {address.url} ({type(error).__name__})", "start it, or correct the address")
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from cof_agent.errors import CofError, ConfigError
 from cof_agent.policies.checks.check import Check
 from cof_agent.policies.checks.installation import install, missing
-from cof_agent.policies.known_checkpoints import known_profile
+from cof_agent.policies.environment import UNSET, EndpointEnvironment
 from cof_agent.policies.loading import KINDS
+from cof_agent.policies.profiles import profile_for
 
 __all__ = ["Check", "check_policy"]
 
 
-def check_policy(spec: str, base_url: str | None = None, key: str | None = None) -> list[Check]:
+def check_policy(spec: str, base_url: str | None = None, environment: EndpointEnvironment = UNSET) -> list[Check]:
     """What `load_policy(spec, base_url=…)` and its first question would need, without loading any weights.
 
-    Asks the server at `base_url` (for `openai:` else the one that the environment names) whether it is there; a model
-    of `openai:` is looked for in its list, with `key`. Raises ConfigError for a spec of no known form and a
-    `base_url` that is none or that the policy cannot have.
+    Asks the server at `base_url` (for `openai:` else the one that `environment` names) whether it is there; a model
+    of `openai:` is looked for in its list, with the environment's key. Raises ConfigError for a spec of no known form
+    and a `base_url` that is none or that the policy cannot have.
     """
     kind, _, rest = spec.partition(":")
     local = spec in ("reader", "tiny") or (kind in ("script", "hf") and bool(rest))
@@ -42,11 +43,11 @@ def check_policy(spec: str, base_url: str | None = None, key: str | None = None)
     provider = kind.replace("-", "_").lower()
     extra = _extra("openai" if provider == "openai" else "providers")
     if provider == "openai":
-        found = check_openai(rest, base_url, key)
+        found = check_openai(rest, base_url, environment)
     else:
         found = check_provider(provider, rest, base_url, installed=extra.state == "ok")
-    dialect = known_profile(rest).dialect
-    return [extra, *found, Check("ok", f"dialect {dialect}, as its name says (--dialect, --profile replace it)")]
+    profile, told_by = profile_for(rest)
+    return [extra, *found, Check.spoken_to(profile.dialect, told_by)]
 
 
 def _extra(name: str) -> Check:

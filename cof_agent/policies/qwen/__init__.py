@@ -21,8 +21,7 @@ def load_qwen(
 ) -> tuple[ChatQwenVL, Profile]:
     """Open the checkpoint that `rest` names: a directory, a hub id, or `ID@REVISION`; and find its profile.
 
-    Profile: the one given, else the default one of the dialect given, else `focus.json` of the checkpoint, else what
-    is known about checkpoints of that name or type. `options` are those of
+    :func:`~cof_agent.policies.profiles.profile_for` says which profile that is. `options` are those of
     :func:`~cof_agent.policies.qwen.checkpoint.open_checkpoint` and the settings of
     :class:`~cof_agent.policies.qwen.settings.Settings`. All of it is checked before weights are fetched or read.
 
@@ -30,6 +29,7 @@ def load_qwen(
     profile whose sizes the checkpoint cannot take, and MissingExtraError without the extra `local`.
     """
     importlib.import_module("cof_agent.policies.qwen.processor")  # first: it says which extra is missing
+    from cof_agent.policies.profiles import profile_for
     from cof_agent.policies.qwen.chat import ChatQwenVL
     from cof_agent.policies.qwen.checkpoint import find_checkpoint, open_found
     from cof_agent.policies.qwen.settings import SETTINGS, check_settings
@@ -43,7 +43,7 @@ def load_qwen(
     check_settings(options, where)
     named = placing.pop("revision", None)
     found = find_checkpoint(where, revision=revision or named)
-    spoken = profile or _profile(found.folder, where, found.model_type, dialect)
+    spoken, _ = profile_for(where, model_type=found.model_type, folder=found.folder, profile=profile, dialect=dialect)
     for name, rule in (("overview", spoken.overview), ("regions", spoken.regions)):
         if rule.factor != found.factor:
             raise ConfigError(
@@ -66,15 +66,3 @@ def _parted(rest: str) -> tuple[str, str | None]:
     if not where or (at and where != rest and not revision):
         raise ConfigError(f"{rest!r} names no checkpoint: give a directory, a hub id, or ID@REVISION")
     return where, revision or None
-
-
-def _profile(folder: Any, where: str, model_type: str, dialect: str | None) -> Profile:
-    from cof_agent.dialects.registry import default_profile, load_profile
-
-    if dialect is not None:
-        return default_profile(dialect)
-    if (folder / "focus.json").is_file():
-        return load_profile(folder / "focus.json")
-    from cof_agent.policies.known_checkpoints import known_profile
-
-    return known_profile(where, model_type)

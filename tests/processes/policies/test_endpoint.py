@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from cof_agent import ChainOfFocus, ConfigError, FocusConfig, MissingExtraError, Policy, Profile, load_policy
 from cof_agent.images import ViewEncoding
 from cof_agent.policies.endpoint import load_endpoint
+from cof_agent.policies.environment import EndpointEnvironment
 from tests.support.conversations import answer, photo, zoom
 from tests.support.misbehaving_server import MisbehavingServer, playing, refuses, says
 from tests.support.patience import PATIENCE
@@ -49,10 +50,24 @@ def test_a_key_from_the_argument_beats_the_environment(monkeypatch: pytest.Monke
             load_endpoint("openai:m", base_url=server.url, api_key=key).invoke("q")
             assert server.headers[-1]["authorization"] == expected
         monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
-        load_endpoint("openai:m", base_url=server.url).invoke("q")
+        load_policy("openai:m", base_url=server.url).model.invoke("q")
         assert server.headers[-1]["authorization"] == "Bearer from-the-environment"
-        model = load_endpoint("openai:m", base_url=server.url, api_key="from-the-argument")
+        model = load_policy("openai:m", base_url=server.url, api_key="from-the-argument").model
         assert "from-the" not in repr(model) + str(model.model_dump())
+
+
+def test_an_endpoint_takes_key_and_address_as_values_and_reads_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with playing(*[says("42")] * 3) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
+        load_endpoint("openai:m", base_url=server.url).invoke("q")
+        load_endpoint("openai:m", EndpointEnvironment("given", server.url)).invoke("q")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        load_policy("openai:m").model.invoke("q")
+        sent = [headers["authorization"] for headers in server.headers]
+        assert sent == ["Bearer cof-agent-has-no-key", "Bearer given", "Bearer from-the-environment"]
+        assert "given" not in repr(EndpointEnvironment("given", "http://u:given@h"))
+    with pytest.raises(ConfigError, match="takes no option 'environment'"):
+        load_policy("openai:m", environment=1)
 
 
 def test_the_white_space_around_a_key_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,8 +75,8 @@ def test_the_white_space_around_a_key_is_dropped(monkeypatch: pytest.MonkeyPatch
         load_endpoint("openai:m", base_url=server.url, api_key=" sk-one\r\n").invoke("q")
         monkeypatch.setenv("OPENAI_API_KEY", "sk-two\r")
         monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-three\n")
-        load_endpoint("openai:m", base_url=server.url).invoke("q")
-        load_endpoint("deepseek:m", base_url=server.url).invoke("q")
+        load_policy("openai:m", base_url=server.url).model.invoke("q")
+        load_policy("deepseek:m", base_url=server.url).model.invoke("q")
         sent = [headers["authorization"] for headers in server.headers]
         assert sent == ["Bearer sk-one", "Bearer sk-two", "Bearer sk-three"]
     monkeypatch.delenv("OPENAI_API_KEY")
@@ -73,7 +88,7 @@ def test_the_white_space_around_a_key_is_dropped(monkeypatch: pytest.MonkeyPatch
 def test_a_key_that_cannot_be_sent_is_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(spec: str, name: str, **options: Any) -> None:
         with pytest.raises(ConfigError, match=name) as raised:
-            load_endpoint(spec, base_url="http://127.0.0.1:1/v1", **options)
+            load_policy(spec, base_url="http://127.0.0.1:1/v1", **options)
         assert not any(part in str(raised.value) for part in ("sk-", "hid", "den"))
 
     refused("openai:m", "api_key", api_key=key)

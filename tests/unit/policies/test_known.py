@@ -1,12 +1,14 @@
-"""The profile of a published checkpoint is found by its name, else by its type."""
+"""Which profile a policy gets: one given, its own, or that of a published checkpoint's name, else of its type."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from cof_agent import ConfigError, Profile, load_policy
 from cof_agent.dialects import DIALECTS, default_profile, parse_profile
-from cof_agent.policies.known_checkpoints import known_profile
+from cof_agent.policies.profiles import profile_for
 
 
 @pytest.mark.parametrize(
@@ -34,8 +36,7 @@ from cof_agent.policies.known_checkpoints import known_profile
     ],
 )
 def test_by_name(name: str, dialect: str) -> None:
-    assert known_profile(name).dialect == dialect
-    assert known_profile(name) == default_profile(dialect)
+    assert profile_for(name) == (default_profile(dialect), "its name")
 
 
 @pytest.mark.parametrize(
@@ -43,8 +44,24 @@ def test_by_name(name: str, dialect: str) -> None:
     [("qwen2_vl", "cof"), ("qwen2_5_vl", "cof"), ("qwen3_vl", "qwen3"), ("qwen3_vl_moe", "qwen3"), ("llava", "native")],
 )
 def test_by_type_where_the_name_says_nothing(model_type: str, dialect: str) -> None:
-    assert known_profile("/runs/checkpoint-700", model_type).dialect == dialect
-    assert known_profile("/runs/deepeyes-700", model_type).dialect == "deepeyes"
+    profile, told_by = profile_for("/runs/checkpoint-700", model_type=model_type)
+    assert (profile.dialect, f"its type {model_type}" in told_by or dialect == "native") == (dialect, True)
+    assert profile_for("/runs/deepeyes-700", model_type=model_type) == (default_profile("deepeyes"), "its name")
+
+
+def test_the_first_of_what_says_it_counts(tmp_path: Path) -> None:
+    (tmp_path / "focus.json").write_text('{"dialect": "mini-o3"}')
+    given, own = Profile(dialect="qwen3"), Profile(dialect="pixel-reasoner")
+    says = {"profile": given, "dialect": "deepeyes", "own": own, "folder": tmp_path, "model_type": "qwen3_vl"}
+    expected = ["qwen3", "deepeyes", "pixel-reasoner", "mini-o3", "qwen3", "native"]
+    told = ["the profile given", "the dialect given", "the policy itself", "its focus.json", "its type qwen3_vl"]
+    for dialect, told_by in zip(expected, [*told, "its name"], strict=True):
+        profile, why = profile_for("it", **says)  # type: ignore[arg-type]
+        assert (profile.dialect, why) == (dialect, told_by)
+        if says:
+            del says[next(iter(says))]
+    (tmp_path / "focus.json").unlink()
+    assert profile_for("deepeyes-7b", folder=tmp_path) == (default_profile("deepeyes"), "its name")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -20,8 +20,9 @@ from langgraph.errors import GraphInterrupt
 from cof_agent.errors import PolicyError
 from cof_agent.policies.calling import acall, call
 from cof_agent.policies.deadline import OutOfTimeError
+from cof_agent.policies.endpoint_errors import MAX_WORDS, BrokenReplyError, EndpointFailure, is_endpoint, read_failure
 from cof_agent.policies.redaction import hide
-from cof_agent.policies.retries import MAX_WORDS, BrokenReplyError, EndpointFailure, Retry, is_endpoint, read_failure
+from cof_agent.policies.retry import Retry
 from cof_agent.policies.script import ScriptedModel
 from tests.support.patience import PATIENCE, TIMES
 

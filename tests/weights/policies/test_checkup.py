@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cof_agent.cli.app import app
-from cof_agent.policies.known_checkpoints import _MODEL_TYPES
+from cof_agent.policies.known_checkpoints import MODEL_TYPES
 from cof_agent.policies.qwen.processor import PROCESSORS
 from tests.support.patience import PATIENCE
 
@@ -301,7 +301,7 @@ def test_what_can_be_told_without_the_extras(checkpoint: Path, tmp_path: Path) -
 
 
 def test_the_kinds_known_without_the_extra_are_those_that_load() -> None:
-    assert _MODEL_TYPES.keys() == PROCESSORS.keys()
+    assert MODEL_TYPES.keys() == PROCESSORS.keys()
 
 
 def test_what_needs_nothing_else(tmp_path: Path) -> None:

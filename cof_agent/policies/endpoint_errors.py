@@ -1,4 +1,4 @@
-"""Which failures of an endpoint pass, and when to ask it again.
+"""How an endpoint failed, and whether the failure may pass.
 
 Reads the errors of any client by what they have in common: an HTTP status, headers, LangChain's own kinds, the names
 of their classes. No client is imported.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import json
-import random
 import re
 import ssl
 import time
@@ -66,14 +65,6 @@ _BROKEN_ENDS = {"error", "abort"}
 
 _ENDS = ("finish_reason", "status", "done_reason", "stop_reason")
 
-_HINTS = {
-    401: "check the API key",
-    403: "check the API key and what it is allowed",
-    404: "check the model's name and the base_url, which for most servers ends in /v1",
-    405: "check the base_url: what answers there takes no chat completions",
-    501: "check the base_url: what answers there takes no chat completions",
-}
-
 
 class BrokenReplyError(PolicyError):
     """A reply that broke off before its end. Passes."""
@@ -90,35 +81,6 @@ class EndpointFailure:
     status: int | None = None
     wait: float | None = None
     """Seconds after which the server wants to be asked again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How often and when to ask again: exponential backoff with full jitter."""
-
-    retries: int = 4
-    base: float = 0.5
-    """Upper bound of the first pause, in seconds; it doubles each time. The vendors' own clients start with it too."""
-    cap: float = 8.0
-    """Upper bound of any pause, in seconds: theirs as well."""
-
-    def after(self, trouble: EndpointFailure, attempts: int, left: float) -> float | PolicyError:
-        """Seconds to wait after so many failed `attempts`, at most the seconds that are `left`; or why not to."""
-        if not trouble.passes:
-            hint = _HINTS.get(trouble.status or 0)
-            said = "the endpoint refused the call" if trouble.status else "the call to the endpoint failed"
-            return PolicyError(f"{said}: {trouble.words}" + (f" ({hint})" if hint else ""))
-        if attempts > self.retries:
-            times = "1 attempt" if attempts == 1 else f"{attempts} attempts, the last time"
-            return PolicyError(f"the endpoint failed in {times}: {trouble.words}")
-        if trouble.wait is None:
-            # Full jitter: callers that failed together must not come back together.
-            return min(random.uniform(0, min(self.cap, self.base * 2.0 ** min(attempts - 1, 32))), left)
-        if trouble.wait >= left:
-            return PolicyError(
-                f"the endpoint asks to wait {trouble.wait:.1f} seconds and {left:.1f} are left: {trouble.words}"
-            )
-        return min(trouble.wait + random.uniform(0, self.base), left)
 
 
 def read_failure(error: BaseException, *, endpoint: bool, secrets: Collection[str] = ()) -> EndpointFailure | None:
