@@ -17,7 +17,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cof_agent.cli import app
+from cof_agent.cli.app import app
 from tests.conversations import answer
 from tests.docs.pages import PAGES, ROOT, Block, blocks
 from tests.docs.shell import Command, commands
