@@ -26,15 +26,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     while waiting:
         page = waiting.pop()
         for path in {_linked(page, match[1]) for match in LINK.finditer(page.content_string)} - {None}:
-            if not path.is_relative_to(DOCS) and files.get_file_from_path(_uri(path)) is None:
-                files.append(added := _added(path, config))
-                waiting += [added] if path.suffix == ".md" else []
+            for each in [path, *_shown(path)]:
+                if not each.is_relative_to(DOCS) and files.get_file_from_path(_uri(each)) is None:
+                    files.append(added := _added(each, config))
+                    waiting += [added] if each.suffix == ".md" else []
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Point every link to where the site has the file that it means."""
     here = page.file.src_uri
+    if page.file.abs_src_path is None:
+        page.meta["search"] = {"exclude": True}  # code, which would bury the pages
 
     def pointed(match: re.Match[str]) -> str:
         path = _linked(page.file, match[1])
@@ -59,14 +62,21 @@ def _uri(path: Path) -> str:
     return name if name.endswith(AS_THEY_ARE) else f"{name}.md"
 
 
+def _shown(path: Path) -> list[Path]:
+    """The files of a folder that the site shows."""
+    return sorted(each for each in path.iterdir() if each.suffix in LANGUAGES) if path.is_dir() else []
+
+
 def _added(path: Path, config: MkDocsConfig) -> File:
     uri, inclusion = _uri(path), InclusionLevel.NOT_IN_NAV
     if path.suffix in AS_THEY_ARE:
         return File.generated(config, uri, abs_src_path=str(path), inclusion=inclusion)
     name = path.relative_to(ROOT).as_posix()
     if path.is_dir():
-        held = [f"{each.name}/" if each.is_dir() else each.name for each in path.iterdir() if each.name[0] not in "._"]
-        content = f"# {name}/\n\n" + "".join(f"- `{each}`\n" for each in sorted(held))
+        links = [
+            f"- [{each.name}]({posixpath.relpath(_uri(each), posixpath.dirname(uri) or '.')})" for each in _shown(path)
+        ]
+        content = "\n".join([f"# {name}/\n", *links, ""])
     else:
         language = LANGUAGES.get(path.suffix, "text")
         content = f"# {name}\n\n````{language}\n{path.read_text(encoding='utf-8')}\n````\n"

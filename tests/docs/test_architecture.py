@@ -12,7 +12,7 @@ ROOMS = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name 
 
 
 def test_every_module_that_it_names_is_there() -> None:
-    named = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", PAGE))
+    named = set(re.findall(r"`((?:\w+/)+(?:\w+\.py|\w+/))`", PAGE))
     assert named
     assert not [path for path in named if not ((PACKAGE / path).exists() or (ROOT / path).exists())]
 
@@ -35,6 +35,11 @@ def test_the_other_drawings_name_modules_that_are_there() -> None:
     for drawing in (ROOT / "docs" / "img").glob("*.svg"):
         for path in re.findall(r">(\w+/\w+)<", drawing.read_text(encoding="utf-8")):
             assert (PACKAGE / f"{path}.py").exists() or (PACKAGE / path).is_dir(), f"{drawing.name}: {path}"
+
+
+def test_docstrings_are_written_in_markdown() -> None:
+    roles = r":(?:class|func|meth|mod|attr|exc):`"
+    assert not [path for path in PACKAGE.rglob("*.py") if re.search(roles, path.read_text(encoding="utf-8"))]
 
 
 def test_every_public_name_of_the_package_has_a_place_in_the_api() -> None:

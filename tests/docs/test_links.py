@@ -9,7 +9,8 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, anchors, links
 
-MORE = [ROOT / name for name in ("CHANGELOG.md", "training/RESULTS.md", "examples/images/README.md")]
+CARD = "cof_agent/policies/tiny/checkpoint/README.md"
+MORE = [ROOT / name for name in ("CHANGELOG.md", "training/RESULTS.md", "examples/images/README.md", CARD)]
 
 
 @pytest.mark.parametrize("page", [*PAGES, *MORE], ids=lambda page: str(page.relative_to(ROOT)))

@@ -26,8 +26,8 @@ TRAINING = {
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the pages before have collected and exported."""
-    from cof_agent.collecting import collect
-    from cof_agent.exports import export
+    from cof_agent.learning.collecting import collect
+    from cof_agent.learning.exports import export
 
     folder = tmp_path_factory.mktemp("rows")
     collect("scenes:train", "observer", count=2, limit=8, mix="natural", resolutions=(448,), out=folder / "kept")
