@@ -97,7 +97,7 @@ class ChainOfFocus:
 
         Raises ImageError for an image that cannot be opened, ConfigError for bad arguments, TrajectoryError for a
         `save` that cannot be written, WaitingError where the limits have a person asked and StoreError where the store
-        cannot keep an image or has lost it (:meth:`resume` goes on once that is mended); whatever else happens in the
+        cannot keep an image or has lost it (`resume` goes on once that is mended); whatever else happens in the
         run is in the result's `status`.
         """
         return _end(list(self.stream(image, question, config=config, thread_id=thread_id, schema=schema)))
@@ -111,7 +111,7 @@ class ChainOfFocus:
         thread_id: str | None = None,
         schema: type[BaseModel] | None = None,
     ) -> FocusResult:
-        """:meth:`ask` for asyncio."""
+        """`ask` for asyncio."""
         events = [
             event async for event in self.astream(image, question, config=config, thread_id=thread_id, schema=schema)
         ]
@@ -126,9 +126,9 @@ class ChainOfFocus:
         thread_id: str | None = None,
         schema: type[BaseModel] | None = None,
     ) -> Iterator[Event]:
-        """Like :meth:`ask`, but yields each view as it is shown and the result last.
+        """Like `ask`, but yields each view as it is shown and the result last.
 
-        Where a person is to decide, the last event is a `Request`: :meth:`resume` goes on with the decision.
+        Where a person is to decide, the last event is a `Request`: `resume` goes on with the decision.
         """
         given, settings, thread_id = self._start(image, question, thread_id, schema)
         yield from self._events(given, settings, config, thread_id, schema)
@@ -142,7 +142,7 @@ class ChainOfFocus:
         thread_id: str | None = None,
         schema: type[BaseModel] | None = None,
     ) -> AsyncIterator[Event]:
-        """:meth:`stream` for asyncio."""
+        """`stream` for asyncio."""
         begin = partial(self._start, image, question, thread_id, schema)
         async for event in self._aevents(begin, config, schema):
             yield event
@@ -157,7 +157,7 @@ class ChainOfFocus:
         """Go on with a run that waits for a person's `decision`, or, without one, that was cut short.
 
         What was done is not repeated, and the limits are those that it began under; give the `schema` again, if it had
-        one. Raises ConfigError where there is nothing to go on with, and else as :meth:`ask` does.
+        one. Raises ConfigError where there is nothing to go on with, and else as `ask` does.
         """
         return _end(list(self.stream_resumed(thread_id, decision, schema=schema)))
 
@@ -168,7 +168,7 @@ class ChainOfFocus:
         *,
         schema: type[BaseModel] | None = None,
     ) -> FocusResult:
-        """:meth:`resume` for asyncio."""
+        """`resume` for asyncio."""
         return _end([event async for event in self.astream_resumed(thread_id, decision, schema=schema)])
 
     def stream_resumed(
@@ -178,7 +178,7 @@ class ChainOfFocus:
         *,
         schema: type[BaseModel] | None = None,
     ) -> Iterator[Event]:
-        """Like :meth:`resume`, but yields what :meth:`stream` does."""
+        """Like `resume`, but yields what `stream` does."""
         settings = self._thread(thread_id, schema)
         command, config = resumption(thread_id, self.graph.get_state(settings), decision)
         yield from self._events(command, settings, config, thread_id, schema)
@@ -190,7 +190,7 @@ class ChainOfFocus:
         *,
         schema: type[BaseModel] | None = None,
     ) -> AsyncIterator[Event]:
-        """:meth:`stream_resumed` for asyncio."""
+        """`stream_resumed` for asyncio."""
         settings = self._thread(thread_id, schema)
         command, config = resumption(thread_id, await self.graph.aget_state(settings), decision)
         async for event in self._aevents(lambda: (command, settings, thread_id), config, schema):
@@ -206,7 +206,7 @@ class ChainOfFocus:
     ) -> list[FocusResult | FailedQuestion]:
         """Answer many questions over this one policy, at most `concurrency` at a time; results in their order.
 
-        What :meth:`ask` would raise becomes a `FailedQuestion` in the place of that question's result. `questions`
+        What `ask` would raise becomes a `FailedQuestion` in the place of that question's result. `questions`
         is read as places become free, so it may be a generator. Raises ConfigError for a concurrency below 1.
         """
         (config or self.config).check_asks_nobody("a batch")

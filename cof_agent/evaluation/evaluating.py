@@ -52,7 +52,7 @@ TRAJECTORIES = "trajectories"
 
 
 def evaluate(benchmark: str | Benchmark, policy: str | Policy | BaseChatModel, **given: Any) -> Summary:
-    """:func:`aevaluate`, with the same parameters, in a loop of its own."""
+    """`aevaluate`, with the same parameters, in a loop of its own."""
     work = partial(aevaluate, benchmark, policy, **given)
     try:
         asyncio.get_running_loop()
