@@ -1,6 +1,6 @@
 """What can go wrong, as a few flat kinds.
 
-Every error is a :class:`CofError` and also the standard type it refines, takes one message, and survives pickling.
+Every error is a `CofError` and also the standard type it refines, takes one message, and survives pickling.
 """
 
 from __future__ import annotations

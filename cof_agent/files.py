@@ -62,7 +62,7 @@ def json_line(value: Any, indent: int | None = None) -> bytes:
 class LineWriter:
     """Appends JSON lines to a file, each with one write that goes to the system at once.
 
-    A line is there even if this process is killed right after :meth:`append`. The disk gets it when the system thinks
+    A line is there even if this process is killed right after `append`. The disk gets it when the system thinks
     fit, and at the latest when the file is closed: after a power failure the last lines may be missing or torn.
     Opening cuts off a last line that is torn. Raises TrajectoryError when the file cannot be written.
     """

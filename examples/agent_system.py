@@ -1,6 +1,6 @@
 """A larger agent system: the deployable supervisor, whose chat model and policy are rehearsed, looks at a photo.
 
-The same graph answers under `langgraph dev`; see the README.
+The same graph answers under `langgraph dev`; see docs/hosts/langgraph.md.
 """
 
 import base64

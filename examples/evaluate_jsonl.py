@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cof_agent.evaluation.evaluating import evaluate
+from cof_agent.evaluation import evaluate
 from cof_agent.evaluation.report.terminal import print_summary
 
 QUESTIONS = Path(__file__).parent / "images" / "questions.jsonl"

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from cof_agent.evaluation import BenchmarkQuestion, MalformedRow, Role
-from cof_agent.evaluation.evaluating import evaluate
+from cof_agent.evaluation import BenchmarkQuestion, MalformedRow, Role, evaluate
 
 PHOTO = Path(__file__).parent / "images" / "motorcycle.jpg"
 TABLE = """

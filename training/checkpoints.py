@@ -122,7 +122,7 @@ def _foreign(path: Path) -> bool:
 
 
 def record_run(output: Path, settings: BaseModel) -> None:
-    """Write down settings and data, for :func:`check_same_run`."""
+    """Write down settings and data, for `check_same_run`."""
     output.mkdir(parents=True, exist_ok=True)
     if not (output / RECORD).exists():
         write_json(output / RECORD, _record(settings))

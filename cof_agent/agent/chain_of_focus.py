@@ -98,7 +98,7 @@ class ChainOfFocus:
 
         Raises ImageError for an image that cannot be opened, ConfigError for bad arguments, TrajectoryError for a
         `save` that cannot be written, WaitingError where the limits have a person asked and StoreError where the store
-        cannot keep an image or has lost it (:meth:`resume` goes on once that is mended); whatever else happens in the
+        cannot keep an image or has lost it (`resume` goes on once that is mended); whatever else happens in the
         run is in the result's `status`.
         """
         return _end(list(self._stream(Ask(image, question, config, thread_id, schema))))
@@ -112,7 +112,7 @@ class ChainOfFocus:
         thread_id: str | None = None,
         schema: type[BaseModel] | None = None,
     ) -> FocusResult:
-        """:meth:`ask` for asyncio."""
+        """`ask` for asyncio."""
         return _end([event async for event in self._astream(Ask(image, question, config, thread_id, schema))])
 
     def stream(
@@ -124,9 +124,9 @@ class ChainOfFocus:
         thread_id: str | None = None,
         schema: type[BaseModel] | None = None,
     ) -> Iterator[Event]:
-        """Like :meth:`ask`, but yields each view as it is shown and the result last.
+        """Like `ask`, but yields each view as it is shown and the result last.
 
-        Where a person is to decide, the last event is a `Request`: :meth:`resume` goes on with the decision.
+        Where a person is to decide, the last event is a `Request`: `resume` goes on with the decision.
         """
         return self._stream(Ask(image, question, config, thread_id, schema))
 
@@ -139,7 +139,7 @@ class ChainOfFocus:
         thread_id: str | None = None,
         schema: type[BaseModel] | None = None,
     ) -> AsyncIterator[Event]:
-        """:meth:`stream` for asyncio."""
+        """`stream` for asyncio."""
         return self._astream(Ask(image, question, config, thread_id, schema))
 
     def resume(
@@ -152,7 +152,7 @@ class ChainOfFocus:
         """Go on with a run that waits for a person's `decision`, or, without one, that was cut short.
 
         What was done is not repeated, and the limits are those that it began under; give the `schema` again, if it had
-        one. Raises ConfigError where there is nothing to go on with, and else as :meth:`ask` does.
+        one. Raises ConfigError where there is nothing to go on with, and else as `ask` does.
         """
         return _end(list(self._stream(Ask(thread_id=thread_id, schema=schema, decision=decision, resumes=True))))
 
@@ -163,7 +163,7 @@ class ChainOfFocus:
         *,
         schema: type[BaseModel] | None = None,
     ) -> FocusResult:
-        """:meth:`resume` for asyncio."""
+        """`resume` for asyncio."""
         going_on = Ask(thread_id=thread_id, schema=schema, decision=decision, resumes=True)
         return _end([event async for event in self._astream(going_on)])
 
@@ -174,7 +174,7 @@ class ChainOfFocus:
         *,
         schema: type[BaseModel] | None = None,
     ) -> Iterator[Event]:
-        """Like :meth:`resume`, but yields what :meth:`stream` does."""
+        """Like `resume`, but yields what `stream` does."""
         return self._stream(Ask(thread_id=thread_id, schema=schema, decision=decision, resumes=True))
 
     def astream_resumed(
@@ -184,7 +184,7 @@ class ChainOfFocus:
         *,
         schema: type[BaseModel] | None = None,
     ) -> AsyncIterator[Event]:
-        """:meth:`stream_resumed` for asyncio."""
+        """`stream_resumed` for asyncio."""
         return self._astream(Ask(thread_id=thread_id, schema=schema, decision=decision, resumes=True))
 
     async def abatch(
@@ -197,7 +197,7 @@ class ChainOfFocus:
     ) -> list[FocusResult | FailedQuestion]:
         """Answer many questions over this one policy, at most `concurrency` at a time; results in their order.
 
-        What :meth:`ask` would raise becomes a `FailedQuestion` in the place of that question's result. `questions`
+        What `ask` would raise becomes a `FailedQuestion` in the place of that question's result. `questions`
         is read as places become free, so it may be a generator. Raises ConfigError for a concurrency below 1.
         """
         (config or self.config).check_asks_nobody("a batch")

@@ -140,7 +140,7 @@ class FailedQuestion:
         return _no_answer(self.status, self.message)
 
     def to_json(self) -> dict[str, Any]:
-        """The keys of :meth:`FocusResult.to_json`; what was never known is null."""
+        """The keys of `FocusResult.to_json`; what was never known is null."""
         return {
             "answer": None,
             "status": self.status.value,

@@ -116,7 +116,7 @@ class Trajectory(Record):
 
     @classmethod
     def from_json(cls, value: Any) -> Trajectory:
-        """Rebuild from :meth:`to_json`. Raises TrajectoryError for another schema or any other value."""
+        """Rebuild from `to_json`. Raises TrajectoryError for another schema or any other value."""
         if not isinstance(value, Mapping):
             raise TrajectoryError(f"a trajectory is a JSON object, not {type(value).__name__}")
         if value.get("schema") != SCHEMA:

@@ -72,7 +72,7 @@ def evaluate(
     progress: RunProgress | None = None,
     report: bool = True,
 ) -> Summary:
-    """:func:`aevaluate`, with the same parameters, in a loop of its own."""
+    """`aevaluate`, with the same parameters, in a loop of its own."""
     work = partial(
         aevaluate,
         benchmark,

@@ -62,7 +62,7 @@ def read_run(directory: str | Path) -> Run:
 
 
 class RunDirectory:
-    """A run's directory while one process writes it; see :func:`writing`."""
+    """A run's directory while one process writes it; see `writing`."""
 
     def __init__(self, path: Path, files: contextlib.ExitStack) -> None:
         self.path = path

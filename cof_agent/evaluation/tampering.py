@@ -38,7 +38,7 @@ def blank(source: SourceImage, box: Box, shown: Size, first: View) -> Image.Imag
 
 
 def elsewhere(source: SourceImage, box: Box, shown: Size, first: View) -> Image.Image:
-    """What lies at :func:`other_place`, cut and shown as `box` would be."""
+    """What lies at `other_place`, cut and shown as `box` would be."""
     return source.region(other_place(source, box), shown)
 
 

@@ -128,7 +128,7 @@ class DecodeQueue:
     def show(
         self, rank: Rank, need: int, key: Key, decode: Callable[[], Decoded], show: Callable[[Decoded], Result]
     ) -> Result:
-        """What `show` makes of the image of `key`, which `decode` makes unless it is kept: :meth:`run` for both."""
+        """What `show` makes of the image of `key`, which `decode` makes unless it is kept: `run` for both."""
 
         def work(kept: Decoded | None) -> Result:
             decoded = kept or decode()

@@ -138,7 +138,7 @@ class Encoded:
         self.mime_type = "image/jpeg" if self.is_jpeg else usual
 
     def decoding_bytes(self, scale: int) -> int:
-        """About how much memory :meth:`decode` will take while it runs."""
+        """About how much memory `decode` will take while it runs."""
         (file,), pixels = self._files, self.size[0] * self.size[1]
         if not self.is_jpeg:
             # Other modes are converted, transparent ones by way of two copies.

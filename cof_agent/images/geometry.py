@@ -1,7 +1,7 @@
 """Where a region lies and how large it is shown: pure arithmetic, no pixels.
 
-Three frames of reference meet here. *Original* pixels are those of the upright source image; a :class:`Box` is
-always in them. *View* pixels are those of an image as a policy was shown it. A :class:`CoordinateSpace` says in which
+Three frames of reference meet here. *Original* pixels are those of the upright source image; a `Box` is
+always in them. *View* pixels are those of an image as a policy was shown it. A `CoordinateSpace` says in which
 unit a policy writes coordinates of a view.
 """
 
@@ -193,7 +193,7 @@ def enlarge(corners: Sequence[float], shown: Size, margin: float) -> tuple[int, 
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
-    """At which size an image is shown: :func:`smart_resize` with these settings."""
+    """At which size an image is shown: `smart_resize` with these settings."""
 
     factor: int = 28
     """Both sides are multiples of it; one visual token covers `factor` × `factor` pixels."""
@@ -207,7 +207,7 @@ class SizeRule:
             raise ConfigError(f"{self} is not a size rule: it needs factor >= 1 and 0 < min_pixels <= max_pixels")
 
     def fit(self, size: Size) -> Size:
-        """The shown size of an image of `size` pixels. Raises ConfigError as :func:`smart_resize` does."""
+        """The shown size of an image of `size` pixels. Raises ConfigError as `smart_resize` does."""
         return smart_resize(*size, factor=self.factor, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
 
     def tokens(self, shown: Size) -> int:

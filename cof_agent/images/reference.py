@@ -11,7 +11,7 @@ from cof_agent.errors import ImageError
 from cof_agent.images.geometry import Size
 
 SCHEMA = 1
-"""Version of the JSON form of an :class:`ImageRef`."""
+"""Version of the JSON form of an `ImageRef`."""
 
 URL_PREFIX = "cof-image://sha256/"
 
@@ -64,7 +64,7 @@ class ImageRef:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ImageRef:
-        """Rebuild a reference from :meth:`to_json`. Raises ImageError for any other value."""
+        """Rebuild a reference from `to_json`. Raises ImageError for any other value."""
         try:
             if value["schema"] != SCHEMA:
                 raise ImageError(

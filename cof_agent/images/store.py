@@ -40,7 +40,7 @@ class ImageStore(Protocol):
         """The bytes kept under `ref`. Raises StoreError, naming hash and store, when they are missing."""
 
     def __contains__(self, ref: object) -> bool:
-        """Whether :meth:`get` would find `ref`."""
+        """Whether `get` would find `ref`."""
 
     def prune(self, keep: Iterable[ImageRef]) -> int:
         """Delete every image that is not in `keep` and return how many those were."""

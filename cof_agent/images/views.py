@@ -69,7 +69,7 @@ class View:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> View:
-        """Rebuild a view from :meth:`to_json`. Raises TrajectoryError for any other value."""
+        """Rebuild a view from `to_json`. Raises TrajectoryError for any other value."""
         if value.get("schema") != SCHEMA:
             raise TrajectoryError(f"a view of schema {value.get('schema')!r}; this version reads schema {SCHEMA}")
         try:

@@ -97,7 +97,7 @@ class Nodes:
         return self._replied(state, at, reply, time.monotonic() - began)
 
     async def areason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
-        """:meth:`reason` for asyncio."""
+        """`reason` for asyncio."""
         began, (at, prompt, seconds) = time.monotonic(), self._asked(state, config)
         model = self._model(at)
         if is_async(model) and callable(prompt) and not isinstance(self.store, MemoryStore):

@@ -78,7 +78,7 @@ async def acall(
     seconds: float,
     retry: Retry | None = None,
 ) -> AIMessage:
-    """:func:`call` for asyncio; a call that runs out of time is cancelled."""
+    """`call` for asyncio; a call that runs out of time is cancelled."""
     attempts = _Attempts(model, seconds, retry or Retry())
     try:
         async with asyncio.timeout(attempts.left()) as limit:

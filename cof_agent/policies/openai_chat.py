@@ -19,7 +19,7 @@ class OpenAIChat(ChatOpenAI):
     LangChain looks at each part of each message for forms of its own, and the client for names to translate. Ours have
     none, and with many questions at once each search is a tenth of all that the process has to do
     (`python -m tests.benchmarks.endpoint`). No public hook does what the three private methods do that are replaced
-    here; `tests/unit/policies/test_openai_chat_internals.py` tells when LangChain changes one of them.
+    here; `tests/processes/policies/test_openai_chat_internals.py` tells when LangChain changes one of them.
 
     Servers that take a thought out of the text (vLLM and SGLang with a reasoning parser, DeepSeek, OpenRouter) send it
     beside `content`, as `reasoning_content` or `reasoning`. It ends up in `additional_kwargs["reasoning_content"]`.

@@ -43,7 +43,7 @@ def write_tiny_seed(directory: str | Path, sizes: SeedSizes = SIZES) -> Path:
     """Write a seed of `sizes` for scenes to `directory`, new or empty, and return it.
 
     Whole numbers are single tokens whose embeddings are waves: near numbers are alike from the start. Raises
-    ConfigError as :func:`~cof_agent.policies.qwen.seed.write_seed` does.
+    ConfigError as `cof_agent.policies.qwen.seed.write_seed` does.
     """
     folder = write_seed(directory, sizes=sizes, whole_numbers=NUMBERS, text=page(), profile=SCENE_PROFILE)
     processor: Any = load_processor(folder)

@@ -44,7 +44,7 @@ class ChatRollout(BaseChatModel):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     server: Any = Field(exclude=True)
-    """A :class:`Server`."""
+    """A `Server`."""
     tokens: Tokens = Field(exclude=True)
     request_id: str
     """Turns of one conversation go to the server that has its beginning in memory."""

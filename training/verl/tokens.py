@@ -48,7 +48,7 @@ class Tokens:
     def show(self, messages: Sequence[BaseMessage]) -> tuple[list[int], list[Image.Image]]:
         """All ids and images for the next reply to `messages`, which go on from those before and the reply to them.
 
-        It counts as shown once :meth:`say` is told what was said to it. Raises PolicyError when the conversation so
+        It counts as shown once `say` is told what was said to it. Raises PolicyError when the conversation so
         far is another one or has no room left, and ConfigError for a first prompt that is too long or an image that
         would be resized.
         """

@@ -33,7 +33,7 @@ class ParquetField:
 
 
 def parquet_rows(path: Path, required: Sequence[str], large: str) -> Iterator[tuple[str, Row | RowError]]:
-    """The rows of a parquet file with where they stand; the column `large` as a :class:`ParquetField`.
+    """The rows of a parquet file with where they stand; the column `large` as a `ParquetField`.
 
     Raises ConfigError when it cannot be read or lacks a column of `required`, MissingExtraError without pyarrow.
     """

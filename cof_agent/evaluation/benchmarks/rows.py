@@ -23,7 +23,7 @@ _REMOTE = re.compile(r"(?:https?|data|file):", re.I)
 
 
 class RowError(ValueError):
-    """A row that cannot be asked, and why. Becomes a :class:`MalformedRow`; never leaves this package."""
+    """A row that cannot be asked, and why. Becomes a `MalformedRow`; never leaves this package."""
 
 
 def questions(

@@ -51,7 +51,7 @@ class TsvField:
 
 
 def tsv_rows(path: Path, required: Sequence[str], large: str) -> Iterator[tuple[str, Row | RowError]]:
-    """The rows of a TSV file with a header, with where they stand; the field `large` as a :class:`TsvField`.
+    """The rows of a TSV file with a header, with where they stand; the field `large` as a `TsvField`.
 
     Raises ConfigError when it cannot be read or its header lacks a column of `required`.
     """

@@ -136,7 +136,7 @@ class ZoomEnvironment:
 
     @property
     def error(self) -> Exception | None:
-        """What went wrong inside of a tool and is no matter of the policy's; see :func:`raise_recorded`."""
+        """What went wrong inside of a tool and is no matter of the policy's; see `raise_recorded`."""
         return self._error
 
     def _call(self, name: str, arguments: dict[str, Any]) -> Blocks:

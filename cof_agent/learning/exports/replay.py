@@ -37,7 +37,7 @@ def sent(trajectory: Trajectory, profile: Profile, images: Mapping[str, Path]) -
 
 
 def opening(trajectory: Trajectory, profile: Profile, images: Mapping[str, Path]) -> tuple[Message, ...]:
-    """What the policy was sent in its first call. Raises TrajectoryError as :func:`sent` does."""
+    """What the policy was sent in its first call. Raises TrajectoryError as `sent` does."""
     if trajectory.first_turn:
         raise TrajectoryError("the question goes on with an earlier conversation")
     return _rendered(trajectory, profile, messages_of(trajectory, profile.prompts)[:1], images)

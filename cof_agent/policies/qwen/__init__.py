@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cof_agent.policies.qwen.chat import ChatQwenVL
 
 PLACING = ("device", "dtype", "adapter", "revision")
-"""Options of :func:`load_qwen` about how the checkpoint is opened."""
+"""Options of `load_qwen` about how the checkpoint is opened."""
 
 
 def load_qwen(
@@ -21,9 +21,9 @@ def load_qwen(
 ) -> tuple[ChatQwenVL, Profile]:
     """Open the checkpoint that `rest` names: a directory, a hub id, or `ID@REVISION`; and find its profile.
 
-    :func:`~cof_agent.policies.profiles.profile_for` says which profile that is. `options` are those of
-    :func:`~cof_agent.policies.qwen.checkpoint.open_checkpoint` and the settings of
-    :class:`~cof_agent.policies.qwen.settings.Settings`. All of it is checked before weights are fetched or read.
+    `cof_agent.policies.profiles.profile_for` says which profile that is. `options` are those of
+    `cof_agent.policies.qwen.checkpoint.open_checkpoint` and the settings of
+    `cof_agent.policies.qwen.settings.Settings`. All of it is checked before weights are fetched or read.
 
     Raises ConfigError for an option that neither has or that is out of range, a checkpoint that cannot be opened, or a
     profile whose sizes the checkpoint cannot take, and MissingExtraError without the extra `local`.

@@ -96,7 +96,7 @@ class Found:
     never: tuple[int, ...] = field(repr=False)
     ends: tuple[int, ...]
     structure: frozenset[int] = field(repr=False)
-    """As in :class:`Checkpoint`, as far as the small files tell."""
+    """As in `Checkpoint`, as far as the small files tell."""
 
     @property
     def factor(self) -> int:
@@ -172,7 +172,7 @@ def open_found(
     dtype: str | None = None,
     adapter: str | os.PathLike[str] | None = None,
 ) -> Checkpoint:
-    """:func:`open_checkpoint` for one that was found."""
+    """`open_checkpoint` for one that was found."""
     name = found.name
     target = _device(device)
     kind = _dtype(dtype, target)

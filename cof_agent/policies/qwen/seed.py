@@ -100,7 +100,7 @@ def write_seed(
     """Write a random checkpoint to `directory`, which must be new or empty, and return it.
 
     Its weights come from `seed` alone: the same arguments write the same bytes with the same versions of torch and
-    transformers. `whole_numbers` and `text` are :func:`train_tokenizer`'s. `profile` (default: dialect `cof`) goes to
+    transformers. `whole_numbers` and `text` are `train_tokenizer`'s. `profile` (default: dialect `cof`) goes to
     `focus.json`. The image processor leaves images alone whose sides are multiples of 28, up to 3840² pixels.
 
     Raises ConfigError when the directory holds something, or the vocabulary does not suit the text.

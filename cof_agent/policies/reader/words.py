@@ -95,7 +95,7 @@ def word_match(word: str, text: str) -> float:
 
 
 def coverage(words: tuple[str, ...], text: str) -> float:
-    """Mean of :func:`word_match` over `words`; 0.0 when there are none."""
+    """Mean of `word_match` over `words`; 0.0 when there are none."""
     return sum(word_match(word, text) for word in words) / len(words) if words else 0.0
 
 

@@ -18,5 +18,5 @@ FOLDER = Path(__file__).parent / "checkpoint"
 def load_tiny(
     *, profile: Profile | None = None, dialect: str | None = None, **options: Any
 ) -> tuple[ChatQwenVL, Profile]:
-    """Open it. Arguments, result and errors are those of :func:`~cof_agent.policies.qwen.load_qwen`."""
+    """Open it. Arguments, result and errors are those of `cof_agent.policies.qwen.load_qwen`."""
     return load_qwen(str(FOLDER), profile=profile, dialect=dialect, **options)

@@ -1,5 +1,6 @@
 """The graphs under `langgraph dev`, asked by LangGraph's own client. Not part of the suite, for the server wants an
-older protobuf; the README has the two commands that make its environment and run this. `LANGGRAPH` names the server.
+older protobuf; docs/hosts/langgraph.md has the commands that make its environment and run this. `LANGGRAPH` names the
+server.
 """
 
 from __future__ import annotations

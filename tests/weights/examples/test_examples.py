@@ -26,7 +26,12 @@ SAYS = {
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SAYS, "evaluate_jsonl.py", "own_benchmark.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        *SAYS,
+        "draw_run.py",
+        "evaluate_jsonl.py",
+        "own_benchmark.py",
+    }
 
 
 @pytest.mark.parametrize("name", SAYS)

@@ -20,7 +20,7 @@ SMALL = {"--limit": "2", "--count": "4", "--resolutions": "224"}
 
 def commands() -> list[list[str]]:
     section = (ROOT / "training" / "README.md").read_text(encoding="utf-8").partition("### `tiny`, further\n")[2]
-    found = re.search(r"```\n(.*?)```", section, re.S)
+    found = re.search(r"```bash\n(.*?)```", section, re.S)
     assert found
     return [shlex.split(line) for line in found[1].splitlines()]
 

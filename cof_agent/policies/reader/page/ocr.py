@@ -75,7 +75,7 @@ class Line:
 
 
 class TextReader:
-    """Reads views. Use :func:`shared_reader`, not an instance of your own: loading takes about a second."""
+    """Reads views. Use `shared_reader`, not an instance of your own: loading takes about a second."""
 
     def __init__(self) -> None:
         try:

@@ -118,7 +118,7 @@ class Search:
         return self._unread() or self._tile()
 
     def unread(self) -> Zoom | None:
-        """Like :meth:`next`, but only where text was found."""
+        """Like `next`, but only where text was found."""
         return self._unread()
 
     def _unread(self) -> Zoom | None:

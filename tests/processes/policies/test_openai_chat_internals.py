@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
-from tests.misbehaving_server import playing, says
 
 from cof_agent.policies.openai_chat import OpenAIChat
+from tests.support.misbehaving_server import playing, says
 
 PARAMETERS = {
     "_get_request_payload": {"input_": "given", "stop": "by name", "kwargs": "any"},
