@@ -25,6 +25,7 @@ from cof_agent.cli.options import (
 )
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.settings import DEFAULT_RESOLUTIONS, numbers, told
+from cof_agent.policies.kinds import listed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +48,7 @@ DrivenOption = Annotated[
         "--policy",
         "-p",
         envvar="COF_POLICY",
-        help="reader, tiny, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, script:FILE, or `observer` (scenes only).",
+        help=f"{listed('`observer` (scenes only)')}.",
     ),
 ]
 ModeOption = Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cof_agent.errors import CofError, ConfigError
+from cof_agent.policies.kinds import listed
 
 if TYPE_CHECKING:
     from cof_agent.policies.policy import Policy
@@ -32,7 +33,7 @@ PolicyOption = Annotated[
         "--policy",
         "-p",
         envvar="COF_POLICY",
-        help="reader, tiny, hf:PATH_OR_ID, openai:MODEL, PROVIDER:MODEL, or script:FILE.",
+        help=f"{listed()}.",
         show_default=True,
     ),
 ]

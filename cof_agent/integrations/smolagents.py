@@ -12,6 +12,7 @@ from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.integrations.wording import LOOK, QUESTION
+from cof_agent.policies.kinds import kind_of
 from cof_agent.policies.policy import Policy
 
 try:
@@ -33,9 +34,6 @@ REGIONS = {
     },
 }
 """What is returned with regions."""
-
-_EXTRAS = {"reader": "reader", "tiny": "local", "hf": "local", "openai": "openai"}
-"""Of policies that are not any other provider's."""
 
 
 class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no types
@@ -98,8 +96,8 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
                 "a tool made from an object cannot be saved: make it from the spec of a policy, such as "
                 'ChainOfFocusTool("reader")'
             )
-        kind = self.spec.partition(":")[0]
-        extras = {"smolagents"} if kind == "script" else {"smolagents", _EXTRAS.get(kind, "providers")}
+        kind, _ = kind_of(self.spec)
+        extras = {"smolagents", kind.extra} if kind.extra else {"smolagents"}
         code = _SAVED.format(spec=self.spec, regions=self.regions)
         requirements = [f"cof-agent[{','.join(sorted(extras))}]", "smolagents"]
         return {"name": self.name, "code": code, "requirements": requirements}

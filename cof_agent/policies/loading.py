@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from langchain_core.language_models import BaseChatModel
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
+from cof_agent.policies.kinds import KINDS, kind_of
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.profiles import profile_for
 
 __all__ = ["KINDS", "Policy", "load_policy"]
 
-KINDS = "reader, tiny, script:FILE, hf:PATH_OR_ID, openai:MODEL, or any other PROVIDER:MODEL"
-"""The forms of a spec."""
+Loaded: TypeAlias = tuple[BaseChatModel, Profile]
+"""A model, and the profile that it is spoken to with."""
 
 
 def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | None = None, **options: Any) -> Policy:
@@ -37,40 +41,58 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
     """
     if profile is not None and dialect is not None:
         raise ConfigError(f"give a profile or a dialect ({dialect!r}), not both: a profile names its dialect")
-    kind, _, rest = spec.partition(":")
+    kind, rest = kind_of(spec)
+    if options and not kind.options:
+        raise ConfigError(f"{spec} takes no options, but {', '.join(sorted(options))} was given")
     if dialect is not None:
         profile, _ = profile_for(spec, dialect=dialect)  # first: an unknown dialect is told before anything is loaded
-    if spec == "reader":
-        _no_options(spec, options)
-        from cof_agent.policies.reader import PROFILE, reader_model
-
-        return Policy(reader_model(), profile_for(spec, own=PROFILE, profile=profile)[0], spec)
-    if spec == "tiny":
-        from cof_agent.policies.tiny import load_tiny
-
-        qwen, own = load_tiny(profile=profile, **options)
-        return Policy(qwen, own, spec)
-    if kind == "script" and rest:
-        _no_options(spec, options)
-        from cof_agent.policies.script import load_script
-
-        script, own = load_script(rest)
-        return Policy(script, profile_for(spec, own=own, profile=profile)[0], spec)
-    if kind == "hf" and rest:
-        from cof_agent.policies.qwen import load_qwen
-
-        qwen, own = load_qwen(rest, profile=profile, **options)
-        return Policy(qwen, own, spec)
-    if kind and rest:
-        from cof_agent.policies.endpoint import load_endpoint
-        from cof_agent.policies.environment import EndpointEnvironment
-
-        return Policy(
-            load_endpoint(spec, EndpointEnvironment.read(), **options), profile_for(rest, profile=profile)[0], spec
-        )
-    raise ConfigError(f"no policy is named {spec!r}: choose one of {KINDS}")
+    model, spoken = LOADERS[kind.name](rest, profile, options)
+    return Policy(model, spoken, spec)
 
 
-def _no_options(spec: str, options: dict[str, Any]) -> None:
-    if options:
-        raise ConfigError(f"{spec} takes no options, but {', '.join(sorted(options))} was given")
+def _reader(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
+    from cof_agent.policies.reader import PROFILE, reader_model
+
+    return reader_model(), profile_for("reader", own=PROFILE, profile=profile)[0]
+
+
+def _tiny(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
+    from cof_agent.policies.tiny import load_tiny
+
+    return load_tiny(profile=profile, **options)
+
+
+def _checkpoint(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
+    from cof_agent.policies.qwen import load_qwen
+
+    return load_qwen(rest, profile=profile, **options)
+
+
+def _openai(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
+    return _provider(f"openai:{rest}", profile, options)
+
+
+def _provider(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
+    from cof_agent.policies.endpoint import load_endpoint
+    from cof_agent.policies.environment import EndpointEnvironment
+
+    model = load_endpoint(rest, EndpointEnvironment.read(), **options)
+    return model, profile_for(rest.partition(":")[2], profile=profile)[0]
+
+
+def _script(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
+    from cof_agent.policies.script import load_script
+
+    model, own = load_script(rest)
+    return model, profile_for(rest, own=own, profile=profile)[0]
+
+
+LOADERS: Mapping[str, Callable[[str, Profile | None, dict[str, Any]], Loaded]] = {
+    "reader": _reader,
+    "tiny": _tiny,
+    "hf": _checkpoint,
+    "openai": _openai,
+    "PROVIDER": _provider,
+    "script": _script,
+}
+"""By kind: what loads it, given what follows the kind's name in the spec, the profile asked for, and the options."""

@@ -10,17 +10,9 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from cof_agent.dialects.registry import DIALECTS
+from cof_agent.policies.kinds import TOLD
 
 _PACKAGE = "cof-agent"
-_POLICIES = {
-    "reader": ("reader", "answers questions about text visible in photos, offline"),
-    "tiny": ("local", "runs the checkpoint of 9 MB in the package, trained on drawn scenes alone, offline"),
-    "hf:PATH_OR_ID": ("local", "runs a Qwen-VL checkpoint on this machine"),
-    "openai:MODEL": ("openai", "talks to OpenAI or, with --base-url, to vLLM, SGLang, Ollama, llama.cpp, …"),
-    "PROVIDER:MODEL": ("providers", "talks to any provider that LangChain's init_chat_model knows"),
-    "script:FILE": (None, "replays given turns, for tests and examples"),
-}
-"""Each policy's extra, and what it does."""
 
 
 def diagnose() -> dict[str, Any]:
@@ -33,12 +25,12 @@ def diagnose() -> dict[str, Any]:
         "extras": extras,
         "dialects": list(DIALECTS),
         "policies": {
-            spec: {
-                "ready": extra is None or not extras[extra]["missing"],
-                "what": what,
-                "install": install(extra) if extra else None,
+            kind.form: {
+                "ready": kind.extra is None or not extras[kind.extra]["missing"],
+                "what": kind.what,
+                "install": install(kind.extra) if kind.extra else None,
             }
-            for spec, (extra, what) in _POLICIES.items()
+            for kind in TOLD
         },
     }
 

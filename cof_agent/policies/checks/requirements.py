@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+
 from cof_agent.errors import CofError, ConfigError
 from cof_agent.policies.checks.check import Check
 from cof_agent.policies.checks.installation import install, missing
 from cof_agent.policies.environment import UNSET, EndpointEnvironment
-from cof_agent.policies.loading import KINDS
+from cof_agent.policies.kinds import kind_of
 from cof_agent.policies.profiles import profile_for
 
 __all__ = ["Check", "check_policy"]
@@ -19,35 +21,12 @@ def check_policy(spec: str, base_url: str | None = None, environment: EndpointEn
     of `openai:` is looked for in its list, with the environment's key. Raises ConfigError for a spec of no known form
     and a `base_url` that is none or that the policy cannot have.
     """
-    kind, _, rest = spec.partition(":")
-    local = spec in ("reader", "tiny") or (kind in ("script", "hf") and bool(rest))
-    if local and base_url is not None:
+    kind, rest = kind_of(spec)
+    if base_url is not None and not kind.server:
         raise ConfigError(f"{spec} runs on this machine and has no server: leave the base URL out")
-    if spec == "reader":
-        return [_extra("reader")]
-    if spec == "tiny":
-        from cof_agent.policies.checks.checkpoint import check_checkpoint
-        from cof_agent.policies.tiny import FOLDER
-
-        return [_extra("local"), *check_checkpoint(str(FOLDER))]
-    if kind == "script" and rest:
-        return [_script(rest)]
-    if kind == "hf" and rest:
-        from cof_agent.policies.checks.checkpoint import check_checkpoint
-
-        return [_extra("local"), *check_checkpoint(rest)]
-    if not (kind and rest):
-        raise ConfigError(f"no policy is named {spec!r}: choose one of {KINDS}")
-    from cof_agent.policies.checks.endpoint import check_openai, check_provider
-
-    provider = kind.replace("-", "_").lower()
-    extra = _extra("openai" if provider == "openai" else "providers")
-    if provider == "openai":
-        found = check_openai(rest, base_url, environment)
-    else:
-        found = check_provider(provider, rest, base_url, installed=extra.state == "ok")
-    profile, told_by = profile_for(rest)
-    return [extra, *found, Check.spoken_to(profile.dialect, told_by)]
+    checks = [_extra(kind.extra)] if kind.extra else []
+    more = _MORE.get(kind.name)
+    return [*checks, *more(rest, base_url, environment)] if more else checks
 
 
 def _extra(name: str) -> Check:
@@ -57,11 +36,54 @@ def _extra(name: str) -> Check:
     return Check("ok", f"extra {name}")
 
 
-def _script(path: str) -> Check:
+def _tiny(rest: str, base_url: str | None, environment: EndpointEnvironment) -> Iterator[Check]:
+    from cof_agent.policies.tiny import FOLDER
+
+    return _checkpoint(str(FOLDER), base_url, environment)
+
+
+def _checkpoint(rest: str, base_url: str | None, environment: EndpointEnvironment) -> Iterator[Check]:
+    from cof_agent.policies.checks.checkpoint import check_checkpoint
+
+    return check_checkpoint(rest)
+
+
+def _openai(rest: str, base_url: str | None, environment: EndpointEnvironment) -> Iterator[Check]:
+    from cof_agent.policies.checks.endpoint import check_openai
+
+    yield from check_openai(rest, base_url, environment)
+    yield _told_by_its_name(rest)
+
+
+def _provider(rest: str, base_url: str | None, environment: EndpointEnvironment) -> Iterator[Check]:
+    from cof_agent.policies.checks.endpoint import check_provider
+
+    provider, _, model = rest.partition(":")
+    yield from check_provider(provider, model, base_url, installed=not any(missing("providers")))
+    yield _told_by_its_name(model)
+
+
+def _script(rest: str, base_url: str | None, environment: EndpointEnvironment) -> Iterator[Check]:
     from cof_agent.policies.script import load_script
 
     try:
-        load_script(path)
+        load_script(rest)
     except CofError as error:
-        return Check.missing(f"script {path}", error)
-    return Check("ok", f"script {path}")
+        yield Check.missing(f"script {rest}", error)
+    else:
+        yield Check("ok", f"script {rest}")
+
+
+def _told_by_its_name(model: str) -> Check:
+    profile, told_by = profile_for(model)
+    return Check.spoken_to(profile.dialect, told_by)
+
+
+_MORE: Mapping[str, Callable[[str, str | None, EndpointEnvironment], Iterator[Check]]] = {
+    "tiny": _tiny,
+    "hf": _checkpoint,
+    "openai": _openai,
+    "PROVIDER": _provider,
+    "script": _script,
+}
+"""By kind: what is looked at beside the extra. A kind that needs no more has no entry."""
