@@ -23,7 +23,7 @@ type: $(VENV)/.dev
 
 docs: $(VENV)/.docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
-	@echo "The pages are in site/: open site/index.html"
+	@echo "The pages are in site/: open site/index.html, or, with search: python -m http.server --directory site"
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.benchmarks.zooming
