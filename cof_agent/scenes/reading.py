@@ -291,11 +291,10 @@ def _within(shape: str, turn: int) -> Array:
 @cache
 def _ink_zone() -> Array:
     """Where some character of some shape may have ink."""
-    zone: Array = np.stack(
-        [
-            np.maximum.reduce([_mask(_glyph(character, shape, turn), (0.0, 0.0), _SHAPE_REACH) for turn in TURNS[::3]])
-            for shape in ("circle", "triangle", "heart")
-            for character in CHARACTERS
-        ]
-    ).max(axis=0)
-    return zone
+    masks: list[Array] = [
+        _mask(_glyph(character, shape, turn), (0.0, 0.0), _SHAPE_REACH)
+        for shape in ("circle", "triangle", "heart")
+        for character in CHARACTERS
+        for turn in TURNS[::3]
+    ]
+    return np.stack(masks).max(axis=0)
