@@ -40,7 +40,6 @@ _COLOURS: Array = np.array(list(PALETTE.values()), dtype=np.float32)
 _CHROMAS: Array = _COLOURS.max(axis=1) - _COLOURS.min(axis=1)
 _OPPONENT: Array = _COLOURS - _COLOURS.mean(axis=1, keepdims=True)
 _HUES: Array = _OPPONENT / np.linalg.norm(_OPPONENT, axis=1, keepdims=True)
-
 _SHARP = 0.6
 """What edges of pictures that were not enlarged measure, at any size: 0.5 to 0.7."""
 _CELLS = 64
@@ -291,10 +290,11 @@ def _within(shape: str, turn: int) -> Array:
 @cache
 def _ink_zone() -> Array:
     """Where some character of some shape may have ink."""
-    masks: list[Array] = [
+    masks = [
         _mask(_glyph(character, shape, turn), (0.0, 0.0), _SHAPE_REACH)
         for shape in ("circle", "triangle", "heart")
         for character in CHARACTERS
         for turn in TURNS[::3]
     ]
-    return np.stack(masks).max(axis=0)
+    zone: Array = np.stack(masks).max(axis=0)
+    return zone
