@@ -44,7 +44,7 @@ OTHERS = {
     "sed": "changes a configuration",
     "transformers": "is another program, and serves; tests/weights/policies/test_transformers_serve.py starts it",
     "vllm": "is another program, and needs a GPU",
-    ".serve/bin/langgraph": "is another program, and serves; tests/graphs/langgraph_dev.py starts it",
+    ".serve/bin/langgraph": "is another program, and serves; tests/processes/graphs/langgraph_dev.py starts it",
     "questions": "is defined in the block",
     "break": "ends the block's loop",
     "reward": "is the variable of the block's loop",
