@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from cof_agent.agent.record import Record
 from cof_agent.dialects.profile import Prompts
+from cof_agent.dialects.thoughts import with_thought
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.errors import TrajectoryError
 from cof_agent.images.reference import ImageRef
@@ -229,16 +230,8 @@ def _policy_turn(message: AIMessage) -> TurnRecord:
     known = message.response_metadata
     return TurnRecord(
         role="policy",
-        text=_written(message),
+        text=with_thought(message),
         calls=tuple(calls),
         token_ids=known.get("token_ids"),
         logprobs=known.get("logprobs"),
     )
-
-
-def _written(message: AIMessage) -> str:
-    """The text of a turn, after the thought that a server took out of it, if it did."""
-    thought = message.additional_kwargs.get("reasoning_content")
-    if isinstance(thought, str) and thought.strip() and "<think>" not in message.text:
-        return f"<think>{thought.strip()}</think>{message.text}"
-    return message.text

@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from cof_agent.dialects.lenient_json import json_values
+from cof_agent.dialects.thoughts import with_thought
 from cof_agent.dialects.turn import Call
 
 UNREADABLE = 'the call is not a JSON object with "name" and "arguments"'
@@ -36,10 +37,7 @@ def as_written(message: AIMessage) -> AIMessage:
 
     Servers with a parser for tool calls or reasoning do so without being asked.
     """
-    text = str(message.text)
-    thought = message.additional_kwargs.get("reasoning_content")
-    if isinstance(thought, str) and thought.strip() and "<think>" not in text:
-        text = f"<think>{thought.strip()}</think>{text}"
+    text = with_thought(message)
     if "<tool_call>" not in text:
         taken = [json.dumps({"name": call["name"], "arguments": call["args"]}) for call in message.tool_calls]
         taken += [call["args"] or "" for call in message.invalid_tool_calls]

@@ -20,6 +20,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from cof_agent.dialects.json_calls import UNREADABLE, read_calls
 from cof_agent.dialects.markup import Markup, opened, plain, pointed
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.thoughts import KEY, thought_beside
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import blocks_of
 
@@ -82,10 +83,10 @@ def _replayed(message: AIMessage) -> AIMessage:
     """The policy's turn as it goes back to the provider."""
     sent = {key: value for key, value in message.additional_kwargs.items() if key not in _OTHERWISE_SENT}
     content: str | list[Any] = message.content
-    thought = sent.get("reasoning_content")
-    if isinstance(content, str) and isinstance(thought, str):
-        del sent["reasoning_content"]  # else an adapter that does send it says it twice
-        content = f"<think>\n{thought.strip()}\n</think>\n\n{content}" if thought.strip() else content
+    thought = thought_beside(message)
+    if isinstance(content, str) and thought is not None:
+        del sent[KEY]  # else an adapter that does send it says it twice
+        content = f"<think>\n{thought}\n</think>\n\n{content}" if thought else content
     return AIMessage(
         content,
         tool_calls=message.tool_calls,
@@ -97,9 +98,8 @@ def _replayed(message: AIMessage) -> AIMessage:
 
 def _apart(message: AIMessage) -> Iterator[str]:
     """Thoughts that came apart from the text, as providers and their adapters hand them on."""
-    thought = message.additional_kwargs.get("reasoning_content")
-    if isinstance(thought, str):
-        yield thought.strip()
+    if (beside := thought_beside(message)) is not None:
+        yield beside
         return
     for block in message.content if isinstance(message.content, list) else []:
         if isinstance(block, dict) and block.get("type") in ("reasoning", "thinking"):

@@ -12,6 +12,8 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig
 from langchain_openai import ChatOpenAI
 
+from cof_agent.dialects.thoughts import KEY
+
 
 class OpenAIChat(ChatOpenAI):
     """Hands the messages to OpenAI's client as they are to be sent, and keeps the thoughts in what comes back.
@@ -22,7 +24,7 @@ class OpenAIChat(ChatOpenAI):
     here; `tests/processes/policies/test_openai_chat_internals.py` tells when LangChain changes one of them.
 
     Servers that take a thought out of the text (vLLM and SGLang with a reasoning parser, DeepSeek, OpenRouter) send it
-    beside `content`, as `reasoning_content` or `reasoning`. It ends up in `additional_kwargs["reasoning_content"]`.
+    beside `content`, as `reasoning_content` or `reasoning`. :mod:`cof_agent.dialects.thoughts` says where it ends up.
     """
 
     def invoke(
@@ -122,7 +124,7 @@ def _keep_thought(message: BaseMessage, said: object) -> None:
     """`said`: the message or delta as the server sent it."""
     if not isinstance(said, Mapping):
         return
-    thought = said.get("reasoning_content") or said.get("reasoning")
+    thought = said.get(KEY) or said.get("reasoning")
     if isinstance(thought, str) and thought:
         # Half of a surrogate pair could be neither saved nor sent back.
-        message.additional_kwargs["reasoning_content"] = thought.encode(errors="replace").decode()
+        message.additional_kwargs[KEY] = thought.encode(errors="replace").decode()
