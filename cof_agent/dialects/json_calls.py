@@ -18,14 +18,21 @@ BOX: Mapping[str, Any] = {"type": "array", "items": {"type": "number"}, "minItem
 """JSON schema of a box; a description is to be added."""
 
 
-def read_calls(inside: str) -> Iterator[Call]:
-    """The calls between one pair of tags: one as a rule, but some models write several, or a list."""
-    values = json_values(inside, _is_call)
-    for item in [item for value in values for item in (value if isinstance(value, list) else [value])] or [None]:
-        name = item.get("name") if isinstance(item, dict) else None
-        arguments = item.get("arguments") if isinstance(item, dict) else None
-        if isinstance(arguments, str):
-            arguments = next(iter(json_values(arguments, lambda value: isinstance(value, dict))), None)
+def read_calls(inside: str, *, strict: bool = False) -> Iterator[Call]:
+    """The calls between one pair of tags: one as a rule, but some models write several, or a list.
+
+    What is not quite JSON is mended, and arguments that are a text with JSON are read too. `strict`: one JSON object,
+    its arguments an object, and nothing else.
+    """
+    try:
+        values = [json.loads(inside)] if strict else _lenient(inside)
+    except (ValueError, RecursionError) as error:
+        yield Call("", {}, inside, f"the call is not JSON: {error}")
+        return
+    for value in values:
+        name, arguments = (value.get("name"), value.get("arguments")) if isinstance(value, dict) else (None, None)
+        if isinstance(arguments, str) and not strict:
+            arguments = next(iter(json_values(arguments, lambda found: isinstance(found, dict))), None)
         if isinstance(name, str) and isinstance(arguments, dict):
             yield Call(name, arguments, inside)
         else:
@@ -43,6 +50,11 @@ def as_written(message: AIMessage) -> AIMessage:
         taken += [call["args"] or "" for call in message.invalid_tool_calls]
         text += "".join(f"<tool_call>{call}</tool_call>" for call in taken)
     return message if text == message.text else message.model_copy(update={"content": text})
+
+
+def _lenient(inside: str) -> list[Any]:
+    values = json_values(inside, _is_call)
+    return [item for value in values for item in (value if isinstance(value, list) else [value])] or [None]
 
 
 def _is_call(value: Any) -> bool:

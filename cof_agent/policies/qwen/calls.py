@@ -1,4 +1,4 @@
-"""Tool calls in the text of a reply, in the form that Qwen's chat templates teach."""
+"""The tool calls in the text of a reply, as LangChain has them; the text has the form that Qwen's templates teach."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import uuid
 
 from langchain_core.messages import InvalidToolCall, ToolCall, ToolCallChunk
 
-from cof_agent.dialects.json_calls import UNREADABLE
+from cof_agent.dialects import json_calls
 
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|(?=<tool_call>)|\Z)", re.S)
 
@@ -21,17 +21,14 @@ def read_calls(text: str) -> tuple[list[ToolCall], list[InvalidToolCall]]:
     calls: list[ToolCall] = []
     invalid: list[InvalidToolCall] = []
     for inside in _CALL.findall(text.rpartition("</think>")[2]):
-        written, number = inside.strip(), f"call_{uuid.uuid4().hex[:16]}"
-        try:
-            value = json.loads(written)
-        except (ValueError, RecursionError) as error:
-            invalid.append(_invalid(written, number, f"the call is not JSON: {error}"))
-            continue
-        arguments = value.get("arguments") if isinstance(value, dict) else None
-        if isinstance(arguments, dict) and isinstance(value.get("name"), str):
-            calls.append(ToolCall(name=value["name"], args=arguments, id=number, type="tool_call"))
-        else:
-            invalid.append(_invalid(written, number, UNREADABLE))
+        for call in json_calls.read_calls(inside.strip(), strict=True):
+            number = f"call_{uuid.uuid4().hex[:16]}"
+            if call.error is None:
+                calls.append(ToolCall(name=call.name, args=call.args, id=number, type="tool_call"))
+            else:
+                invalid.append(
+                    InvalidToolCall(name=None, args=call.text, id=number, error=call.error, type="invalid_tool_call")
+                )
     return calls, invalid
 
 
@@ -45,7 +42,3 @@ def call_chunks(text: str) -> list[ToolCallChunk]:
         ToolCallChunk(name=name or None, args=args, id=number, index=index, type="tool_call_chunk")
         for index, (name, args, number) in enumerate(written)
     ]
-
-
-def _invalid(written: str, number: str, error: str) -> InvalidToolCall:
-    return InvalidToolCall(name=None, args=written, id=number, error=error, type="invalid_tool_call")
