@@ -12,7 +12,17 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.turn import Call, Dialect, Turn
 from cof_agent.errors import ConfigError
 
-__all__ = ["DIALECTS", "Call", "Dialect", "Turn", "default_profile", "get_dialect", "load_profile", "parse_profile"]
+__all__ = [
+    "DIALECTS",
+    "Call",
+    "Dialect",
+    "Turn",
+    "default_profile",
+    "get_dialect",
+    "load_profile",
+    "parse_profile",
+    "unwritten",
+]
 
 DIALECTS = ("cof", "cof-v1", "deepeyes", "mini-o3", "pixel-reasoner", "qwen3", "native")
 """Names of the dialects."""
@@ -22,6 +32,16 @@ def get_dialect(name: str) -> Dialect:
     """The dialect of that name. Raises ConfigError for an unknown one."""
     dialect: Dialect = _module(name).DIALECT
     return dialect
+
+
+def unwritten(dialect: str) -> str | None:
+    """Why nothing can be learnt from what is said in a dialect; None where calls are text."""
+    if not get_dialect(dialect).binds_tools:
+        return None
+    return (
+        f"calls of the dialect {dialect} are the server's own and no text to learn: let the policy use a dialect that "
+        "writes them, such as cof"
+    )
 
 
 def default_profile(name: str) -> Profile:

@@ -11,6 +11,7 @@ from langchain_core.language_models import BaseChatModel
 
 from cof_agent.agent.trajectory_file import LINES
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.registry import unwritten
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import open_benchmark
 from cof_agent.evaluation.driver import OBSERVER
@@ -30,7 +31,6 @@ from cof_agent.learning.collecting.collected import (
 from cof_agent.learning.collecting.first_questions import FirstQuestions
 from cof_agent.learning.collecting.selection import Mix, Selection, select
 from cof_agent.learning.collecting.tried import Reason, Tried, read_tried
-from cof_agent.learning.exports.replay import unwritten
 from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy

@@ -10,7 +10,7 @@ from langchain_core.messages import AnyMessage, BaseMessage
 
 from cof_agent.agent.trajectory import Trajectory, messages_of
 from cof_agent.dialects.profile import Profile
-from cof_agent.dialects.registry import get_dialect
+from cof_agent.dialects.registry import get_dialect, unwritten
 from cof_agent.errors import TrajectoryError
 from cof_agent.learning.exports.conversation import Message, Part, Picture, Role
 from cof_agent.loop.config import FocusConfig
@@ -41,16 +41,6 @@ def opening(trajectory: Trajectory, profile: Profile, images: Mapping[str, Path]
     if trajectory.first_turn:
         raise TrajectoryError("the question goes on with an earlier conversation")
     return _rendered(trajectory, profile, messages_of(trajectory, profile.prompts)[:1], images)
-
-
-def unwritten(dialect: str) -> str | None:
-    """Why nothing can be learnt from what is said in a dialect; None where calls are text."""
-    if not get_dialect(dialect).binds_tools:
-        return None
-    return (
-        f"calls of the dialect {dialect} are the server's own and no text to learn: let the policy use a dialect that "
-        "writes them, such as cof"
-    )
 
 
 def _limits(trajectory: Trajectory) -> FocusConfig:
