@@ -24,7 +24,7 @@ class OpenAIChat(ChatOpenAI):
     here; `tests/processes/policies/test_openai_chat_internals.py` tells when LangChain changes one of them.
 
     Servers that take a thought out of the text (vLLM and SGLang with a reasoning parser, DeepSeek, OpenRouter) send it
-    beside `content`, as `reasoning_content` or `reasoning`. :mod:`cof_agent.dialects.thoughts` says where it ends up.
+    beside `content`, as `reasoning_content` or `reasoning`. `dialects/thoughts.py` says where it ends up.
     """
 
     def invoke(
