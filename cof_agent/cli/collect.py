@@ -85,7 +85,7 @@ def collect_command(
     it was.
     Exit code 0 done, 1 failed or nothing kept, 2 usage, 130 interrupted.
     """
-    from cof_agent.evaluation.settings import numbers
+    from cof_agent.evaluation.sizes import numbers
 
     with failures(f"what was tried is in {out / 'tried'}; the same command goes on with it"):
         from cof_agent.evaluation.progress import RunProgress
@@ -133,7 +133,7 @@ def _driving(
 
 def _table(report: CollectionReport) -> Iterator[str]:
     """What was kept, by way of looking and category, and why the rest was not."""
-    from cof_agent.evaluation.settings import told
+    from cof_agent.evaluation.sizes import told
 
     yield f"kept {report.kept} of {report.tried} runs ({report.questions} questions; {report.mix} mix)"
     cells = list(dict.fromkeys((share.resolution, share.budget) for share in report.balance))

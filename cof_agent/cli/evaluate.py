@@ -24,7 +24,7 @@ from cof_agent.cli.options import (
     stop,
 )
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation.settings import DEFAULT_RESOLUTIONS, numbers, told
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers, told
 from cof_agent.policies.kinds import listed
 
 if TYPE_CHECKING:

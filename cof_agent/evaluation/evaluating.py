@@ -26,8 +26,6 @@ from cof_agent.evaluation.question import Benchmark, Role
 from cof_agent.evaluation.results import writing
 from cof_agent.evaluation.runner import Runner
 from cof_agent.evaluation.settings import (
-    DEFAULT_RESOLUTIONS,
-    NATIVE,
     Mode,
     RunSettings,
     default_directory,
@@ -35,6 +33,7 @@ from cof_agent.evaluation.settings import (
     limits_of,
     profile_digest,
 )
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE
 from cof_agent.evaluation.tampering import Tampering
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import as_policy

@@ -10,7 +10,8 @@ from cof_agent.evaluation.benchmarks.checked import checked
 from cof_agent.evaluation.benchmarks.scenes import as_benchmark_question
 from cof_agent.evaluation.question import Benchmark, BenchmarkQuestion, MalformedRow
 from cof_agent.evaluation.row import Cell
-from cof_agent.evaluation.settings import RunSettings, told
+from cof_agent.evaluation.settings import RunSettings
+from cof_agent.evaluation.sizes import told
 from cof_agent.scenes.scene import MAX_SIDE
 
 

@@ -10,7 +10,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
-from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.registry import default_profile
 from cof_agent.errors import ConfigError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.store import ImageStore, MemoryStore
@@ -70,7 +70,7 @@ def as_policy(policy: Policy | BaseChatModel) -> Policy:
             f"a policy is a Policy (load_policy makes one) or a LangChain chat model, not {type(policy).__name__}; "
             "set options on the model itself rather than with bind()"
         )
-    return Policy(policy, Profile(dialect="native"), policy._llm_type)
+    return Policy(policy, default_profile("native"), policy._llm_type)
 
 
 class _Reason(Runnable[FocusState, dict[str, Any]]):

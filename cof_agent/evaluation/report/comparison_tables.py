@@ -17,7 +17,7 @@ from cof_agent.evaluation.report.table import (
     show,
     with_interval,
 )
-from cof_agent.evaluation.settings import told
+from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.statistics import Difference
 from cof_agent.evaluation.summary import Costs, excerpt
 

@@ -12,7 +12,7 @@ from cof_agent.evaluation.report.page import comparison_page, run_page
 from cof_agent.evaluation.report.plots import plots_of
 from cof_agent.evaluation.results import Run, read_run
 from cof_agent.evaluation.row import ResultRow
-from cof_agent.evaluation.settings import told
+from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import Summary
 from cof_agent.evaluation.tally import summarise
 from cof_agent.files import atomic_write

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cof_agent.errors import MissingExtraError
 from cof_agent.evaluation.report.table import budget_name
-from cof_agent.evaluation.settings import told
+from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import CellFigures, Summary, excerpt
 
 if TYPE_CHECKING:

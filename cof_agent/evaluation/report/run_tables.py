@@ -17,7 +17,7 @@ from cof_agent.evaluation.report.table import (
     with_interval,
 )
 from cof_agent.evaluation.row import Cell, Rule
-from cof_agent.evaluation.settings import told
+from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import (
     CellFigures,
     Costs,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cof_agent.evaluation.row import Cell
-from cof_agent.evaluation.settings import NATIVE, told
+from cof_agent.evaluation.sizes import NATIVE, told
 from cof_agent.evaluation.statistics import Share
 from cof_agent.evaluation.summary import Average
 

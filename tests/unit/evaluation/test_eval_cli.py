@@ -14,7 +14,7 @@ from cof_agent.cli.app import app
 from cof_agent.cli.evaluate import evaluate_command
 from cof_agent.evaluation import read_run
 from cof_agent.evaluation.evaluating import aevaluate
-from cof_agent.evaluation.settings import DEFAULT_RESOLUTIONS, numbers
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
 from tests.support.commands import script
 from tests.support.conversations import answer, photo, zoom
 

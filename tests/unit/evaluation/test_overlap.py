@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cof_agent.evaluation.overlap import overlap
+from cof_agent.evaluation.scoring import overlap
 from cof_agent.images.geometry import Box
 
 SOURCE = (200, 100)

@@ -16,15 +16,8 @@ from cof_agent.evaluation.plan import Plan, PlannedQuestion
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.results import read_run, writing
 from cof_agent.evaluation.row import ResultRow, Rule
-from cof_agent.evaluation.settings import (
-    DEFAULT_RESOLUTIONS,
-    RunSettings,
-    default_directory,
-    lasting_options,
-    limits_of,
-    numbers,
-    profile_digest,
-)
+from cof_agent.evaluation.settings import RunSettings, default_directory, lasting_options, limits_of, profile_digest
+from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.state import Status, StopReason, UsageRecord
 from tests.support.made_questions import questions

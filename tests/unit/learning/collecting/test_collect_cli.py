@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cof_agent import read_trajectories
 from cof_agent.cli.collect import collect_command
 from cof_agent.evaluation import read_run
-from cof_agent.evaluation.settings import numbers
+from cof_agent.evaluation.sizes import numbers
 from cof_agent.learning.collecting.collected import read_rows
 from cof_agent.learning.collecting.collection import DEFAULT_RESOLUTIONS
 
