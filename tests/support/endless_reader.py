@@ -1,6 +1,6 @@
-"""`cof-agent` whose reader never gets ready: `python -m tests.support.endless_reader ask …`.
+"""`cof-agent` whose reader never gets ready with questions about a number.
 
-With a question about a number not at all, with one about a brand as soon as it has looked closer.
+`python -m tests.support.endless_reader ask …` runs it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ turn = ReaderModel._turn
 
 def endless(self: ReaderModel, session: Session) -> Any:
     reader, data = shared_reader(), session.overview.data
-    while data and ("number" in session.question or ("brand" in session.question and len(session.looks) > 1)):
+    while data and "number" in session.question:
         reader._readings.clear()
         reader.read(data)
     return turn(self, session)
