@@ -14,35 +14,36 @@ from pathlib import Path
 import pytest
 
 import cof_agent
+from tests.support.once import once
 from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("langgraph", "langchain_core", "torch", "numpy", "onnxruntime", "rapidocr", "transformers", "PIL")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
-    subprocess.run(
-        [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT],
-        check=True,
-        cwd=folder,
-        timeout=PATIENCE,
-    )
-    (found,) = folder.glob("*.whl")
+    def build(folder: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
+        words = [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT]
+        subprocess.run(words, check=True, cwd=folder, timeout=PATIENCE)
+
+    (found,) = once(tmp_path_factory, "wheel", build).glob("*.whl")
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of an environment that holds the wheel and what its core needs."""
-    home = tmp_path_factory.mktemp("clean")
-    venv.create(home, with_pip=True)
-    pip = [home / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    reach = ["--timeout", "20", "--retries", "2"]  # without a network it should fail, not hang
-    subprocess.run([*pip, *reach, "--constraint", ROOT / "constraints.txt", wheel], check=True, cwd=home, timeout=300)
-    return home / "bin"
+
+    def install(home: Path) -> None:
+        venv.create(home, with_pip=False)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", home / "bin" / "python"]
+        words = [*pip, "install", "--quiet", "--no-compile", "--constraint", ROOT / "constraints.txt"]
+        words += ["--timeout", "20", "--retries", "2"]  # without a network it should fail, not hang
+        subprocess.run([*words, wheel], check=True, cwd=home, timeout=PATIENCE)
+
+    return once(tmp_path_factory, "clean", install) / "bin"
 
 
 def run(clean: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.once import once
+
 
 @pytest.fixture(scope="session")
 def seed_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Qwen2.5-VL checkpoint of 1 MB. Tests read it and leave it as it is."""
     from cof_agent.policies.qwen.seed import write_seed
 
-    return write_seed(tmp_path_factory.mktemp("seed") / "checkpoint")
+    return once(tmp_path_factory, "seed", write_seed)
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +21,7 @@ def taught_checkpoint(seed_checkpoint: Path, tmp_path_factory: pytest.TempPathFa
     """That checkpoint trained for seconds: it zooms once, then says the colour it sees (`tests.support.teaching`)."""
     from tests.support.teaching import teach
 
-    return teach(seed_checkpoint, tmp_path_factory.mktemp("taught") / "checkpoint")
+    return once(tmp_path_factory, "taught", lambda directory: teach(seed_checkpoint, directory))
 
 
 @pytest.fixture(scope="session")
