@@ -6,13 +6,17 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 TINY := runs/tiny
 
-.PHONY: demo test lint type docs bench tiny tiny-hours clean
+.PHONY: demo quick test lint type docs bench tiny tiny-hours clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cof-agent ask examples/images/motorcycle.jpg "Which brand is the motorcycle? (A) Honda (B) Suzuki (C) Yamaha (D) Kawasaki" --show
 
+# The tests without process, server, OCR and torch, with few examples of each property.
+quick: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --hypothesis-profile=quick --numprocesses=auto --maxprocesses=4 --dist=worksteal
+
 test: $(VENV)/.dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadscope
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=40 --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .

@@ -9,13 +9,17 @@ os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"  # graph state must hold plain v
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile(
-    "cof",
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is
-)
-settings.load_profile("cof")
+from tests.support.examples import QUICK, WHOLE
+
+for name, count in (("whole", WHOLE), ("quick", QUICK)):
+    settings.register_profile(
+        name,
+        deadline=None,
+        derandomize=True,
+        max_examples=count,
+        suppress_health_check=[HealthCheck.too_slow],  # a busy machine is
+    )
+settings.load_profile("whole")
 
 
 @pytest.fixture

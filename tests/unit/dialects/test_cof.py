@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.messages.tool import invalid_tool_call, tool_call
@@ -19,6 +19,7 @@ from cof_agent.dialects.json_calls import as_written
 from cof_agent.dialects.profile import Profile
 from cof_agent.loop.state import Status
 from tests.support.conversations import BOTH, answer, call, crop, photo, scripted, zoom
+from tests.support.examples import examples
 
 COF = get_dialect("cof")
 PROMPTS = Profile().prompts
@@ -282,7 +283,7 @@ def mutated(draw: st.DrawFn) -> str:
 
 
 @given(mutated() | st.text(alphabet=st.characters(), max_size=200))
-@settings(max_examples=400)
+@examples(400)
 def test_parsing_never_raises(text: str) -> None:
     turn = parse(text)
     assert turn.answer is None or turn.answer.strip()
@@ -293,7 +294,7 @@ SMALL = photo(120, 90)
 
 
 @given(st.lists(mutated(), min_size=1, max_size=4))
-@settings(max_examples=60)
+@examples(60)
 def test_a_run_never_crashes(turns: list[str]) -> None:
     agent = ChainOfFocus(scripted(*turns, *[answer("42")] * 12), checkpointer=InMemorySaver())
     result = agent.ask(SMALL, "What is it?")

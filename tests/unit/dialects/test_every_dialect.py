@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.messages.tool import tool_call
@@ -15,6 +15,7 @@ from cof_agent import ConfigError, FocusConfig, Status, StopReason
 from cof_agent.dialects import DIALECTS, default_profile, get_dialect, parse_profile
 from cof_agent.dialects.tools import CROP, ZOOM
 from tests.support.dialogue import PHOTO, QUESTION, Dialogue, converse, plain, shape
+from tests.support.examples import examples
 
 TAGGED = [name for name in DIALECTS if name != "native"]
 """Dialects whose calls are text."""
@@ -254,7 +255,7 @@ def spoken(draw: st.DrawFn) -> str:
 
 @pytest.mark.parametrize("name", DIALECTS)
 @given(said=spoken() | st.text(alphabet=st.characters(), max_size=200))
-@settings(max_examples=150)
+@examples(150)
 def test_parsing_never_raises(name: str, said: str) -> None:
     turn = get_dialect(name).parse(AIMessage(said))
     assert turn.answer is None or turn.answer.strip()
@@ -264,7 +265,7 @@ def test_parsing_never_raises(name: str, said: str) -> None:
 
 @pytest.mark.parametrize("name", DIALECTS)
 @given(turns=st.lists(spoken(), min_size=1, max_size=3))
-@settings(max_examples=12)
+@examples(12)
 def test_a_run_always_ends(name: str, turns: list[str]) -> None:
     result = converse(name, *turns, *[answered(name, "42")] * 12).result
     assert result.status in (Status.ANSWERED, Status.DECLINED, Status.BUDGET), result.message

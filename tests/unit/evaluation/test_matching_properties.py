@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import string
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cof_agent.evaluation.matching import decide_by_rules
@@ -11,6 +11,7 @@ from cof_agent.evaluation.matching.quantity import parse_quantity
 from cof_agent.evaluation.matching.words import same_text
 from cof_agent.evaluation.question import BenchmarkQuestion
 from cof_agent.evaluation.row import Rule
+from tests.support.examples import examples
 
 WORDS = ("amber", "bicycle", "cotton", "door", "engine", "flower", "glove", "hat", "iron", "jar", "kettle", "lamp")
 options = st.lists(st.sampled_from(WORDS), min_size=2, max_size=6, unique=True)
@@ -25,7 +26,7 @@ def choice(texts: list[str], right: int) -> BenchmarkQuestion:
     return BenchmarkQuestion("1", b"", with_options("What is on the table?", texts), letter, tuple(texts))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(options, st.data())
 def test_every_form_of_every_letter_is_right_for_that_option_and_wrong_for_others(
     texts: list[str], data: st.DataObject

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 
@@ -25,6 +25,7 @@ from cof_agent.images.decode_queue import PIXEL_BYTES, DecodeQueue, Rank
 from cof_agent.images.geometry import Box, smart_resize
 from cof_agent.images.store import DirectoryStore, MemoryStore
 from cof_agent.images.views import keep_original
+from tests.support.examples import examples
 from tests.support.patience import PATIENCE, wait_until
 
 ORIENTATION = 0x0112
@@ -600,7 +601,7 @@ SAMPLES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.sampled_from(SAMPLES), st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6)), max_size=4), st.floats(0, 1)
 )
