@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -12,9 +11,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 import training.checkpoints as checkpoints
-from tests.support.patience import PATIENCE
-
-ROOT = Path(__file__).parents[3]
+import training.tiny_pretrain.saves as saves
+from tests.support.warm import WarmProcess
 
 mark_whole = checkpoints.mark_whole
 
@@ -29,17 +27,12 @@ def run_killed(recipe: str, step: int, settings: BaseModel, directory: Path) -> 
     """Run a recipe in a process that is killed at a save. Returns the configuration, for going on with it."""
     config = directory / "config.yaml"
     config.write_text(settings.model_dump_json())  # JSON is YAML
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.training.killed", recipe, str(step), "--config", str(config)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    words = [sys.executable, "-m", "tests.support.training.killed", recipe, str(step), "--config", config]
+    process = WarmProcess(words, directory / "said")
+    assert process.wait() == -signal.SIGKILL, process.said
     return config
 
 
 if __name__ == "__main__":
-    checkpoints.mark_whole = killed
+    checkpoints.mark_whole = saves.mark_whole = killed
     raise SystemExit(import_module(f"training.{sys.argv[1]}").main(sys.argv[3:]))

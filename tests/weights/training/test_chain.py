@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cof_agent.evaluation import read_run
 from cof_agent.learning.collecting.collected import read_rows
 from cof_agent.learning.exports.trl import import_trl
-from tests.support.killing import kill_when
-from tests.support.patience import PATIENCE
+from tests.support.warm import WarmProcess
 from training.checkpoints import last_save
 
 ROOT = Path(__file__).parents[3]
@@ -20,12 +19,12 @@ COF = str(Path(sys.executable).with_name("cof-agent"))
 
 
 def killed_then_done(words: list[str | Path], reached: Callable[[], bool], before: str, most: int | None = None) -> str:
-    """Kill a command once, as `kill_when` does; run it again, and return what it then said."""
-    command = [str(word) for word in words]
-    kill_when(command, reached, before=before, lines=most, cwd=ROOT)
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+    """Kill a command once, run it again in another process, and return what it then said."""
+    with TemporaryDirectory() as folder:
+        WarmProcess(words, Path(folder) / "killed", before=before, lines=most).kill_when(reached)
+        again = WarmProcess(words, Path(folder) / "again")
+        assert again.wait() == 0, again.said
+        return again.said
 
 
 def lines(path: Path) -> int:
