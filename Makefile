@@ -11,9 +11,9 @@ TINY := runs/tiny
 demo: $(VENV)/.demo
 	$(BIN)/cof-agent ask examples/images/motorcycle.jpg "Which brand is the motorcycle? (A) Honda (B) Suzuki (C) Yamaha (D) Kawasaki" --show
 
-# The tests without process, server, OCR and torch, with few examples of each property.
+# The tests without process, server, OCR and torch, but for the slow ones, with few examples of each property.
 quick: $(VENV)/.dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --hypothesis-profile=quick --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -m "not slow" -p no:langsmith_plugin --hypothesis-profile=quick --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 test: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=40 --numprocesses=auto --maxprocesses=4 --dist=worksteal

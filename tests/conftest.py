@@ -29,3 +29,8 @@ def photo_file(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     photo().save(path)
     return path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, or one process would be left alone with them at the end."""
+    items.sort(key=lambda item: "/weights/training/" not in item.path.as_posix())

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.surface import RECORD, surface
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def now() -> dict[str, object]:

@@ -14,6 +14,8 @@ from cof_agent.evaluation.report.comparison import Comparison
 from cof_agent.evaluation.report.terminal import print_comparison
 from tests.support.evaluation.rows import failed_row, lifelike_rows, row, write_run
 
+pytestmark = pytest.mark.slow
+
 
 def test_runs_are_compared_over_what_all_of_them_have(tmp_path: Path) -> None:
     first = write_run(tmp_path / "first", [row(name, name in "ab") for name in "abcd"], mode="direct")

@@ -18,6 +18,8 @@ from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers
 from tests.support.commands import script
 from tests.support.conversations import answer, photo, zoom
 
+pytestmark = pytest.mark.slow
+
 
 def run(*words: Any):
     return CliRunner().invoke(app, ["eval", *map(str, words)], env={"COLUMNS": "160"})

@@ -11,6 +11,8 @@ from cof_agent.evaluation.tally import summarise
 from cof_agent.evaluation.tampering import Tampering
 from tests.support.evaluation.rows import failed_row, lifelike_rows, row
 
+pytestmark = pytest.mark.slow
+
 ZOOMS = {"ideal_zooms": 1, "reachable": True}
 NO_ZOOM = {"ideal_zooms": 0, "reachable": True}
 

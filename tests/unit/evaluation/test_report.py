@@ -25,6 +25,8 @@ from cof_agent.evaluation.tally import summarise
 from cof_agent.loop.state import Status
 from tests.support.evaluation.rows import failed_row, lifelike_rows, row, settings, write_run
 
+pytestmark = pytest.mark.slow
+
 VICIOUS = "<script>alert('x')</script> \"&\" | `x` [bold]b[/bold] $\\frac{1}{0}$ \x1b[31m\u202e漢字\ud800 _hidden\n\n# x](http://e.x)"
 """What a policy, a benchmark or a file's name may hold."""
 

@@ -22,6 +22,8 @@ from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.state import Status, StopReason, UsageRecord
 from tests.support.made_questions import questions
 
+pytestmark = pytest.mark.slow
+
 
 def settings(**given: Any) -> RunSettings:
     profile = Profile()

@@ -43,6 +43,8 @@ from tests.support.made_questions import (
     questions,
 )
 
+pytestmark = pytest.mark.slow
+
 SMALL: Any = {"resolutions": (56,)}
 PLAIN = ResultRow(
     key="k", question="q", category="all", cell=Cell(), text="?", truth="42", answer="42", status=Status.ANSWERED,

@@ -36,6 +36,8 @@ from cof_agent.integrations.langgraph import ask_each, last_image, last_images, 
 from tests.support.conversations import answer, photo, scripted, zoom
 from tests.support.patience import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 THREAD: Any = {"configurable": {"thread_id": "1"}}
 LOOK = zoom(10, 20, 60, 70, label="sign")
 ELSEWHERE = {"decision": "edit", "box": [300, 200, 400, 300]}

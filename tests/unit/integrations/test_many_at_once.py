@@ -29,6 +29,8 @@ from cof_agent.policies.script import ScriptedModel
 from tests.support.conversations import answer, photo, scripted, zoom
 from tests.support.patience import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS = 200
 SIZE = (160, 120)
 PIXELS = 4 * SIZE[0] * SIZE[1]

@@ -15,6 +15,8 @@ from cof_agent.scenes.question import scene_question
 from cof_agent.scenes.reading import ViewGrid, best, read_character, read_colour, read_shape
 from tests.benchmarks.legibility_curve import READ, accuracy, sized
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("attribute", LEGIBLE)
 def test_reading_is_sure_at_the_threshold_and_unsure_at_half_of_it(attribute: str) -> None:

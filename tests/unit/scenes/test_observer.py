@@ -26,6 +26,8 @@ from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import Outlook, ideal_zooms
 from cof_agent.scenes.render import render
 
+pytestmark = pytest.mark.slow
+
 SIDE = 560
 """Long side of the sources here, in pixels."""
 

@@ -18,6 +18,8 @@ from cof_agent.scenes.question import Kind, SceneQuestion, scene_question
 from cof_agent.scenes.reach import SCENE_PROFILE, Outlook, ideal_zooms
 from tests.benchmarks.legibility_curve import RESOLUTIONS, ceilings
 
+pytestmark = pytest.mark.slow
+
 sides = st.integers(60, 3840)
 fractions = st.floats(0, 0.95)
 

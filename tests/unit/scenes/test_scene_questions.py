@@ -17,6 +17,8 @@ from cof_agent.errors import ConfigError
 from cof_agent.scenes import CHARACTERS, COLOURS, SHAPES, Scene, SceneObject, Split
 from cof_agent.scenes.question import Kind, SceneQuestion, ask, scene_question
 
+pytestmark = pytest.mark.slow
+
 ANSWERABLE = [kind for kind in Kind if kind.answerable]
 MARK = re.compile(r"\b(?:marked|character|labelled|which) ([2-9A-Z])\b")
 

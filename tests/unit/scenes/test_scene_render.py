@@ -22,6 +22,8 @@ from cof_agent.scenes.render import render
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, SHAPES, Scene, SceneObject
 from cof_agent.scenes.texture import Lattice
 
+pytestmark = pytest.mark.slow
+
 GREY = Background.plain((128, 128, 128))
 SEEDS = range(5)
 THUMBNAILS = {

@@ -16,6 +16,8 @@ from cof_agent.scenes.placing import GAP, place
 from cof_agent.scenes.scene import CHARACTERS, COLOURS, FEWEST, MOST, SHAPES, TURN, Scene, SceneObject
 from cof_agent.scenes.split import Split
 
+pytestmark = pytest.mark.slow
+
 DIGESTS = {
     0: "01d175acecd52e25",
     1: "67aff776a0ec992f",

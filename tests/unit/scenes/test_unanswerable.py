@@ -29,6 +29,8 @@ from cof_agent.scenes.render import render
 from cof_agent.scenes.vstar_layout import write_vstar
 from cof_agent.scenes.wording import SIDES
 
+pytestmark = pytest.mark.slow
+
 UNANSWERABLE = [kind for kind in Kind if not kind.answerable]
 LOOK = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})\b")
 

@@ -17,6 +17,8 @@ from cof_agent.scenes.render import render
 from cof_agent.scenes.split import Split
 from cof_agent.scenes.vstar_layout import QUESTIONS, write_vstar
 
+pytestmark = pytest.mark.slow
+
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(scenes)
 

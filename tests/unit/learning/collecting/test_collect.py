@@ -31,6 +31,8 @@ from tests.support.conversations import answer, photo
 from tests.support.learning.told import HERE, THERE, Drawn, lasting, looking, told
 from tests.support.made_questions import Made
 
+pytestmark = pytest.mark.slow
+
 GOOD = [looking(), looking(HERE), looking(HERE, THERE)]
 SMALL: Any = {"resolutions": (56, 84)}
 

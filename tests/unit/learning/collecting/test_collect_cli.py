@@ -17,6 +17,8 @@ from cof_agent.evaluation.sizes import numbers
 from cof_agent.learning.collecting.collected import read_rows
 from cof_agent.learning.collecting.collection import DEFAULT_RESOLUTIONS
 
+pytestmark = pytest.mark.slow
+
 app = typer.Typer()
 app.command()(collect_command)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from cof_agent.evaluation.row import Cell, ResultRow, Rule
 from cof_agent.learning.collecting.candidate import Candidate, Looks, Move
 from cof_agent.learning.collecting.selection import Mix, select
 from cof_agent.loop.state import Status, StopReason
+
+pytestmark = pytest.mark.slow
 
 CELLS = tuple(Cell(resolution=resolution, budget=budget) for resolution in (448, 224, None) for budget in (None, 56))
 LEFT: Move = ("zoom", (0.1, 0.1, 0.3, 0.3))

@@ -18,6 +18,8 @@ from cof_agent.learning.exports.trl import CONVERSATIONS, import_trl, row_of
 from tests.support.conversations import answer, photo, zoom
 from tests.support.learning.spoken import NEITHER, content, run
 
+pytestmark = pytest.mark.slow
+
 
 def command(*arguments: object) -> Result:
     app = typer.Typer()
