@@ -31,6 +31,8 @@ from cof_agent.policies.script import ScriptedModel
 from tests.support.conversations import answer, photo, scripted, texts
 from tests.support.patience import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 
 class Crowd(ScriptedModel):
     """Answers with the question and counts who is there at once.

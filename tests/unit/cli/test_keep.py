@@ -16,6 +16,8 @@ from cof_agent import DirectoryStore, build_graph, read_trajectories
 from tests.support.conversations import scripted
 from tests.support.keeping import TURNS, kept, run, write_files
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ from cof_agent.scenes.question import Kind, scene_question
 from tests.support.conversations import answer, photo, zoom
 from tests.support.deployed import CONFIG, ROOT, deployed
 
+pytestmark = pytest.mark.slow
+
 THREAD: Any = {"configurable": {"thread_id": "1"}}
 LOOK = zoom(10, 20, 60, 70, label="sign")
 

@@ -18,6 +18,8 @@ from cof_agent.learning.exports.trl import import_trl
 from tests.support.conversations import answer, photo, watched, zoom
 from tests.support.learning.spoken import NEITHER, SCRIPTS, as_held, as_spoken, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])

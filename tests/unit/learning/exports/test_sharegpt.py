@@ -18,6 +18,8 @@ from cof_agent.learning.exports.trl import import_trl
 from tests.support.conversations import answer, photo
 from tests.support.learning.spoken import SCRIPTS, as_held, joined, run
 
+pytestmark = pytest.mark.slow
+
 ASK = "Think in the mind first, then call a tool or answer."
 TURNS = [
     {"role": "system", "content": "You are a helpful assistant.\n\n<tools>\n{…}\n</tools>"},
