@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,10 +22,11 @@ from cof_agent.cli.options import (
     failures,
     named_policy,
 )
-from cof_agent.errors import ConfigError, TrajectoryError
+from cof_agent.errors import CofError, ConfigError, TrajectoryError
 
 if TYPE_CHECKING:
     from cof_agent.agent.result import FocusResult
+    from cof_agent.policies.policy import Policy
 
 
 def mcp_command(
@@ -48,6 +50,16 @@ def mcp_command(
     ] = None,
     max_request_mb: Annotated[int, typer.Option(min=1, help="Largest HTTP request, in MiB.")] = 32,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls that run at a time; others wait.")] = 4,
+    answer_within: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help='Seconds until a call is answered "not finished"; the same call later gets its result. 0: never.',
+        ),
+    ] = 50,
+    max_result_kb: Annotated[
+        int, typer.Option(min=16, help="Largest result, in KiB; larger views are reduced, or linked to.")
+    ] = 900,
     keep_runs: Annotated[int, typer.Option(min=0, help="Newest runs whose views are resources.")] = 32,
     save: SaveOption = None,
     max_zooms: ZoomsOption = None,
@@ -60,6 +72,7 @@ def mcp_command(
     """
     with failures("the server has ended"):
         import asyncio
+        import threading
         from concurrent.futures import ThreadPoolExecutor
 
         from cof_agent.agent.chain_of_focus import ChainOfFocus
@@ -78,14 +91,21 @@ def mcp_command(
         )
         server = mcp_server(
             agent,
-            limits=CallLimits(concurrency),
+            limits=CallLimits(concurrency, answer_within=answer_within, max_result_bytes=max_result_kb * 1024),
             keep_runs=keep_runs,
             earlier=_saved(save) if save else (),
         )
+        # Not waited for: what a client asks first is not delayed.
+        threading.Thread(target=_warm_up, args=[agent.policy], name="cof-policy-warm-up", daemon=True).start()
         if listen is None:  # on a thread of its own: Ctrl-C then ends the wait for input at once
             ThreadPoolExecutor(1).submit(asyncio.run, serve_stdio(server)).result()
         else:
             asyncio.run(serve_http(server, listen, lambda url: typer.echo(f"cof-agent: MCP at {url}", err=True)))
+
+
+def _warm_up(policy: Policy) -> None:
+    with contextlib.suppress(CofError):  # the first call says it
+        policy.warm_up()
 
 
 def _directory(path: Path) -> Path:
