@@ -87,9 +87,10 @@ class Nodes:
         started = changed(
             state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None,
             message=None, evidence=[], granted=None, finished=None,
+            unshown=None if overview else state.get("unshown"),
         )  # fmt: skip
         return started | {
-            "image": None, "question": None, "unshown": None if overview else state.get("unshown"), "run": run_info(self.policy, limits), "original": original, "usage": usage,
+            "image": None, "question": None, "run": run_info(self.policy, limits), "original": original, "usage": usage,
             "messages": [*before, as_question(blocks, overview, question)], "first_message": first,
         }  # fmt: skip
 
