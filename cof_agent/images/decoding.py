@@ -15,7 +15,7 @@ from cof_agent.images.exif import is_sound
 from cof_agent.images.flattening import flatten
 from cof_agent.images.formats import FORMATS, Cost, Format, Header, Place, remedy
 from cof_agent.images.geometry import Box, Size
-from cof_agent.images.headers import image_start, is_jpeg, read_header, read_tga
+from cof_agent.images.headers import image_start, is_jpeg, is_read_here, read_header, read_tga
 from cof_agent.images.jpeg_segments import JpegSegments, read_jpeg
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.loading import load_pixels
@@ -138,16 +138,18 @@ class Encoded:
         self._jpeg: JpegSegments | None = None
         self.header: Header | None = None
         """None for a format whose header only its decoder reads."""
+        model = None if is_read_here(data) else _other_format(data)
         with self._as_damaged_header():
-            data = self._picture(data)
-            self.header = read_header(data, self._jpeg)
-        self.format = self.header.format if self.header else self._other_format(data)
-        if self.header:
-            self._check(self.header)
+            if model is None:
+                data = self._picture(data)
+                self.header = read_header(data, self._jpeg) or read_tga(data)
+        self.format = model or (self.header.format if self.header else self._unread(data))
         self._data = [data]
         self.is_jpeg = self.format.name == "JPEG"
         self.scalable = self._jpeg is not None and self._jpeg.ends
         """Whether it can be decoded at reduced scale."""
+        if self.header:
+            self._check(self.header)
 
     @property
     def size(self) -> Size | None:
@@ -202,8 +204,9 @@ class Encoded:
                 f"size may: {self.remedy}"
             ) from error
         except Exception as error:  # Decoders raise nearly every exception for damaged data.
+            costly = ", or takes more memory than an image of its size may," if agree else ""
             raise ImageError(
-                f"{self.name} is truncated or damaged and cannot be decoded ({reason(error)}): "
+                f"{self.name} is truncated or damaged{costly} and cannot be decoded ({reason(error)}): "
                 "copy, download or save it again"
             ) from error
         flat.info = {}
@@ -227,7 +230,8 @@ class Encoded:
         return file
 
     def _check(self, header: Header) -> None:
-        self.limits.check_size(header.size, self.name)
+        if self.format.most_pixels is None:  # an icon may hold larger ones than the one that is shown
+            self.limits.check_size(header.size, self.name)
         header.check(self._length, self.name)
 
     def _picture(self, data: bytes) -> bytes:
@@ -239,21 +243,10 @@ class Encoded:
         data = data[start:] if start else data
         return clean_png(data) if data.startswith(SIGNATURE) else data
 
-    def _other_format(self, data: bytes) -> Format:
-        """A format that is read elsewhere; whether the data is really of that format, its decoder says."""
-        Image.init()
-        for name, (_, accepts) in Image.OPEN.items():
-            model = FORMATS.get(name)
-            if model is not None and accepts is not None and accepts(data[:16]) is True:
-                if name == "CUR" and data[4:6] == b"\0\0":
-                    continue  # no cursors: a TGA may begin like that
-                return model
-        if data.startswith(b"Image type: "):
-            return FORMATS["IM"]
-        with self._as_damaged_header():
-            self.header = read_tga(data)
-        if self.header:
-            return self.header.format
+    def _unread(self, data: bytes) -> Format:
+        """The format of data whose header our own code cannot read, and a decoder may."""
+        if is_read_here(data) and (model := _other_format(data, read_here=True)):
+            return model
         what = "is a text, a web page or an SVG drawing rather than" if _is_markup(data) else "is not"
         raise ImageError(
             f"{self.name} {what} an image in a format that can be read: save it as PNG, JPEG or WebP, "
@@ -271,6 +264,18 @@ class Encoded:
                 f"{self.name} has a damaged header and cannot be read ({reason(error)}): "
                 "copy, download or save it again"
             ) from error
+
+
+def _other_format(data: bytes, read_here: bool = False) -> Format | None:
+    """A format that data begins like: one whose header is read here, or another one. Its decoder says if it is."""
+    Image.init()
+    for name, (_, accepts) in Image.OPEN.items():
+        model = FORMATS.get(name)
+        if model is None or model.read_here != read_here or accepts is None or accepts(data[:16]) is not True:
+            continue
+        if name != "CUR" or data[4:6] != b"\0\0":  # without cursors it is a TGA
+            return model
+    return FORMATS["IM"] if data.startswith(b"Image type: ") else None
 
 
 def _factory(model: Format) -> Callable[..., ImageFile.ImageFile]:

@@ -47,7 +47,13 @@ _PPM = re.compile(rb"P(?:(4)|[56])(?:\s|#[^\r\n]{0,200}[\r\n])+(\d{1,9})\s+(\d{1
 def image_start(data: bytes) -> int:
     """Where an image begins that has a few stray bytes before it; 0 where it begins at once, or there is none."""
     found = _BEGINNINGS.search(data, 0, _STRAY_BYTES + 16)
-    if found is None or _CONTAINERS.match(data) or data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    if (
+        found is None
+        or is_read_here(data)
+        or read_tga(data)
+        or _CONTAINERS.match(data)
+        or data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    ):
         return 0
     return found.start()
 
@@ -63,6 +69,11 @@ def read_header(data: bytes, jpeg: JpegSegments | None) -> Header | None:
         if begins.match(data):
             return read(data)
     return None
+
+
+def is_read_here(data: bytes) -> bool:
+    """Whether data begins like a format whose header is read here."""
+    return is_jpeg(data) or any(begins.match(data) for begins, _ in _READERS)
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -171,7 +182,7 @@ def _ico(data: bytes) -> Header | None:
             sizes.append(struct.unpack_from(">II", data, at + 16))
         elif len(data) >= at + 12:
             wide, high = struct.unpack_from("<ii", data, at + 4)
-            sizes.append((abs(wide), abs(high)))
+            sizes.append((abs(wide), abs(high) // 2))  # its mask lies above it
         if number >= 1024:
             raise ValueError("it has more than 1,024 icons")
     size = max(sizes, key=lambda size: size[0] * size[1])
