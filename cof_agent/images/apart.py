@@ -86,7 +86,12 @@ def can_start() -> bool:
 
 
 def _may_start(encoded: Encoded) -> bool:
-    return can_start() and (encoded.bounded or sys.platform not in ("darwin", "win32"))
+    return can_start() and (encoded.bounded or can_limit_memory())
+
+
+def can_limit_memory() -> bool:
+    """Whether the system ends a process that takes more memory than it may: macOS takes the limit and ignores it."""
+    return sys.platform not in ("darwin", "win32")
 
 
 def _executable() -> str:
