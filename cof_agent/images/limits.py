@@ -10,6 +10,9 @@ from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images.display_name import show_text
 from cof_agent.images.geometry import MAX_ASPECT, Size
 
+DECODE_SECONDS = 20.0
+"""Ten times what a JPEG of 178 megapixels takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
@@ -27,6 +30,8 @@ class ImageLimits:
     """Most redirects followed for one URL."""
     allow_private_hosts: bool = False
     """Whether a URL may lead to an address that is not public: loopback, private, link-local and the like."""
+    decode_seconds: float = DECODE_SECONDS
+    """Wall-clock time for decoding one image, each time its pixels are needed."""
     roots: tuple[str | os.PathLike[str], ...] | None = None
     """Directories below which files may be read, symbolic links resolved. None: anywhere; empty: nowhere."""
 
@@ -38,6 +43,8 @@ class ImageLimits:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: it must be at least 1")
         if not self.http_seconds > 0:
             raise ConfigError(f"http_seconds is {self.http_seconds!r}: it must be above 0")
+        if not self.decode_seconds > 0:
+            raise ConfigError(f"decode_seconds is {self.decode_seconds!r}: it must be above 0")
         if self.max_redirects < 0:
             raise ConfigError(f"max_redirects is {self.max_redirects!r}: it must not be negative")
         if isinstance(self.roots, str | os.PathLike):  # whose characters would be roots

@@ -22,6 +22,7 @@ from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import load_image
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
+from cof_agent.images.time_limit import images_within
 from cof_agent.images.views import RegionPixels, View, ViewEvent, cut_region
 from cof_agent.loop.answer_schema import answer_model, schema_text
 from cof_agent.loop.call import NO_MORE, Progress, carry_out, reached
@@ -69,7 +70,8 @@ class Nodes:
         began, limits = time.monotonic(), context_of_run() or self.config
         question = check_question(state.get("question"), "under the state key `question`")
         check_can_ask(limits, config)
-        original, overview = open_overview(state, self.profile, self.store, self.limits)
+        with images_within(limits.max_seconds):
+            original, overview = open_overview(state, self.profile, self.store, self.limits)
         earlier, schema = state.get("messages", []), answer_model(config)
         asked = f"{question}\n\n{self.profile.prompts.typed}\n{schema_text(schema)}" if schema else question
         blocks: list[Any] = [{"type": "text", "text": json_safe(asked)}]

@@ -25,11 +25,12 @@ FLOORS = (
 
 INSIDE = {
     "images": (
-        {"display_name", "geometry"},
-        {"limits", "reference"},
-        {"decoding", "fetch", "store"},
-        {"decode_queue"},
-        {"receiving"},
+        {"display_name", "exif", "flattening", "geometry", "heap", "time_limit"},
+        {"formats", "jpeg_segments", "limits", "png_chunks", "reference"},
+        {"fetch", "headers", "loading", "store"},
+        {"decoding"},
+        {"decode_queue", "decode_worker"},
+        {"apart", "receiving"},
         {"opening"},
         {"views"},
     ),
