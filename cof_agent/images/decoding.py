@@ -185,6 +185,11 @@ def _identify(data: bytes, name: str) -> ImageFile.ImageFile:
                 raise ImageError(
                     f"{name} has a damaged header and cannot be read ({reason(error)}): copy, download or save it again"
                 ) from error
+    if data[:1024].lstrip().startswith(b"%PDF-"):
+        raise ImageError(
+            f"{name} is a PDF rather than an image: save the page as a picture first, for example with "
+            "`pdftoppm -r 200 -png FILE.pdf page`"
+        )
     what = "is a text, a web page or an SVG drawing rather than" if _is_markup(data) else "is not"
     raise ImageError(
         f"{name} {what} an image in a format that can be read: save it as PNG, JPEG or WebP, "

@@ -9,7 +9,6 @@ first is right: so `vstar_bench_eval.py` and `visual_search.py` of penghao-wu/vs
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count as count_from
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cof_agent.errors import ConfigError
-from cof_agent.files import atomic_write, json_line
+from cof_agent.files import atomic_write, json_line, parse_json
 from cof_agent.images.opening import open_image
 from cof_agent.scenes.question import SceneQuestion, scene_question
 from cof_agent.scenes.render import render
@@ -134,7 +133,7 @@ def _prepare(directory: Path, settings: dict[str, Any]) -> None:
 def _compare(directory: Path, settings: dict[str, Any]) -> None:
     before: Any = None
     with suppress(OSError, ValueError):
-        before = json.loads((directory / SETTINGS).read_text(encoding="utf-8"))
+        before = parse_json((directory / SETTINGS).read_bytes())
     if not isinstance(before, dict):
         raise _foreign(directory)
     for name, value in settings.items():

@@ -14,7 +14,6 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import unwritten
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import open_benchmark
-from cof_agent.evaluation.driver import OBSERVER
 from cof_agent.evaluation.evaluating import TRAJECTORIES, evaluate, policy_and_profile
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
@@ -32,6 +31,7 @@ from cof_agent.learning.collecting.first_questions import FirstQuestions
 from cof_agent.learning.collecting.selection import Mix, Selection, select
 from cof_agent.learning.collecting.tried import Reason, Tried, read_tried
 from cof_agent.loop.config import FocusConfig
+from cof_agent.policies.kinds import OBSERVER
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
 

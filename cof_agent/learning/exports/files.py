@@ -38,10 +38,10 @@ def fresh_directory(out: str | Path) -> Iterator[Path]:
     What a process that was killed has left beside `out` is removed first. Raises ConfigError when `out` exists and is
     no empty directory, TrajectoryError when it cannot be written.
     """
-    out = Path(out).expanduser().absolute()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} exists and is not an empty directory: name a new one with --out")
+    out = Path(os.path.expanduser(out)).absolute()
     try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(f"{out} exists and is not an empty directory: name a new one with --out")
         with atomic_directory(out) as part:
             yield part
     except OSError as error:
