@@ -49,6 +49,10 @@ class TrajectoryError(CofError, ValueError):
     """A trajectory record cannot be read or written."""
 
 
+class LockedError(CofError, RuntimeError):
+    """Another process, or another thread of this one, works on the same thing. The message names it."""
+
+
 class MissingExtraError(CofError, ImportError):
     """An optional dependency is not installed. The message holds the exact command that installs it."""
 

@@ -1,18 +1,33 @@
-"""Files that survive the sudden death of who writes them: atomic writes, and JSON lines."""
+"""Files that survive the sudden death of who writes them: atomic writes, JSON lines, and locks."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 import shutil
+import socket
+import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from cof_agent.errors import TrajectoryError
+from cof_agent.errors import LockedError, TrajectoryError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+LOCK = ".cof-agent.lock"
+_GUARD = 2**30
+"""Windows locks this byte, far behind the text: whoever finds a locked file can read who holds it."""
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 @contextlib.contextmanager
@@ -52,6 +67,99 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(
+    directory: Path,
+    doing: str,
+    *,
+    name: str = LOCK,
+    what: str | None = None,
+    instead: str = "choose another directory",
+) -> Iterator[None]:
+    """Hold a lock in `directory`, which exists, so that nobody else holds it at the same time.
+
+    `doing` says to others what the holder does, such as "exporting for trl". `name` is the lock's file: other names
+    are other locks. `what` is in use then (default: the directory), and `instead` is what others can do but wait.
+    The system frees the lock of a process that dies, however it dies. Threads of one process exclude each other too.
+    Some network file systems have no locks: there nobody is excluded.
+
+    Raises LockedError, which names the holder, at once where the lock is held, and where it cannot be made.
+    """
+    path = directory / name
+    try:
+        file = _locked_file(path)
+    except OSError as error:
+        raise LockedError(
+            f"{directory} cannot be locked ({error.strerror or error}): make it writable, or {instead}"
+        ) from error
+    if file is None:
+        raise LockedError(f"{what or directory} is in use: {_holder(path)}. Wait until it ends, or {instead}")
+    try:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "doing": doing}
+        with contextlib.suppress(OSError):  # a full disk: the lock is held, if by nobody who has a name
+            os.ftruncate(file, 0)
+            os.write(file, json_line(holder))
+        yield
+    finally:
+        if sys.platform != "win32":  # where a file that is open cannot be removed
+            path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _locked_file(path: Path) -> int | None:
+    """A descriptor of the file at `path` that holds its lock; None where another one does."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            if not _lock(file):
+                os.close(file)
+                return None
+            if _is_at(file, path):  # else its holder has removed it meanwhile: a lock that nobody else would see
+                return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _lock(file: int) -> bool:
+    """Whether the lock of an open file could be had."""
+    try:
+        if sys.platform == "win32":
+            os.lseek(file, _GUARD, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            os.lseek(file, 0, os.SEEK_SET)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}:
+            return False
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder(path: Path) -> str:
+    """Who holds the lock at `path`, as far as it has said so."""
+    for _ in range(20):  # it writes its name right after it has the lock
+        try:
+            told = json.loads(path.read_bytes()[:4096])
+            here = (told["pid"], told["host"]) == (os.getpid(), socket.gethostname())
+            whose = "this process" if here else f"process {told['pid']} on {told['host']}"
+            return f"{whose} has been {told['doing']} since {told['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            time.sleep(0.01)
+    return "another process has it"
 
 
 def json_line(value: Any, indent: int | None = None) -> bytes:

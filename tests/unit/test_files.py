@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cof_agent.files import atomic_write, json_line
+from cof_agent.errors import LockedError
+from cof_agent.files import LOCK, atomic_write, json_line, locked
 
 
 def test_a_file_has_its_name_only_when_all_is_in_it(tmp_path: Path) -> None:
@@ -42,3 +49,69 @@ def test_half_of_a_surrogate_pair_is_written_and_read(tmp_path: Path) -> None:
     assert line.endswith(b"\n")
     assert "ä".encode() in line
     assert json.loads(line) == value
+
+
+def test_a_lock_excludes_everybody_else_and_names_its_holder(tmp_path: Path) -> None:
+    with locked(tmp_path, "exporting for trl"):
+        with (
+            pytest.raises(
+                LockedError, match=rf"^{re.escape(str(tmp_path))} is in use: this process has been exporting"
+            ),
+            locked(tmp_path, "exporting for verl"),
+        ):
+            pass
+        with locked(tmp_path, "something else", name=".other.lock"):
+            pass
+        with ThreadPoolExecutor(1) as threads, pytest.raises(LockedError, match=r"or choose another directory$"):
+            threads.submit(locked(tmp_path, "exporting").__enter__).result()
+    assert list(tmp_path.iterdir()) == [], "a lock that is free leaves no file"
+    with locked(tmp_path, "exporting again"):
+        pass
+
+
+def test_what_a_dead_process_left_is_no_lock(tmp_path: Path) -> None:
+    left = {"pid": 1, "host": socket.gethostname(), "since": "2026-01-01T00:00:00+00:00", "doing": "exporting"}
+    (tmp_path / LOCK).write_bytes(json_line(left) * 3)  # longer than what is written now
+    with locked(tmp_path, "exporting"):
+        assert json.loads((tmp_path / LOCK).read_bytes())["pid"] == os.getpid()
+
+
+def test_a_lock_that_names_nobody_is_a_lock(tmp_path: Path) -> None:
+    with locked(tmp_path, "exporting"):
+        (tmp_path / LOCK).write_bytes(b"\xff{")
+        said = r"the runs is in use: another process has it\. Wait .* or take another$"
+        again = locked(tmp_path, "exporting", what="the runs", instead="take another")
+        with pytest.raises(LockedError, match=said), again:
+            pass
+
+
+def test_a_lock_of_an_exception_is_free(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), locked(tmp_path, "exporting"):
+        raise KeyboardInterrupt
+    with locked(tmp_path, "exporting"):
+        pass
+
+
+def test_many_threads_never_hold_one_lock_at_once(tmp_path: Path) -> None:
+    """The file is removed at the end of each turn: whoever had opened the removed one must not count as holder."""
+    inside, most, turns = 0, 0, 0
+    counting = threading.Lock()
+
+    def take(_: int) -> None:
+        nonlocal inside, most, turns
+        with contextlib.suppress(LockedError), locked(tmp_path, "counting"):
+            with counting:
+                inside, turns = inside + 1, turns + 1
+                most = max(most, inside)
+            with counting:
+                inside -= 1
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(take, range(400)))
+    assert (most, turns > 0) == (1, True)
+
+
+def test_a_directory_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
+    said = r"none cannot be locked \(No such file or directory\): make it writable"
+    with pytest.raises(LockedError, match=said), locked(tmp_path / "none", "exporting"):
+        pass
