@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cof_agent.agent.trajectory import ID, Trajectory
-from cof_agent.errors import ImageError, TrajectoryError
+from cof_agent.errors import TrajectoryError
 from cof_agent.files import json_line, parse_json
 from cof_agent.images.store import DirectoryStore, ImageStore
 
@@ -27,9 +27,10 @@ def prepare_directory(directory: str | Path) -> None:
     try:
         (Path(directory) / IMAGES).mkdir(parents=True, exist_ok=True)
         (Path(directory) / LINES).open("ab").close()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else None
         raise TrajectoryError(
-            f"cannot save trajectories under {directory}: {error.strerror or error}; choose another directory"
+            f"cannot save trajectories under {directory}: {why or error}; choose another directory"
         ) from error
 
 
@@ -56,7 +57,7 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
             if file.write(line) != len(line):
                 raise OSError("only a part could be written: is the disk full?")
             os.fsync(file.fileno())
-    except (OSError, ImageError) as error:
+    except (OSError, ValueError) as error:  # an image that is lost, or a NUL in the name
         why = error.strerror if isinstance(error, OSError) else None
         raise TrajectoryError(f"cannot save a trajectory under {directory}: {why or error}") from error
     return path

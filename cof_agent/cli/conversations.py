@@ -53,6 +53,8 @@ def conversation_file(file: Path | None) -> Iterator[ConversationFile | None]:
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists() and not file.is_file():
+            raise OSError("it is no file")
         connection = sqlite3.connect(file, check_same_thread=False)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and "checkpoints" not in tables:

@@ -144,9 +144,10 @@ async def aevaluate(
     grow. `trajectories` are saved in `out`, each under the id that its row of the results names; a question that was
     cut off or is asked again has another one. `progress=RunProgress()` tells on standard error
     how far it is, and how long it will take where the benchmark is one of ours or has a length. `report` is whether the
-    files of the report are written. Raises ConfigError for settings that are not valid or not those of the run in
-    `out`, TrajectoryError when the directory cannot be written, PolicyError for a judge that cannot give its first
-    verdict, and what the benchmark raises. What happens to one question is in its row of the results.
+    files of the report are written. Raises LockedError where another run writes to `out`, ConfigError for settings that
+    are not valid or not those of the run in `out`, TrajectoryError when the directory cannot be written, PolicyError
+    for a judge that cannot give its first verdict, and what the benchmark raises. What happens to one question is in
+    its row of the results.
     """
     if concurrency < 1:
         raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
@@ -186,14 +187,17 @@ async def aevaluate(
     driver.agent(plan.first(), (224, 224))  # what cannot be asked at all is told before anything is written
     if progress:
         progress.directory = out
-    with writing(out, settings, retry_failed=retry_failed) as directory, progress or contextlib.nullcontext():
-        asker = Judge(judging, out / JUDGMENTS) if judging else None
-        await judge_again(directory, asker, concurrency=concurrency, failed=retry_failed)
-        runner = Runner(plan, driver, directory, concurrency=concurrency, judge=asker, progress=progress, count=counts)
-        await runner.run()
-    from cof_agent.evaluation.report.files import sum_up, write_report
+    with writing(out, settings, retry_failed=retry_failed) as directory:
+        with progress or contextlib.nullcontext():
+            asker = Judge(judging, out / JUDGMENTS) if judging else None
+            await judge_again(directory, asker, concurrency=concurrency, failed=retry_failed)
+            runner = Runner(
+                plan, driver, directory, concurrency=concurrency, judge=asker, progress=progress, count=counts
+            )
+            await runner.run()
+        from cof_agent.evaluation.report.files import sum_up, write_report
 
-    return await asyncio.to_thread(write_report if report else sum_up, out)
+        return await asyncio.to_thread(write_report if report else sum_up, out)
 
 
 def _checked(benchmark: Benchmark) -> Benchmark:

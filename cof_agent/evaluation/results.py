@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -18,19 +16,13 @@ from cof_agent.evaluation.plan import PlannedQuestion
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings, differing, shown
-from cof_agent.files import LineWriter, atomic_write, corrupt, json_line, parse_json, read_lines
+from cof_agent.files import LineWriter, atomic_write, corrupt, json_line, locked, parse_json, read_lines
 from cof_agent.loop.state import Status
-
-if sys.platform != "win32":
-    import fcntl
-
-log = logging.getLogger(__name__)
 
 SETTINGS = "run.json"
 RESULTS = "results.jsonl"
 SKIPPED = "skipped.jsonl"
 MALFORMED = "malformed.jsonl"
-LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +116,15 @@ def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = Fal
     With `retry_failed` its failed rows are left out, but for those that have an answer, which can be judged again, and
     those whose time ran out.
     Raises ConfigError when it was made with other settings (naming them; a larger limit is none, and another judge is
-    none until one has decided something), another process writes to it, or it cannot be made; TrajectoryError, naming
-    file and line, for a line that is damaged.
+    none until one has decided something), or it cannot be made; LockedError where another process writes to it;
+    TrajectoryError, naming file and line, for a line that is damaged.
     """
     path = Path(path)
     with contextlib.ExitStack() as files:
         try:
             path.mkdir(parents=True, exist_ok=True)
-            files.enter_context(_lock(path))
+            doing = f"evaluating {settings.policy} on {settings.benchmark}"
+            files.enter_context(locked(path, doing, instead="choose another directory with --out"))
             _settle(path, settings)
             if retry_failed:
                 _drop_failed(path)
@@ -140,25 +133,6 @@ def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = Fal
                 f"a run cannot be kept in {path} ({error.strerror or error}): choose another directory with --out"
             ) from error
         yield RunDirectory(path, files)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Nobody else writes there meanwhile. The system frees the lock of a process that dies, however it dies."""
-    if sys.platform == "win32":
-        log.warning("this system has no file locks: see that no other process writes to %s", path)
-        yield
-        return
-    with (path / LOCK).open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"another process writes to {path}: wait for it, or choose another directory with --out"
-            ) from error
-        except OSError as error:  # some network file systems have none
-            log.warning("%s cannot be locked (%s): see that no other process writes there", path, error.strerror)
-        yield
 
 
 def _settle(path: Path, settings: RunSettings) -> None:
