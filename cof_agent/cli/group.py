@@ -26,19 +26,18 @@ class CommandGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         with _clean_errors():
-            try:
-                return super().invoke(ctx)
-            except BrokenPipeError:  # whoever read the output has left: typer ends the command quietly
-                raise
-            except SYSTEM as error:
-                raise stop(of_the_system(error), EXIT_CODES["failed"]) from error
+            return super().invoke(ctx)
 
 
 @contextlib.contextmanager
 def _clean_errors() -> Iterator[None]:
-    """What is wrong with a word repeats that word."""
+    """What is wrong with a word repeats that word; what the system raises is told in one line."""
     try:
         yield
+    except BrokenPipeError:  # whoever read the output has left: typer ends the command quietly
+        raise
+    except SYSTEM as error:
+        raise stop(of_the_system(error), EXIT_CODES["failed"]) from error
     except Exception as error:
         message = getattr(error, "message", None)
         if hasattr(error, "exit_code") and isinstance(message, str):

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,12 @@ def run(*words: Any, typed: str = ""):
     return CliRunner().invoke(app, [str(word) for word in words], input=typed)
 
 
-def texts() -> Iterator[tuple[str, str]]:
+@cache
+def texts() -> list[tuple[str, str]]:
+    return list(_texts())
+
+
+def _texts() -> Iterator[tuple[str, str]]:
     """Every text of the library that is no docstring, with its place; parts of one message together."""
     for path in sorted(PACKAGE.rglob("*.py")):
         if path.name == "page.py":  # its style sheet has names like options
