@@ -167,6 +167,14 @@ def json_line(value: Any, indent: int | None = None) -> bytes:
     return json.dumps(value, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace") + b"\n"
 
 
+def parse_json(data: str | bytes) -> Any:
+    """The value of a JSON text in UTF-8. Raises ValueError for whatever cannot be read, nesting too deep included."""
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
 class LineWriter:
     """Appends JSON lines to a file, each with one write that goes to the system at once.
 
@@ -226,7 +234,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
         raise TrajectoryError(f"{path} cannot be read: {error.strerror or error}") from error
     for number, line in enumerate(data[: whole_bytes(data)].split(b"\n")[:-1], start=1):
         try:
-            yield number, json.loads(line)
+            yield number, parse_json(line)
         except ValueError as error:
             raise corrupt(path, number, error) from error
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from cof_agent.agent.trajectory import Trajectory
-from cof_agent.errors import ImageError, TrajectoryError
-from cof_agent.files import json_line
+from cof_agent.agent.trajectory import ID, Trajectory
+from cof_agent.errors import TrajectoryError
+from cof_agent.files import json_line, parse_json
 from cof_agent.images.store import DirectoryStore, ImageStore
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,10 @@ def prepare_directory(directory: str | Path) -> None:
     try:
         (Path(directory) / IMAGES).mkdir(parents=True, exist_ok=True)
         (Path(directory) / LINES).open("ab").close()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else None
         raise TrajectoryError(
-            f"cannot save trajectories under {directory}: {error.strerror or error}; choose another directory"
+            f"cannot save trajectories under {directory}: {why or error}; choose another directory"
         ) from error
 
 
@@ -41,7 +42,7 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
     TrajectoryError when it cannot be written or `store` lacks an image.
     """
     path = Path(directory) / LINES
-    line = json_line(trajectory.to_json())
+    line = json_line({ID: trajectory.id, **trajectory.to_json()})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         images = DirectoryStore(path.parent / IMAGES)
@@ -56,7 +57,7 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
             if file.write(line) != len(line):
                 raise OSError("only a part could be written: is the disk full?")
             os.fsync(file.fileno())
-    except (OSError, ImageError) as error:
+    except (OSError, ValueError) as error:  # an image that is lost, or a NUL in the name
         why = error.strerror if isinstance(error, OSError) else None
         raise TrajectoryError(f"cannot save a trajectory under {directory}: {why or error}") from error
     return path
@@ -68,11 +69,22 @@ def read_trajectories(path: str | Path) -> Iterator[Trajectory]:
     A line that a crash has torn is skipped with a warning. Raises TrajectoryError, naming file and line, for a
     file that cannot be read and for a whole line that is no trajectory.
     """
-    return (trajectory for _, trajectory in located_trajectories(path))
+    return (located.trajectory for located in located_trajectories(path))
 
 
-def located_trajectories(path: str | Path) -> Iterator[tuple[int, Trajectory]]:
-    """As `read_trajectories`, each with where its line begins, in bytes."""
+@dataclass(frozen=True, slots=True)
+class LocatedTrajectory:
+    """A trajectory in its file."""
+
+    offset: int
+    """Where its line begins, in bytes."""
+    id: str
+    """As it was when the line was written: a later version may know more of a trajectory, and compute another."""
+    trajectory: Trajectory
+
+
+def located_trajectories(path: str | Path) -> Iterator[LocatedTrajectory]:
+    """As `read_trajectories`, each with its id and its place in the file."""
     path = Path(path)
     path = path / LINES if path.is_dir() else path
     try:
@@ -86,11 +98,12 @@ def located_trajectories(path: str | Path) -> Iterator[tuple[int, Trajectory]]:
             if not line.strip():
                 continue
             try:
-                value = json.loads(line)
+                value = parse_json(line)
             except ValueError:
                 log.warning("%s line %d is torn (a crash while it was written?) and was skipped", path, number)
                 continue
             try:
-                yield begin, Trajectory.from_json(value)
+                trajectory = Trajectory.from_json(value)
             except TrajectoryError as error:
                 raise TrajectoryError(f"{path} line {number}: {error}") from error
+            yield LocatedTrajectory(begin, str(value.get(ID) or trajectory.id), trajectory)

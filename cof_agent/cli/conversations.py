@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from cof_agent.errors import ConfigError, MissingExtraError, TrajectoryError
+from cof_agent.cli.output import say
+from cof_agent.errors import CofError, ConfigError, MissingExtraError, TrajectoryError
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -54,6 +53,8 @@ def conversation_file(file: Path | None) -> Iterator[ConversationFile | None]:
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists() and not file.is_file():
+            raise OSError("it is no file")
         connection = sqlite3.connect(file, check_same_thread=False)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and "checkpoints" not in tables:
@@ -102,7 +103,21 @@ class KeptConversation:
 
 
 def kept_conversation(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
-    """What `agent` has kept under `thread_id`, if anything. Raises ConfigError for a thread of another graph."""
+    """What `agent` has kept under `thread_id`, if anything.
+
+    Raises ConfigError for a thread of another graph, and for one that is damaged.
+    """
+    try:
+        return _kept(agent, thread_id)
+    except (CofError, sqlite3.Error, OSError):
+        raise
+    except Exception as error:  # what stands in a damaged file may be anything, and so may what reading it raises
+        raise ConfigError(
+            f"the conversation {thread_id!r} is damaged ({type(error).__name__}: {error}): begin another --thread"
+        ) from error
+
+
+def _kept(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
     from cof_agent.agent.trajectory import Trajectory
     from cof_agent.images.reference import ImageRef
     from cof_agent.loop.pregel import began_with
@@ -152,7 +167,7 @@ def ask_kept(agent: ChainOfFocus, image: str, question: str, keep: Path | None, 
         return agent.stream(image, question)
     if thread is None:
         thread = new_thread(agent)
-        typer.echo(f"kept in {keep} as --thread {thread}", err=True)
+        say(f"kept in {keep} as --thread {thread}", err=True)
     if there := kept_conversation(agent, thread):
         there.check_image(agent, image, thread)
         if there.ended is None and there.question == question.strip() and not there.lost:

@@ -60,7 +60,7 @@ class ImageLimits:
         real, roots = os.path.realpath(path), [os.path.realpath(root) for root in self.roots]
         if not any(Path(real).is_relative_to(root) for root in roots):
             instead = f"pass a file below {' or '.join(roots)}" if roots else "pass a URL"
-            allow = "allow its directory (--root, or roots in ImageLimits)"
+            allow = "allow its directory: name it among the roots in ImageLimits"
             raise ImageError(f"{show_text(path)} may not be read: {instead}, or {allow}")
         return real
 

@@ -89,7 +89,7 @@ def of_failure(error: Exception, closing: str | None, limits: FocusConfig) -> En
     """A run whose policy failed, or did not give its last answer in time."""
     if isinstance(error, OutOfTimeError) and closing:
         why = f"{error}: the limit of {limits.max_seconds:g} seconds (max_seconds) was reached"
-        return Ending(Status.BUDGET, StopReason(closing), why)
+        return Ending(Status.BUDGET, StopReason.TIME_LIMIT, why)  # whichever limit came first: more time would do
     if isinstance(error, PromptTooLongError):
         why = (
             f"{error}: there is no region left to leave out; use an endpoint with a longer context, or a profile with "

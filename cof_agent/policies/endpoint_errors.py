@@ -52,6 +52,9 @@ _PASSING_KINDS = {
     *("ReadTimeoutError", "ConnectTimeoutError", "ProtocolError", "EndpointConnectionError"),  # urllib3, botocore
 }
 
+_NOT_CONNECTED = {"ConnectError", "ConnectTimeout", "ClientConnectorError", "NewConnectionError"}
+"""What the clients raise where nobody answers at an address."""
+
 _STREAM_ERRORS = {"APIError", "ResponseError"}
 """What the clients of OpenAI and Ollama raise, without a status, for an error that comes inside a stream."""
 
@@ -121,7 +124,7 @@ def read_failure(error: BaseException, *, endpoint: bool, secrets: Collection[st
     sent = _is_kind(error, _STREAM_ERRORS) or isinstance(error, SentError)
     if status is None and not passes and not (too_long or sent or _is_connection(chain)):
         return None
-    words = without_page(hide(said, secrets))
+    words = without_page(hide(said + _unreached(chain), secrets))
     words = words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
     wait = _retry_after(_headers(chain), time.time()) if passes else None
     return EndpointFailure(f"HTTP {status}: {words}" if status else words, passes, status, too_long, wait)
@@ -201,6 +204,20 @@ def _passes(chain: list[BaseException], status: int | None, endpoint: bool) -> b
 
 def _is_connection(chain: list[BaseException]) -> bool:
     return any(isinstance(error, ConnectionError) or _is_kind(error, _PASSING_KINDS) for error in chain)
+
+
+def _unreached(chain: list[BaseException]) -> str:
+    """Which address could not be reached, where a connection was not made and the client tells."""
+    if not any(isinstance(error, ConnectionRefusedError) or _is_kind(error, _NOT_CONNECTED) for error in chain):
+        return ""
+    for error in chain:
+        try:
+            url: Any = error.request.url  # type: ignore[attr-defined]
+            place = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+        except (AttributeError, RuntimeError):  # httpx raises this where an error has no request
+            continue
+        return f"; is the server at {place} running, and is that its address?"
+    return ""
 
 
 def _is_kind(error: BaseException, names: Collection[str]) -> bool:

@@ -105,18 +105,21 @@ def image_source(name: str, directory: Path) -> str:
 
 def corners_as_fractions(value: Any, unit: str) -> tuple[float, float, float, float]:
     """Four finite numbers in `value`. Raises RowError that names the `unit` for anything else."""
-    if not (
-        isinstance(value, list | tuple)
-        and len(value) == 4
-        and all(isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side) for side in value)
-    ):
+    if not (isinstance(value, list | tuple) and len(value) == 4 and all(map(_is_finite, value))):
         raise RowError(f"a box is {show(value)}: it needs four numbers, {unit}")
     return float(value[0]), float(value[1]), float(value[2]), float(value[3])
 
 
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond those of floating point
+        return False
+
+
 def existing(path: str) -> Path:
     """`path` with `~` resolved. Raises ConfigError when nothing is there."""
-    found = Path(path).expanduser()
+    found = Path(os.path.expanduser(path))
     try:
         if found.exists():
             return found

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,8 +63,7 @@ class VStar:
 
         Raises ConfigError when the directory is missing or has no questions file, or the download fails.
         """
-        local = Path(place).expanduser()
-        from_hub = not local.exists() and _HUB_ID.fullmatch(place)
+        from_hub = not os.path.exists(os.path.expanduser(place)) and _HUB_ID.fullmatch(place)
         directory = _download(place) if from_hub else existing(place)
         if not (directory / QUESTIONS).is_file():
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""The files of a report: `summary.json`, `plots/` and `report.html` beside a run's results."""
+"""The files of a report: `summary.json`, `plots/`, `report.html` and `results.csv` beside a run's results."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.report.comparison import Comparison
+from cof_agent.evaluation.report.csv_rows import as_csv
 from cof_agent.evaluation.report.page import comparison_page, run_page
 from cof_agent.evaluation.report.plots import plots_of
 from cof_agent.evaluation.results import Run, read_run
@@ -18,6 +19,7 @@ from cof_agent.evaluation.tally import summarise
 from cof_agent.files import atomic_write
 
 PAGE = "report.html"
+TABLE = "results.csv"
 PLOTS = "plots"
 WRONG = 20
 """Wrong answers that a report shows."""
@@ -41,6 +43,7 @@ def write_report(directory: str | Path) -> Summary:
     plots = plots_of({"": summary})
     _write_plots(directory, plots)
     _write(directory / PAGE, run_page(summary, plots, some_wrong(run.rows)))
+    _write(directory / TABLE, as_csv(run.rows))
     return summary
 
 

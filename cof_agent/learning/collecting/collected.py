@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +16,7 @@ from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.results import SETTINGS
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.settings import RunSettings
-from cof_agent.files import atomic_write, corrupt, json_line, read_lines
+from cof_agent.files import atomic_write, corrupt, json_line, parse_json, read_lines
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import DirectoryStore
 from cof_agent.learning.collecting.candidate import Candidate, Looks
@@ -171,7 +170,7 @@ def write_collected(
         refs: set[ImageRef] = set()
         with atomic_write(out / LINES) as file:
             for line in _lines_at(tried / LINES, [candidate.offset for candidate in kept]):
-                for ref in Trajectory.from_json(json.loads(line)).image_refs:
+                for ref in Trajectory.from_json(parse_json(line)).image_refs:
                     if ref not in refs:
                         images.put(ref, source.get(ref))
                         refs.add(ref)

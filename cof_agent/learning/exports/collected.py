@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cof_agent.agent.trajectory import Trajectory
-from cof_agent.agent.trajectory_file import IMAGES, LINES, read_trajectories
+from cof_agent.agent.trajectory_file import IMAGES, LINES, located_trajectories
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import default_profile
 from cof_agent.errors import ConfigError, TrajectoryError, validated
@@ -16,6 +15,7 @@ from cof_agent.evaluation.evaluating import TRAJECTORIES
 from cof_agent.evaluation.results import SETTINGS, Run, read_run
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings, with_budget
+from cof_agent.files import parse_json
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
 from cof_agent.learning.exports.conversation import Facts
@@ -76,9 +76,11 @@ class Collected:
             ) from error
 
     def __iter__(self) -> Iterator[Example]:
-        for number, trajectory in enumerate(read_trajectories(self.directory)):
+        for number, located in enumerate(located_trajectories(self.directory)):
+            trajectory, id_ = located.trajectory, located.id
             row = self._rows.get(number)
-            id_ = trajectory.id
+            if self._results and id_ not in self._results:
+                continue  # its question was cut off, or asked again: another trajectory is that of its result
             known = row or self._results.get(id_)
             facts = Facts(
                 id=row.id if row else id_,
@@ -135,7 +137,7 @@ def _with_trajectories(directory: Path) -> Path:
 def _report(directory: Path) -> CollectionReport:
     path = directory / REPORT
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{directory} is an unfinished collection: run the same `collect` again ({error})") from error
     return validated(CollectionReport, value, str(path))

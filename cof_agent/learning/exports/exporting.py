@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -107,7 +108,7 @@ def export(
         if target in _QUESTIONS:
             asked = _allowed(import_prompts(source) if collected is None else prompts(collected), allow_test)
             if target is Target.VERL:
-                with VerlFile(directory, Path(out).expanduser().absolute()) as file:
+                with VerlFile(directory, Path(os.path.expanduser(out)).absolute()) as file:
                     rows, left_out = _written(asked, file.add)
             else:
                 rows, left_out = _write_prompts(directory, asked, kept_as)

@@ -10,6 +10,7 @@ from typing import Any
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import TrajectoryError
+from cof_agent.files import parse_json
 from cof_agent.learning.exports.collected import Collected, Example, shows
 from cof_agent.learning.exports.conversation import Facts, Malformed, Message, Picture
 from cof_agent.learning.exports.replay import opening
@@ -85,8 +86,8 @@ def _restored(row: Any, directory: Path) -> Prompt:
         original=picture_of(original, directory),
         facts=Facts.of(row, row["id"]),
         options=tuple(row["options"]),
-        profile=Profile.parse(json.loads(row["profile"]), "its profile"),
-        config=json.loads(row["config"]),
+        profile=Profile.parse(parse_json(row["profile"]), "its profile"),
+        config=parse_json(row["config"]),
     )
 
 

@@ -26,7 +26,7 @@ from langchain_core.messages import AIMessage
 
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
-from cof_agent.files import json_line
+from cof_agent.files import json_line, parse_json
 from cof_agent.images.opening import open_image
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.exports.conversation import (
@@ -119,7 +119,7 @@ def read_sharegpt(path: str | Path, images: str | Path | None = None) -> Iterato
             if isinstance(value, ValueError):
                 raise value
             yield _conversation(value, roots, f"{path.stem}-{number}")
-        except (ImageError, ValueError) as error:
+        except (ImageError, ValueError, OSError) as error:  # OSError: a name too long for a file
             yield Malformed(where, str(error))
 
 
@@ -128,7 +128,7 @@ def _data_of(path: Path) -> Path:
     if not path.is_dir():
         return path
     try:
-        known = json.loads((path / INFO).read_text(encoding="utf-8"))
+        known = parse_json((path / INFO).read_bytes())
         (name,) = {str(entry["file_name"]) for entry in known.values()}
         return path / name
     except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
@@ -149,14 +149,14 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
         yield from _array(path, text)
         return
     try:
-        yield 1, json.loads(text)  # a row by itself, over however many lines
+        yield 1, parse_json(text)  # a row by itself, over however many lines
         return
     except ValueError:
         pass
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield number, json.loads(line)
+                yield number, parse_json(line)
             except ValueError as error:
                 yield number, ValueError(f"it is not JSON: {error}")
 
@@ -180,7 +180,7 @@ def _array(path: Path, text: str) -> Iterator[tuple[int, Any]]:
             continue
         try:
             value, end = decoder.raw_decode(text, at)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TrajectoryError(f"{path} line {line}: the array breaks off here ({error}): get it again") from error
         yield line, value
         line += text.count("\n", at, end)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from cof_agent.errors import ConfigError
+from cof_agent.files import parse_json
 from cof_agent.policies.checks.check import Check
 from cof_agent.policies.known_checkpoints import MODEL_TYPES
 from cof_agent.policies.profiles import OWN, profile_for
@@ -98,7 +98,7 @@ def _directory(folder: Path, where: str, again: str) -> Iterator[Check]:
 
 def _model_type(folder: Path) -> str | None:
     try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+        return str(parse_json((folder / "config.json").read_bytes())["model_type"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -110,7 +110,7 @@ def _weights(folder: Path, again: str) -> list[Path]:
         files = [whole]
     elif index.is_file():
         try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            names = sorted(set(parse_json(index.read_bytes())["weight_map"].values()))
             files = [folder / name for name in names]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"{index.name} is damaged ({type(error).__name__}): {again}") from error

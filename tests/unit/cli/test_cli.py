@@ -83,7 +83,8 @@ def test_exit_codes(
     assert plain.exit_code == code
     if code:
         assert plain.stdout == ""
-        assert f"{status} ({reason}): {value['message']}" in plain.stderr
+        typed = value["message"].replace("(max_zooms)", "(--max-zooms)")
+        assert f"{status} ({reason}): {typed}" in plain.stderr
         assert "Traceback" not in plain.stderr
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cof_agent.dialects.profile import Profile
-from cof_agent.errors import ConfigError, TrajectoryError
+from cof_agent.errors import ConfigError, LockedError, TrajectoryError
 from cof_agent.evaluation.plan import Plan, PlannedQuestion
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.results import read_run, writing
@@ -157,7 +157,7 @@ def test_a_setting_that_another_version_lacked_is_named(tmp_path: Path) -> None:
 
 
 def test_nobody_else_can_write_to_a_run_meanwhile(tmp_path: Path) -> None:
-    with writing(tmp_path, settings()), pytest.raises(ConfigError, match="another process writes to"):
+    with writing(tmp_path, settings()), pytest.raises(LockedError, match="in use: this process has been evaluating"):
         writing(tmp_path, settings()).__enter__()
     with writing(tmp_path, settings()):
         pass

@@ -62,7 +62,7 @@ def test_every_run_is_kept_or_dropped_for_one_reason(tmp_path: Path) -> None:
     report = kept(made, tmp_path, count=4, limit=20)
     assert (report.tried, report.questions, report.kept, report.malformed) == (18, 9, 4, 1)
     assert {reason.value: number for reason, number in report.dropped.items()} == {
-        "failed": 2, "unanswered": 2, "wrong": 2, "guessed": 0, "untraceable": 0, "format": 2,
+        "failed": 2, "out_of_time": 0, "unanswered": 2, "wrong": 2, "guessed": 0, "untraceable": 0, "format": 2,
         "near_duplicate": 4, "surplus": 2,
     }  # fmt: skip
     assert report.kept + sum(report.dropped.values()) == report.tried
