@@ -114,11 +114,11 @@ def write_final(weights: Mapping[str, torch.Tensor], settings: Settings, profile
     keep_learnt_in_full(model)
     model.load_state_dict(weights)
     if added is not None:
-        with atomic_directory(output / ADAPTER) as folder:
+        with atomic_directory(output / ADAPTER, private=False) as folder:
             model.save_pretrained(folder)
             write_json(folder / "focus.json", profile.model_dump(mode="json"))
         model = model.merge_and_unload()
-    with atomic_directory(output / FINAL) as folder, quietly():
+    with atomic_directory(output / FINAL, private=False) as folder, quietly():
         model.to(getattr(torch, settings.dtype)).save_pretrained(folder)
         load_processor(base).save_pretrained(folder)
         if (base / "generation_config.json").is_file():

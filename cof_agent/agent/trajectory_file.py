@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import ImageError, TrajectoryError
-from cof_agent.files import json_line
+from cof_agent.files import json_line, owner_only, private_directory
 from cof_agent.images.store import DirectoryStore, ImageStore
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ _writing = threading.Lock()
 def prepare_directory(directory: str | Path) -> None:
     """Make sure that trajectories can be saved there, before work is spent on one. Raises TrajectoryError."""
     try:
-        (Path(directory) / IMAGES).mkdir(parents=True, exist_ok=True)
-        (Path(directory) / LINES).open("ab").close()
+        private_directory(Path(directory) / IMAGES)
+        open(Path(directory) / LINES, "ab", opener=owner_only).close()
     except OSError as error:
         raise TrajectoryError(
             f"cannot save trajectories under {directory}: {error.strerror or error}; choose another directory"
@@ -43,12 +43,13 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
     path = Path(directory) / LINES
     line = json_line(trajectory.to_json())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(path.parent)
         images = DirectoryStore(path.parent / IMAGES)
         for ref in trajectory.image_refs:
             if ref not in images:
                 images.put(ref, store.get(ref))
-        with _writing, path.open("ab+", buffering=0) as file:  # unbuffered: one write, whole among other processes'
+        # Unbuffered: one write, which is whole among those of other processes.
+        with _writing, open(path, "ab+", buffering=0, opener=owner_only) as file:
             if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":

@@ -32,14 +32,17 @@ from cof_agent.cli.options import (
     SaveOption,
     SecondsOption,
     ShowOption,
+    StripOption,
     ThreadOption,
     UrlOption,
     ZoomsOption,
     failures,
     named_policy,
     stop,
+    tell_what_is_kept,
 )
 from cof_agent.cli.scenes import scenes
+from cof_agent.cli.standard_input import check_no_standard_input, image_named
 from cof_agent.cli.terminal import print_result, typed_lines, watch
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError, WaitingError
 
@@ -85,6 +88,7 @@ def ask(
     save: SaveOption = None,
     keep: KeepOption = None,
     thread: ThreadOption = None,
+    strip_metadata: StripOption = False,
     max_zooms: ZoomsOption = None,
     max_seconds: SecondsOption = None,
     allow_private_hosts: PrivateOption = False,
@@ -99,9 +103,12 @@ def ask(
 
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
-        agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept)
+        given = image_named(image)
+        agent = _agent(
+            driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept, strip_metadata=strip_metadata
+        )
         try:
-            result = watch(agent, ask_kept(agent, image, question, keep, thread), show)
+            result = watch(agent, ask_kept(agent, given, question, keep, thread), show)
         except ImageError as error:
             if as_json:
                 from cof_agent.agent.result import FailedQuestion
@@ -134,6 +141,7 @@ def chat(
     save: SaveOption = None,
     keep: KeepOption = None,
     thread: ThreadOption = None,
+    strip_metadata: StripOption = False,
     max_zooms: ZoomsOption = None,
     max_seconds: SecondsOption = None,
     allow_private_hosts: PrivateOption = False,
@@ -157,11 +165,13 @@ def chat(
     with failures(when_interrupted), conversation_file(keep) as kept:
         from cof_agent.cli.chat import Chat
 
+        check_no_standard_input(image)
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
         agent = _agent(
-            driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept, threads=True, review=review
-        )
+            driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept, strip_metadata=strip_metadata,
+            threads=True, review=review,
+        )  # fmt: skip
         typed = typed_lines()
         chatting = Chat(agent, lambda events: watch(agent, events, show), print_result, keep)
         chatting.begin(image, thread)
@@ -228,6 +238,7 @@ def _agent(
     allow_private_hosts: bool,
     *,
     kept: ConversationFile | None = None,
+    strip_metadata: bool = False,
     threads: bool = False,
     review: bool = False,
 ) -> ChainOfFocus:
@@ -243,6 +254,8 @@ def _agent(
             prepare_directory(save)
         except TrajectoryError as error:
             raise ConfigError(f"--save: {error}") from error
+    if save or kept:
+        tell_what_is_kept("--save" if save else "--keep", strip_metadata)
     limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
     asks = {"ask_before_zoom": review, "ask_at_end": review}
     return ChainOfFocus(
@@ -252,4 +265,5 @@ def _agent(
         store=kept.store if kept else None,
         checkpointer=kept.saver if kept else InMemorySaver() if threads else None,
         save=save,
+        strip_metadata=strip_metadata,
     )

@@ -13,6 +13,7 @@ from cof_agent.agent.result import FocusResult
 from cof_agent.agent.trajectory_file import save_trajectory
 from cof_agent.cli.conversations import kept_conversation, new_thread
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
+from cof_agent.images.display_name import show_source
 from cof_agent.images.opening import open_image
 from cof_agent.loop.review import Decision, Request
 
@@ -133,7 +134,7 @@ class Chat:
             case "/image" if argument:
                 try:
                     self.begin(os.path.expanduser(argument))
-                    typer.echo(f"now looking at {argument}", err=True)
+                    typer.echo(f"now looking at {show_source(argument)}", err=True)
                 except ImageError as error:
                     typer.echo(str(error), err=True)
             case "/image":

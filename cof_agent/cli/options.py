@@ -20,7 +20,7 @@ EXIT_CODES = {"answered": 0, "declined": 3, "budget": 3, "failed": 1}
 USAGE = 2
 INTERRUPTED = 130
 
-ImageArgument = Annotated[str, typer.Argument(help="A path, or an http(s):, file: or data: URL.")]
+ImageArgument = Annotated[str, typer.Argument(help="A path, an http(s):, file: or data: URL, or - for standard input.")]
 ChatImageArgument = Annotated[
     str | None,
     typer.Argument(
@@ -56,6 +56,10 @@ KeepOption = Annotated[
 ThreadOption = Annotated[
     str | None, typer.Option(help="Which conversation of --keep: one that is there goes on. Default: a new one.")
 ]
+StripOption = Annotated[
+    bool,
+    typer.Option("--strip-metadata", help="Keep the image without what its file says of place, time and camera."),
+]
 ZoomsOption = Annotated[int | None, typer.Option(min=0, help="Regions it may look at; 0: first look only. Default: 6.")]
 SecondsOption = Annotated[float | None, typer.Option(min=0.001, help="Time limit of a question. Default: 300.")]
 PrivateOption = Annotated[bool, typer.Option("--allow-private-hosts", help="Let URLs lead to private addresses.")]
@@ -90,6 +94,12 @@ def named_policy(
     if base_url is not None:
         given["base_url"] = base_url
     return load_policy(spec, profile=load_profile(profile) if profile else None, dialect=dialect, **given)
+
+
+def tell_what_is_kept(option: str, stripped: bool) -> None:
+    """Say on standard error what `option` keeps of an image."""
+    how = "without its metadata" if stripped else "as it came; --strip-metadata leaves out its place, time and camera"
+    typer.echo(f"{option} keeps the image {how}", err=True)
 
 
 def _name_and_value(option: str) -> tuple[str, Any]:

@@ -19,7 +19,15 @@ from cof_agent.evaluation.plan import PlannedQuestion
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings, differing, shown
-from cof_agent.files import LineWriter, atomic_write, corrupt, json_line, read_lines
+from cof_agent.files import (
+    LineWriter,
+    atomic_write,
+    corrupt,
+    json_line,
+    owner_only,
+    private_directory,
+    read_lines,
+)
 from cof_agent.loop.state import Status
 
 if sys.platform != "win32":
@@ -130,7 +138,7 @@ def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = Fal
     path = Path(path)
     with contextlib.ExitStack() as files:
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            private_directory(path)
             files.enter_context(_lock(path))
             _settle(path, settings)
             if retry_failed:
@@ -149,7 +157,7 @@ def _lock(path: Path) -> Iterator[None]:
         log.warning("this system has no file locks: see that no other process writes to %s", path)
         yield
         return
-    with (path / LOCK).open("ab") as file:
+    with open(path / LOCK, "ab", opener=owner_only) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

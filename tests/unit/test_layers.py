@@ -25,13 +25,14 @@ FLOORS = (
 
 INSIDE = {
     "images": (
-        {"display_name", "geometry"},
+        {"display_name", "geometry", "named_file", "regular_file"},
         {"limits", "reference"},
-        {"decoding", "fetch", "store"},
-        {"decode_queue"},
+        {"connection", "data_url", "decoding", "store"},
+        {"content_coding", "decode_queue"},
+        {"fetch"},
         {"receiving"},
         {"opening"},
-        {"views"},
+        {"metadata", "views"},
     ),
     "loop": (
         {"answer_schema", "config", "looking", "pregel", "state", "transcript"},

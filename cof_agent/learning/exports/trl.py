@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cof_agent.errors import ConfigError, MissingExtraError, TrajectoryError
+from cof_agent.images.named_file import is_inside
 from cof_agent.learning.exports.conversation import Conversation, Facts, Message, Part, Picture, disorder
 from cof_agent.learning.exports.files import ROWS, TABLE
 
@@ -90,7 +91,7 @@ def picture_of(image: Any, directory: Path) -> Picture:
     if isinstance(image, dict):
         return Picture(image["bytes"], PurePosixPath(image["path"]).suffix)
     path = PurePosixPath(image)
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or not is_inside(directory / path, directory):
         raise ValueError(f"the image {image!r} is outside of its directory")
     return Picture(directory / path, path.suffix)
 

@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 
 from cof_agent.errors import ImageError
-from cof_agent.images import ImageLimits, fetch, open_image
+from cof_agent.images import ImageLimits, connection, open_image
 from cof_agent.images.display_name import show_url
 from tests.support.patience import PATIENCE
 
@@ -299,12 +299,12 @@ def test_loopback_is_refused_however_it_is_written(server: Server, host: str) ->
     ],
 )
 def test_public_addresses(address: str, public: bool) -> None:
-    assert fetch.is_public(address) is public
+    assert connection.is_public(address) is public
 
 
 def test_every_redirect_is_checked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host taken for public sends the client on to loopback."""
-    monkeypatch.setattr(fetch, "is_public", lambda address: address == "127.0.0.2")
+    monkeypatch.setattr(connection, "is_public", lambda address: address == "127.0.0.2")
     server.answers["/in"] = redirects(server.url("/photo.png", "127.0.0.1"))
     resolves(monkeypatch, "public.example", ["127.0.0.2"])
     listener = Forwarder(server.port)
@@ -354,7 +354,7 @@ def test_a_name_that_leads_inside_is_refused(server: Server, monkeypatch: pytest
 
 def test_of_several_addresses_only_the_public_ones_are_tried(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     resolves(monkeypatch, "mixed.example", ["127.0.0.1", "127.0.0.3"])
-    monkeypatch.setattr(fetch, "is_public", lambda address: address == "127.0.0.3")
+    monkeypatch.setattr(connection, "is_public", lambda address: address == "127.0.0.3")
     refused(server.url(host="mixed.example"), "cannot be fetched", PUBLIC)
     assert server.asked == []
 

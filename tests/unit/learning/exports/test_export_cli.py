@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cof_agent.cli.export import export_command
@@ -116,8 +118,14 @@ def test_a_place_that_cannot_be_written_is_named(runs: Path) -> None:
     assert "cannot be written" in done.stderr
 
 
+def pixel(number: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1), number).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def conversation(number: int) -> Conversation:
-    said = (Message("user", (Picture(bytes([number]) * 9, ".png"), f"{number}?")), Message("assistant", (str(number),)))
+    said = (Message("user", (Picture(pixel(number), ".png"), f"{number}?")), Message("assistant", (str(number),)))
     return Conversation(said, Facts(id=str(number)))
 
 
@@ -157,7 +165,7 @@ def test_a_parquet_file_of_many_rows_keeps_their_order_and_images(tmp_path: Path
             rows.add(row_of(one), {"images": one.images})
     back = list(import_trl(tmp_path))
     assert [row.facts.id for row in back] == [str(number) for number in range(70)]
-    assert [row.images[0].read() for row in back] == [bytes([number]) * 9 for number in range(70)]
+    assert [row.images[0].read() for row in back] == [pixel(number) for number in range(70)]
 
 
 def test_half_of_a_surrogate_pair_does_not_stop_an_export(tmp_path: Path) -> None:
