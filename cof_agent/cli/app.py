@@ -39,7 +39,7 @@ from cof_agent.cli.options import (
     failures,
     named_policy,
     stop,
-    tell_what_is_kept,
+    tell_what_is_saved,
 )
 from cof_agent.cli.scenes import scenes
 from cof_agent.cli.standard_input import check_no_standard_input, image_named
@@ -254,8 +254,8 @@ def _agent(
             prepare_directory(save)
         except TrajectoryError as error:
             raise ConfigError(f"--save: {error}") from error
-    if save or kept:
-        tell_what_is_kept("--save" if save else "--keep", strip_metadata)
+    if save:
+        tell_what_is_saved(strip_metadata)
     limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
     asks = {"ask_before_zoom": review, "ask_at_end": review}
     return ChainOfFocus(

@@ -58,7 +58,7 @@ ThreadOption = Annotated[
 ]
 StripOption = Annotated[
     bool,
-    typer.Option("--strip-metadata", help="Keep the image without what its file says of place, time and camera."),
+    typer.Option("--strip-metadata", help="Save and keep the image without its place, time and camera."),
 ]
 ZoomsOption = Annotated[int | None, typer.Option(min=0, help="Regions it may look at; 0: first look only. Default: 6.")]
 SecondsOption = Annotated[float | None, typer.Option(min=0.001, help="Time limit of a question. Default: 300.")]
@@ -96,10 +96,10 @@ def named_policy(
     return load_policy(spec, profile=load_profile(profile) if profile else None, dialect=dialect, **given)
 
 
-def tell_what_is_kept(option: str, stripped: bool) -> None:
-    """Say on standard error what `option` keeps of an image."""
+def tell_what_is_saved(stripped: bool) -> None:
+    """Say on standard error what --save keeps of an image."""
     how = "without its metadata" if stripped else "as it came; --strip-metadata leaves out its place, time and camera"
-    typer.echo(f"{option} keeps the image {how}", err=True)
+    typer.echo(f"--save keeps the image {how}", err=True)
 
 
 def _name_and_value(option: str) -> tuple[str, Any]:
