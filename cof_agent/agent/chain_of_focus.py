@@ -252,7 +252,7 @@ class ChainOfFocus:
         given = FocusInput(question=question)
         if ask.image is not None:
             source = open_image(ask.image, limits=self.limits)
-            given["image"] = keep_original(stripped(source) if self.strip_metadata else source, self.store)
+            given["image"] = keep_original(stripped(source, self.limits) if self.strip_metadata else source, self.store)
         return GraphRun(ask, given)
 
     def _settings(self, ask: Ask) -> RunnableConfig:

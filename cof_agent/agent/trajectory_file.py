@@ -12,7 +12,9 @@ from pathlib import Path
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import ImageError, TrajectoryError
 from cof_agent.files import json_line, owner_only, private_directory
-from cof_agent.images.store import DirectoryStore, ImageStore
+from cof_agent.images.metadata import stripped
+from cof_agent.images.opening import SourceImage
+from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,23 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
         why = error.strerror if isinstance(error, OSError) else None
         raise TrajectoryError(f"cannot save a trajectory under {directory}: {why or error}") from error
     return path
+
+
+def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Trajectory, ImageStore]:
+    """The same run, about an image without its metadata, and a store that has its images.
+
+    Raises TrajectoryError where `store` lacks one of them.
+    """
+    images, given = MemoryStore(), trajectory.image
+    try:
+        for view in trajectory.views:
+            images.put(view.image, store.get(view.image))
+        source = stripped(SourceImage(given.ref, store.get(given.ref), given.source))
+    except ImageError as error:
+        raise TrajectoryError(f"cannot take the metadata out of {given.source}: {error}") from error
+    images.put(source.ref, source.data)
+    changed = {"sha256": source.ref.sha256, "mime_type": source.ref.mime_type}
+    return trajectory.model_copy(update={"image": given.model_copy(update=changed)}), images
 
 
 def read_trajectories(path: str | Path) -> Iterator[Trajectory]:

@@ -100,7 +100,7 @@ class KeptConversation:
         from cof_agent.images.opening import open_image
 
         given = open_image(image, limits=agent.limits)
-        if self.sha256 is not None and self.sha256 not in (given.ref.sha256, stripped(given).ref.sha256):
+        if self.sha256 is not None and self.sha256 not in (given.ref.sha256, stripped(given, agent.limits).ref.sha256):
             raise ConfigError(
                 f"the conversation {thread_id!r} is about another image, {self.source}: name another --thread for this"
             )

@@ -16,10 +16,12 @@ from cof_agent.cli.options import (
     ProfileOption,
     SaveOption,
     SecondsOption,
+    StripOption,
     UrlOption,
     ZoomsOption,
     failures,
     named_policy,
+    tell_what_is_saved,
 )
 from cof_agent.errors import ConfigError, TrajectoryError
 
@@ -50,6 +52,7 @@ def mcp_command(
     concurrency: Annotated[int, typer.Option(min=1, help="Calls that run at a time; others wait.")] = 4,
     keep_runs: Annotated[int, typer.Option(min=0, help="Newest runs whose views are resources.")] = 32,
     save: SaveOption = None,
+    strip_metadata: StripOption = False,
     max_zooms: ZoomsOption = None,
     max_seconds: SecondsOption = None,
     allow_private_hosts: PrivateOption = False,
@@ -68,6 +71,8 @@ def mcp_command(
         from cof_agent.integrations.mcp_http import HttpSettings, serve_http
         from cof_agent.loop.config import FocusConfig
 
+        if save:
+            tell_what_is_saved(strip_metadata)
         listen = HttpSettings(host, port, token, max_request_mb * 2**20) if http else None
         questions = {"max_zooms": max_zooms, "max_seconds": max_seconds}
         agent = ChainOfFocus(
@@ -75,6 +80,7 @@ def mcp_command(
             config=FocusConfig.parse({name: value for name, value in questions.items() if value is not None}),
             limits=ImageLimits(roots=tuple(map(_directory, root or ())), allow_private_hosts=allow_private_hosts),
             save=save,
+            strip_metadata=strip_metadata,
         )
         server = mcp_server(
             agent,

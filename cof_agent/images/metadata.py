@@ -18,6 +18,7 @@ from PIL import GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugi
 
 from cof_agent.images.decoding import orientation_of
 from cof_agent.images.geometry import Box
+from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import HashedBytes, SourceImage, open_image
 from cof_agent.images.reference import ImageRef
 
@@ -36,18 +37,17 @@ _GIF_KEPT = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
 _JPEG_KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 """Segments of applications that say how the pixels are to be read, and how they begin."""
 
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
-
 
 class _UnusualError(ValueError):
     """A file is built in another way than its format says. It is written anew then."""
 
 
-def without_metadata(data: bytes) -> bytes:
+def without_metadata(data: bytes, limits: ImageLimits | None = None) -> bytes:
     """The same picture, its pixels as they are, without EXIF, XMP, IPTC, comments, previews and what is appended.
 
     JPEG, PNG, WebP and GIF stay what they are, and byte for byte where there is nothing to leave out. Anything else,
-    and one that is built in an unusual way, becomes a PNG of its upright pixels. Raises ImageError for no image.
+    and one that is built in an unusual way, becomes a PNG of its upright pixels. Raises ImageError for no image, and
+    one that has to be decoded for it and is outside of `limits` (default: `ImageLimits()`).
     """
     take_apart = _taker(data)
     if take_apart is not None:
@@ -60,15 +60,15 @@ def without_metadata(data: bytes) -> bytes:
                 return stripped
         except (_UnusualError, struct.error, IndexError):
             pass
-    source = open_image(data)
+    source = open_image(data, limits=limits)
     buffer = io.BytesIO()
     source.region(Box.whole(source.ref.size), source.ref.size).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
-def stripped(source: SourceImage) -> SourceImage:
+def stripped(source: SourceImage, limits: ImageLimits | None = None) -> SourceImage:
     """The same image without its metadata, under the hash of what is left. Raises ImageError as `without_metadata`."""
-    data = without_metadata(source.data)
+    data = without_metadata(source.data, limits)
     if data == source.data:
         return source
     mime_type = "image/png" if data.startswith(_PNG) else source.ref.mime_type
@@ -77,10 +77,10 @@ def stripped(source: SourceImage) -> SourceImage:
 
 
 def suffix_of(data: bytes, usual: str) -> str:
-    """What the name of a file with what `without_metadata` gave ends in: `usual`, unless it became a PNG."""
-    if data.startswith(_PNG):
-        return ".png"
-    return usual if _SUFFIX.fullmatch(usual) else ".img"
+    """What the name of a file with what `without_metadata` gave ends in: `usual`, if that suits its format."""
+    taker = _taker(data)
+    suffixes = next((found for take, found in _SUFFIXES if take is taker), (".png",))
+    return usual if usual.lower() in suffixes else suffixes[0]
 
 
 def _taker(data: bytes) -> Callable[[bytes, int], bytes] | None:
@@ -264,3 +264,11 @@ def _after_blocks(data: bytes, at: int) -> int:
     while data[at]:
         at += data[at] + 1
     return at + 1
+
+
+_SUFFIXES = (
+    (_jpeg, (".jpg", ".jpeg", ".jfif")),
+    (_webp, (".webp",)),
+    (_gif, (".gif",)),
+)
+"""What the names of files end in, the usual form first, by what takes them apart. All else is PNG."""

@@ -101,7 +101,7 @@ def build_graph(
     graph.add_conditional_edges("answer", after_answer)
     compiled = graph.compile(checkpointer=checkpointer, name="chain_of_focus")
     opener = partial(without_secret, store=nodes.store, limits=nodes.limits)
-    return FocusGraph(opener=opener, **vars(compiled))
+    return FocusGraph(opener=opener, **{name: part for name, part in vars(compiled).items() if name[:2] != "__"})
 
 
 def as_policy(policy: Policy | BaseChatModel) -> Policy:

@@ -16,6 +16,7 @@ from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Malf
 from cof_agent.evaluation.summary import excerpt
 from cof_agent.images.display_name import show_source
 from cof_agent.images.named_file import NamedFileError, named_file
+from cof_agent.images.regular_file import open_regular
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -43,10 +44,13 @@ def questions(
             yield question
 
 
-def json_lines(path: Path) -> Iterator[tuple[str, Row | RowError]]:
-    """The objects of a JSONL file with where they stand. Raises ConfigError when it cannot be read."""
+def json_lines(path: Path, *, links: bool = True) -> Iterator[tuple[str, Row | RowError]]:
+    """The objects of a JSONL file with where they stand. Raises ConfigError when it cannot be read.
+
+    Without `links` no part of `path` may be a symbolic link.
+    """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, links=links) as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield f"{path.name} line {number}", json_object(line)

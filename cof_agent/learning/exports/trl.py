@@ -89,7 +89,10 @@ def messages_of(blocks: Any, row: Any, directory: Path) -> tuple[Message, ...]:
 def picture_of(image: Any, directory: Path) -> Picture:
     """An image of a row: a file beside the rows, or a cell of a table. Raises ValueError for one that is elsewhere."""
     if isinstance(image, dict):
-        return Picture(image["bytes"], PurePosixPath(image["path"]).suffix)
+        data, name = image["bytes"], image["path"]
+        if not isinstance(data, bytes):
+            raise ValueError(f"an image without its bytes, only the name {name!r:.80}")
+        return Picture(data, PurePosixPath(str(name)).suffix)
     path = PurePosixPath(image)
     if path.is_absolute() or ".." in path.parts or not is_inside(directory / path, directory):
         raise ValueError(f"the image {image!r} is outside of its directory")

@@ -40,6 +40,7 @@ SHOWN = {
 @pytest.mark.parametrize("source", SHOWN)
 def test_a_source_is_shown_without_what_is_secret(source: str) -> None:
     assert show_source(source) == SHOWN[source]
+    assert show_source(SHOWN[source]) == SHOWN[source]
     assert "hunter2" not in SHOWN[source]
 
 

@@ -250,8 +250,10 @@ def test_a_source_without_its_metadata_goes_by_the_hash_of_what_is_left() -> Non
 
 @pytest.mark.parametrize(
     ("usual", "suffix"),
-    [(".jpg", ".jpg"), (".JPEG", ".JPEG"), ("", ".img"), (".a\nb", ".img"), ("." + "x" * 99, ".img")],
+    [(".jpg", ".jpg"), (".JPEG", ".JPEG"), ("", ".jpg"), (".png", ".jpg"), (".a\nb", ".jpg"), ("." + "x" * 99, ".jpg")],
 )
-def test_the_suffix_of_a_file(usual: str, suffix: str) -> None:
+def test_the_suffix_of_a_file_suits_its_format(usual: str, suffix: str) -> None:
     assert suffix_of(saved(picture(), "JPEG"), usual) == suffix
     assert suffix_of(saved(picture(), "PNG"), usual) == ".png"
+    assert suffix_of(saved(picture(), "WEBP"), usual) == ".webp"
+    assert suffix_of(saved(picture(), "GIF"), ".gif") == ".gif"
