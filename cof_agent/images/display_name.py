@@ -13,11 +13,10 @@ _HOST = re.compile(r"(\[[0-9A-Za-z:.%]*\]|[^:@\[\]]*)(:[0-9]*)?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _DATA = re.compile(r"\W{0,3}data:", re.I)
 _ADDRESS = re.compile(
-    r"(?<![A-Za-z])([A-Za-z][A-Za-z0-9+.-]*(?=:[/\\]{2})|(?:https?|ftps?|s3|gs)(?=[^A-Za-z0-9]{1,3}[/\\]))", re.I
+    r"(?<![A-Za-z])([A-Za-z][A-Za-z0-9+.-]{0,30}(?=:[/\\]{2})|(?:https?|ftps?|s3|gs)(?=[^A-Za-z0-9]{1,3}[/\\]))", re.I
 )
 """The scheme of an address that has something before it, or is mistyped, such as `https//host` or `http:\\host`."""
-_PASSWORD = re.compile(r"[/\\]{0,3}[^/\\\s@]*:[^/\\]*@")
-"""A name and a password before a host, where the scheme is missing."""
+_FIRST_PART = re.compile(r"[/\\]{0,3}([^/\\]*)")
 _QUERY = re.compile(r"[?#][\w.~%-]{1,64}=")
 _PARAMETER = re.compile(r"[&;][\w.~%-]{1,64}=")
 _BOT = re.compile(r"/bot[0-9]+:[\w-]+")
@@ -41,13 +40,20 @@ def show_source(source: str) -> str:
     if address := _ADDRESS.search(text):  # where a password begins and ends in it, nobody can tell
         return f"{'…' if address.start() else ''}{address[1]}://…"
     scheme = _SCHEME.match(text)
-    if scheme and _PASSWORD.match(text, scheme.end()):
+    if scheme and _after_password(text, scheme.end()):
         return f"{scheme[1]}:…"
-    if password := _PASSWORD.match(text):
-        text = f"…@{text[password.end() :]}"
+    if after := _after_password(text):
+        text = f"…@{text[after:]}"
     if query := _QUERY.search(text):
         text = f"{text[: query.start() + 1]}…"
     return show_text(_BOT.sub("/bot…", text))
+
+
+def _after_password(text: str, begin: int = 0) -> int | None:
+    """Where a host begins that has a name and a password before it, but no scheme; None without them."""
+    first = _FIRST_PART.match(text, begin)
+    colon, at = (first[1].find(":"), first[1].rfind("@")) if first else (-1, -1)
+    return first.start(1) + at + 1 if first and 0 <= colon < at else None
 
 
 def show_url(url: str) -> str:

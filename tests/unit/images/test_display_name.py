@@ -49,6 +49,13 @@ def test_a_long_one_is_cut() -> None:
     assert len(show_source("https://host/" + "x" * 9000)) < 250
 
 
+@pytest.mark.parametrize("part", ["a:", "a1", "@", ":", "/bot1", "?a", "a+.-", "&a", " ", "\\", "http", "data:"])
+def test_work_grows_with_the_length_alone(part: str) -> None:
+    """Quadratic, these would take hours."""
+    assert len(show_source(part * 100_000)) < 250
+    assert len(show_source("https://" + part * 100_000)) < 250
+
+
 @pytest.mark.parametrize("source", [source for source in SHOWN if "hunter2" in source])
 def test_no_error_repeats_it(source: str) -> None:
     """Nothing is fetched: no address is in reach of this time."""
