@@ -16,9 +16,11 @@ from cof_agent.cli.options import (
     PolicyOption,
     ProfileOption,
     SaveOption,
+    StripOption,
     UrlOption,
     failures,
     named_policy,
+    tell_what_is_saved,
 )
 from cof_agent.cli.output import say
 from cof_agent.errors import CofError, ConfigError, TrajectoryError
@@ -63,6 +65,7 @@ def mcp_command(
     ] = 900,
     keep_runs: Annotated[int, typer.Option(min=0, help="Newest runs whose views are resources.")] = 32,
     save: SaveOption = None,
+    strip_metadata: StripOption = False,
     *,
     limits: Limits,
     image_limits: Limits,
@@ -81,12 +84,15 @@ def mcp_command(
         from cof_agent.integrations.mcp import CallLimits, mcp_server, serve_stdio
         from cof_agent.integrations.mcp_http import HttpSettings, serve_http
 
+        if save:
+            tell_what_is_saved(strip_metadata)
         listen = HttpSettings(host, port, token, max_request_mb * 2**20) if http else None
         agent = ChainOfFocus(
             named_policy(policy, profile, dialect, base_url, option),
             config=config_of(limits),
             limits=ImageLimits(roots=tuple(map(_directory, root or ())), **image_limits),
             save=save,
+            strip_metadata=strip_metadata,
         )
         server = mcp_server(
             agent,

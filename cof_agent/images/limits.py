@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cof_agent.errors import ConfigError, ImageError
-from cof_agent.images.display_name import show_text
+from cof_agent.images.display_name import show_source
 from cof_agent.images.geometry import MAX_ASPECT, Size
 
 DECODE_SECONDS = 20.0
@@ -61,7 +61,7 @@ class ImageLimits:
         if not any(Path(real).is_relative_to(root) for root in roots):
             instead = f"pass a file below {' or '.join(roots)}" if roots else "pass a URL"
             allow = "allow its directory: name it among the roots in ImageLimits"
-            raise ImageError(f"{show_text(path)} may not be read: {instead}, or {allow}")
+            raise ImageError(f"{show_source(path)} may not be read: {instead}, or {allow}")
         return real
 
     def check_bytes(self, count: int, source: str) -> None:

@@ -20,7 +20,8 @@ from langgraph.errors import GraphBubbleUp
 
 from cof_agent.errors import CofError, PolicyError
 from cof_agent.policies.deadline import OutOfTimeError, deadline, seconds_left
-from cof_agent.policies.endpoint_errors import check_ended, is_endpoint, read_failure, without_page
+from cof_agent.policies.endpoint_errors import check_ended, is_endpoint, read_failure
+from cof_agent.policies.html_words import without_page
 from cof_agent.policies.redaction import hide, secrets_of
 from cof_agent.policies.retry import Retry
 

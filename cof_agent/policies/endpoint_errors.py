@@ -6,9 +6,7 @@ of their classes. No client is imported.
 
 from __future__ import annotations
 
-import html
 import json
-import re
 import ssl
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -20,6 +18,7 @@ from langchain_core.messages import AIMessage
 
 from cof_agent.dialects.finish import ENDS
 from cof_agent.errors import CofError, PolicyError
+from cof_agent.policies.html_words import READ_AHEAD, without_page
 from cof_agent.policies.prompt_size import is_too_long
 from cof_agent.policies.redaction import hide
 
@@ -27,13 +26,6 @@ MAX_WORDS = 500
 """Characters of a server's words that are kept: some answer with a page of HTML."""
 
 _STATUS_NAMES = ("status_code", "http_status", "status", "code")
-
-_READ_AHEAD = 20_000
-
-_PAGE_WORDS = 160
-"""Characters that are kept of a page of HTML."""
-
-_PAGE = re.compile(r"<(?:!doctype\s+html|html)\b", re.I)
 
 _PASSING = {408, 409, 429}
 """With 5xx: what the clients of OpenAI and Anthropic repeat. 409 is a lock that was not free."""
@@ -118,7 +110,7 @@ def read_failure(error: BaseException, *, endpoint: bool, secrets: Collection[st
         return None
     chain = list(_chain(error))
     status = next(filter(None, map(_status, chain)), None)
-    said = _words(chain)[:_READ_AHEAD]
+    said = _words(chain)[:READ_AHEAD]
     too_long = is_too_long(said, set().union(*map(_code, chain)), status) or _is_kind(error, _OVERFLOWS)
     passes = not too_long and _passes(chain, status, endpoint)
     sent = _is_kind(error, _STREAM_ERRORS) or isinstance(error, SentError)
@@ -128,22 +120,6 @@ def read_failure(error: BaseException, *, endpoint: bool, secrets: Collection[st
     words = words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
     wait = _retry_after(_headers(chain), time.time()) if passes else None
     return EndpointFailure(f"HTTP {status}: {words}" if status else words, passes, status, too_long, wait)
-
-
-def without_page(text: str) -> str:
-    """`text`, with one line of what can be read of the page of HTML that it ends in, if it does."""
-    found = _PAGE.search(text)
-    if not found:
-        return text
-    page = re.sub(r"\\[nrt]", " ", text[found.start() :][:_READ_AHEAD])  # some clients show it as a Python string
-    for unread in ("script|style|head", "script|style"):  # a page that is all script still has a title
-        # What is never closed goes on to the end, and a tag ends before the next: each letter is looked at once.
-        aside = rf"<({unread})\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>"
-        read = re.sub(aside, " ", page, flags=re.I | re.S)
-        if words := " ".join(html.unescape(read).split()).rstrip("'\""):
-            break
-    words = words if len(words) <= _PAGE_WORDS else words[: _PAGE_WORDS - 1] + "…"
-    return f"{text[: found.start()]}a page of HTML: {words}" if words else f"{text[: found.start()]}a page of HTML"
 
 
 def check_ended(reply: AIMessage, model: type) -> None:

@@ -16,7 +16,7 @@ from cof_agent.dialects.thoughts import KEY
 from cof_agent.errors import PolicyError
 from cof_agent.policies.chat_replies import clean, completion
 from cof_agent.policies.chat_streams import WatchedCompletions
-from cof_agent.policies.endpoint_errors import without_page
+from cof_agent.policies.html_words import without_page
 
 
 class OpenAIChat(ChatOpenAI):

@@ -25,14 +25,15 @@ FLOORS = (
 
 INSIDE = {
     "images": (
-        {"display_name", "exif", "flattening", "geometry", "heap", "time_limit"},
+        {"display_name", "exif", "flattening", "geometry", "heap", "named_file", "regular_file", "time_limit"},
         {"formats", "jpeg_segments", "limits", "png_chunks", "reference"},
-        {"fetch", "headers", "loading", "store"},
+        {"connection", "data_url", "headers", "loading", "store"},
         {"decoding"},
-        {"decode_queue", "decode_worker"},
-        {"apart", "receiving"},
+        {"content_coding", "decode_queue", "decode_worker"},
+        {"apart", "fetch"},
+        {"receiving"},
         {"opening"},
-        {"views"},
+        {"metadata", "views"},
     ),
     "loop": (
         {"answer_schema", "config", "looking", "pregel", "state", "transcript"},

@@ -16,7 +16,7 @@ from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import Summary
 from cof_agent.evaluation.tally import summarise
-from cof_agent.files import atomic_write
+from cof_agent.files import atomic_write, private_directory
 
 PAGE = "report.html"
 TABLE = "results.csv"
@@ -84,7 +84,7 @@ def _write_plots(directory: Path, plots: Mapping[str, bytes]) -> None:
 def _write(path: Path, data: str | bytes) -> None:
     """Whole or not at all: a reader sees the old file or the new one."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(path.parent)
         with atomic_write(path) as file:
             file.write(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
     except OSError as error:
