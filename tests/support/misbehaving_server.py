@@ -139,7 +139,8 @@ def says(
 ) -> Act:
     """A turn: text, and calls as `{"name": …, "arguments": …}`; streamed where that was asked for.
 
-    `done`: a stream says that it is done. `thought`: what a server with a parser for reasoning sends apart from the text, and `thought_as` under which name.
+    `done`: a stream says that it is done. `thought`: what a server with a parser for reasoning sends apart from the
+    text, and `thought_as` under which name.
     """
 
     def act(visit: Visit) -> None:
