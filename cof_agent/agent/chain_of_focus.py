@@ -25,6 +25,7 @@ from cof_agent.errors import ConfigError, TrajectoryError, WaitingError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.store import ImageStore, MemoryStore
+from cof_agent.images.time_limit import images_within
 from cof_agent.images.views import RegionPixels, View, ViewEvent, keep_original
 from cof_agent.loop.answer_schema import parse_answer
 from cof_agent.loop.config import FocusConfig
@@ -248,7 +249,8 @@ class ChainOfFocus:
             prepare_directory(self.save)
         given = FocusInput(question=question)
         if ask.image is not None:
-            given["image"] = keep_original(open_image(ask.image, limits=self.limits), self.store)
+            with images_within((ask.config or self.config).max_seconds):
+                given["image"] = keep_original(open_image(ask.image, limits=self.limits), self.store)
         return GraphRun(ask, given)
 
     def _settings(self, ask: Ask) -> RunnableConfig:
