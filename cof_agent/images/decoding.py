@@ -271,7 +271,8 @@ def _other_format(data: bytes, read_here: bool = False) -> Format | None:
     Image.init()
     for name, (_, accepts) in Image.OPEN.items():
         model = FORMATS.get(name)
-        if model is None or model.read_here != read_here or accepts is None or accepts(data[:16]) is not True:
+        # Some look at bytes that short data does not have.
+        if model is None or model.read_here != read_here or accepts is None or accepts(data[:16].ljust(16)) is not True:
             continue
         if name != "CUR" or data[4:6] != b"\0\0":  # without cursors it is a TGA
             return model

@@ -266,6 +266,12 @@ def test_tags_that_overlap_are_not_sound() -> None:
     assert is_sound(tags(3, 20))
 
 
+@given(st.binary(min_size=1, max_size=40))
+def test_any_few_bytes_are_an_image_error(data: bytes) -> None:
+    with pytest.raises(ImageError):
+        Encoded(data, "it", ImageLimits(max_pixels=1)).decode(1)
+
+
 # --- cost
 
 
