@@ -26,6 +26,7 @@ from cof_agent.images.limits import ImageLimits
 from cof_agent.images.metadata import stripped
 from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.store import ImageStore, MemoryStore
+from cof_agent.images.time_limit import images_within
 from cof_agent.images.views import RegionPixels, View, ViewEvent, keep_original
 from cof_agent.loop.answer_schema import parse_answer
 from cof_agent.loop.config import FocusConfig
@@ -251,8 +252,11 @@ class ChainOfFocus:
             prepare_directory(self.save)
         given = FocusInput(question=question)
         if ask.image is not None:
-            source = open_image(ask.image, limits=self.limits)
-            given["image"] = keep_original(stripped(source, self.limits) if self.strip_metadata else source, self.store)
+            with images_within((ask.config or self.config).max_seconds):
+                source = open_image(ask.image, limits=self.limits)
+                if self.strip_metadata:
+                    source = stripped(source, self.limits)
+                given["image"] = keep_original(source, self.store)
         return GraphRun(ask, given)
 
     def _settings(self, ask: Ask) -> RunnableConfig:

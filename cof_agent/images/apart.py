@@ -73,7 +73,7 @@ def look_apart(encoded: Encoded, asked: Asked, rank: Rank, seconds: float) -> Lo
             f"this system cannot limit what decoding takes: {encoded.remedy}"
         )
     cost = encoded.cost(asked.scale)
-    with apart_queue().turn(rank, cost.nbytes if cost else FREE_BYTES):
+    with apart_queue().turn(rank, cost.nbytes if cost else FREE_BYTES, name=encoded.name):
         limit = time_limit(seconds, f"{encoded.name} ({encoded.format.name})")
         with _process(encoded, limit) as (process, late):
             answer = _ask(process, encoded, asked, limit, late)
@@ -173,7 +173,7 @@ def _ask(
 def _ended(process: subprocess.Popen[bytes], encoded: Encoded, limit: TimeLimit, late: threading.Event) -> ImageError:
     """Why a process ended without an answer."""
     if late.is_set():
-        return limit.error("decoding", f"{encoded.remedy}, or raise decode_seconds in ImageLimits")
+        return limit.error("decoding", encoded.remedy)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(1)
     if process.returncode == 1:

@@ -107,12 +107,14 @@ class DecodeQueue:
             self._places.release()
 
     @contextmanager
-    def turn(self, rank: Rank, need: int = 0, key: Key | None = None) -> Iterator[Decoded | None]:
+    def turn(
+        self, rank: Rank, need: int = 0, key: Key | None = None, name: str = "an image"
+    ) -> Iterator[Decoded | None]:
         """Wait for one's turn to use about `need` bytes, or none if the image of that key is kept. Not to be nested.
 
         Raises ImageError where the wait takes too long.
         """
-        ticket = self._enter(rank, need, key)
+        ticket = self._enter(rank, need, key, name)
         try:
             yield ticket.kept
         finally:
@@ -171,7 +173,7 @@ class DecodeQueue:
             self._end(ticket)
             raise
         if not wait([future], limit.left()).done:
-            raise limit.error("decoding", "save it smaller, or raise decode_seconds in ImageLimits")
+            raise limit.error("decoding", "save it smaller")
         return future.result()
 
     def _enter(self, rank: Rank, need: int, key: Key | None = None, name: str = "an image") -> _Ticket:

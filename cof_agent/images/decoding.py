@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from PIL import Image, ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
 
 from cof_agent.errors import ImageError
 from cof_agent.images.exif import is_sound
 from cof_agent.images.flattening import flatten
-from cof_agent.images.formats import FORMATS, Cost, Format, Header, Place, remedy
+from cof_agent.images.formats import Cost, Format, Header, Place, remedy
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.headers import image_start, is_jpeg, is_read_here, read_header, read_tga
 from cof_agent.images.jpeg_segments import JpegSegments, read_jpeg
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.loading import load_pixels
+from cof_agent.images.loading import decoder_of, load_pixels, other_formats
 from cof_agent.images.png_chunks import SIGNATURE, clean_png
 
 _JPEG_SPARE = 1.25
@@ -138,18 +137,22 @@ class Encoded:
         self._jpeg: JpegSegments | None = None
         self.header: Header | None = None
         """None for a format whose header only its decoder reads."""
-        model = None if is_read_here(data) else _other_format(data)
+        self._formats = [] if is_read_here(data) else other_formats(data)
         with self._as_damaged_header():
-            if model is None:
+            if not self._formats:
                 data = self._picture(data)
                 self.header = read_header(data, self._jpeg) or read_tga(data)
-        self.format = model or (self.header.format if self.header else self._unread(data))
+        self._formats = self._formats or [self.header.format if self.header else self._unread(data)]
+        self.format = self._formats[0]
         self._data = [data]
-        self.is_jpeg = self.format.name == "JPEG"
         self.scalable = self._jpeg is not None and self._jpeg.ends
         """Whether it can be decoded at reduced scale."""
         if self.header:
             self._check(self.header)
+
+    @property
+    def is_jpeg(self) -> bool:
+        return self._jpeg is not None
 
     @property
     def size(self) -> Size | None:
@@ -219,7 +222,7 @@ class Encoded:
     def opened(self, data: bytes) -> ImageFile.ImageFile:
         """What the decoder makes of the header. Raises ImageError where that is not what our own code read."""
         with self._as_damaged_header():
-            file: ImageFile.ImageFile = _factory(self.format)(io.BytesIO(data), "")
+            file = self._identified(data)
         pixels = file.size[0] * file.size[1]
         if self.header is None:
             model = self.format
@@ -228,6 +231,14 @@ class Encoded:
         elif pixels > self.header.size[0] * self.header.size[1]:
             raise ImageError(f"{self.name} has a damaged header, which states two sizes: save it again")
         return file
+
+    def _identified(self, data: bytes) -> ImageFile.ImageFile:
+        for model in self._formats[:-1]:
+            with suppress(SyntaxError):
+                self.format, file = model, decoder_of(model)(io.BytesIO(data), "")
+                return file
+        self.format = self._formats[-1]
+        return decoder_of(self.format)(io.BytesIO(data), "")
 
     def _check(self, header: Header) -> None:
         if self.format.most_pixels is None:  # an icon may hold larger ones than the one that is shown
@@ -245,8 +256,8 @@ class Encoded:
 
     def _unread(self, data: bytes) -> Format:
         """The format of data whose header our own code cannot read, and a decoder may."""
-        if is_read_here(data) and (model := _other_format(data, read_here=True)):
-            return model
+        if is_read_here(data) and (models := other_formats(data, read_here=True)):
+            return models[0]
         if data[:1024].lstrip().startswith(b"%PDF-"):
             raise ImageError(
                 f"{self.name} is a PDF rather than an image: save the page as a picture first, for example with "
@@ -269,26 +280,6 @@ class Encoded:
                 f"{self.name} has a damaged header and cannot be read ({reason(error)}): "
                 "copy, download or save it again"
             ) from error
-
-
-def _other_format(data: bytes, read_here: bool = False) -> Format | None:
-    """A format that data begins like: one whose header is read here, or another one. Its decoder says if it is."""
-    Image.init()
-    for name, (_, accepts) in Image.OPEN.items():
-        model = FORMATS.get(name)
-        if model is None or model.read_here != read_here or accepts is None or accepts(data[:16]) is not True:
-            continue
-        if name != "CUR" or data[4:6] != b"\0\0":  # without cursors it is a TGA
-            return model
-    return FORMATS["IM"] if data.startswith(b"Image type: ") else None
-
-
-def _factory(model: Format) -> Callable[..., ImageFile.ImageFile]:
-    if model.name not in Image.OPEN:
-        Image.init()
-    if model.name == "JPEG":
-        return JpegImageFile  # without a look at the further pictures of a camera's file
-    return Image.OPEN[model.name][0]
 
 
 def _is_markup(data: bytes) -> bool:

@@ -92,6 +92,8 @@ class Header:
     """Memory besides, whatever its size."""
     passes: int = 1
     """How often a decoder passes over all of it."""
+    times: int = 1
+    """How often it is decoded."""
     orderly: bool = True
     """Whether the header is of a usual form, whose cost is what the model says."""
 
@@ -99,7 +101,7 @@ class Header:
         """What decoding `length` bytes at 1/`scale` takes."""
         pixels = self.size[0] * self.size[1]
         nbytes = pixels * self.pixel_bytes / scale**2 + pixels * self.extra_bytes + self.fixed_bytes
-        work = (1 + _PASS_SHARE * (self.passes - 1)) * pixels
+        work = (1 + _PASS_SHARE * (self.passes - 1)) * pixels * self.times
         seconds = (work * self.format.pixel_seconds + length * self.format.byte_seconds) / 1e6
         return Cost(int(nbytes), seconds)
 

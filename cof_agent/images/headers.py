@@ -41,6 +41,9 @@ _WEBP_TABLES = 64 * 2**20
 _TIFF_PACKED = frozenset({1, 2, 3, 4, 5, 8, 32946, 32773})
 """Compressions whose pieces take the memory of their pixels: none, fax, LZW, deflate and PackBits."""
 
+_GIF_USUAL_BLOCKS, _GIF_BLOCKS = 4_000, 400_000
+"""Blocks of up to 255 bytes before the picture of a GIF: its decoder takes the square of their number."""
+
 _PPM = re.compile(rb"P(?:(4)|[56])(?:\s|#[^\r\n]{0,200}[\r\n])+(\d{1,9})\s+(\d{1,9})(?(1)|\s+(\d{1,5}))\s")
 
 
@@ -85,6 +88,8 @@ def _jpeg(found: JpegSegments) -> Header:
     # With several scans the decoder keeps the coefficients of all of it: two bytes for each.
     kept = 2.0 * planes if found.scans > 1 else 0.0
     shown = 1.0 if grey else 4.0 if planes < 4 else 8.0
+    if not found.ends:  # it is decoded twice, and the two are compared
+        return Header(FORMATS["JPEG"], found.size, 3 * shown, 2 * kept, passes=found.scans, times=2)
     return Header(FORMATS["JPEG"], found.size, shown, kept, passes=found.scans)
 
 
@@ -101,16 +106,18 @@ def _gif(data: bytes) -> Header:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     position, extensions = 13 + (3 << (flags & 7) + 1) * (flags >> 7), 0
     while data[position] == 0x21:
-        start, position = position, position + 2
+        position += 2
         while data[position]:
             position += 1 + data[position]
+            extensions += 1
+            if extensions > _GIF_BLOCKS:
+                raise ValueError(f"it has more than {_GIF_BLOCKS:,} blocks before its picture")
         position += 1
-        extensions += position - start
     if data[position] != 0x2C:
         raise ValueError("it has no picture")
     left, top, wide, high = struct.unpack_from("<HHHH", data, position + 1)
     size = max(width, left + wide), max(height, top + high)
-    return Header(FORMATS["GIF"], size, 10.0, orderly=extensions < 2**20)
+    return Header(FORMATS["GIF"], size, 10.0, orderly=extensions < _GIF_USUAL_BLOCKS)
 
 
 def _webp(data: bytes) -> Header:
@@ -118,7 +125,7 @@ def _webp(data: bytes) -> Header:
     if kind == b"VP8X":
         wide, high = (int.from_bytes(data[start : start + 3], "little") + 1 for start in (24, 27))
         # Alpha is lossless too, and so may be any frame of an animation.
-        lossless = bool(data[20] & 0x12) or b"VP8L" in data[:64] or data.find(b"VP8L", 64) > 0
+        lossless = bool(data[20] & 0x12) or b"VP8L" in data or b"ALPH" in data
     elif kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
         wide, high = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
@@ -145,6 +152,8 @@ def _bmp(data: bytes) -> Header:
 
 
 def _tiff(data: bytes) -> Header | None:
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return None
     order = "<" if data[:2] == b"II" else ">"
     (start,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, start)
@@ -159,19 +168,18 @@ def _tiff(data: bytes) -> Header | None:
     wide, high = tags.get(256, 0), tags.get(257, 0)
     pixels, planes, packed = wide * high, tags.get(277, 1), tags.get(259, 1)
     piece = tags[322] * tags.get(323, 0) if 322 in tags else wide * min(high, tags.get(278, high))
+    most = max(4 * pixels, 1_000_000)
     pieces = max(counts.get(273, 0), counts.get(324, 0))
-    held = piece * planes * max(1, tags.get(258, 8) // 8) if packed != 1 else 0
-    usual = planes == 3 and tags.get(258) == 8
+    held = min(piece, most) * planes * max(1, tags.get(258, 8) // 8) if packed != 1 else 0
+    shown = 4.0 if planes == 3 and tags.get(258) == 8 else 28.0 if planes > 2 and tags.get(258) == 16 else 14.0
     orderly = (
         packed in _TIFF_PACKED
-        and piece <= max(4 * pixels, 1_000_000)
+        and piece <= most
         and count <= _TIFF_TAGS
         and pieces <= _TIFF_PIECES
         and tag_bytes(data) <= 2 * len(data)
     )
-    return Header(
-        FORMATS["TIFF"], (wide, high), 4.0 if usual else 14.0, fixed_bytes=min(2 * held, 2**40), orderly=orderly
-    )
+    return Header(FORMATS["TIFF"], (wide, high), shown, fixed_bytes=min(2 * held, 2**40), orderly=orderly)
 
 
 def _ico(data: bytes) -> Header | None:
@@ -214,7 +222,7 @@ _READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], Header | None]], ...]
     (re.compile(rb"GIF8[79]a"), _gif),
     (re.compile(rb"RIFF....WEBPVP8[ LX]", re.DOTALL), _webp),
     (re.compile(rb"BM"), _bmp),
-    (re.compile(rb"II\*\0|MM\0\*"), _tiff),
+    (re.compile(rb"(?:II|MM)(?:[*+]\0|\0[*+])"), _tiff),
     (re.compile(rb"\x00\x00\x01\x00"), _ico),
-    (re.compile(rb"P[456]\s"), _ppm),
+    (re.compile(rb"P[1-6f]\s|Py"), _ppm),
 )

@@ -27,7 +27,10 @@ _LONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of a frame header, by coding process."""
 
-_SOI, _EOI, _SOS, _COMMENT, _MULTI_PICTURE = 0xD8, 0xD9, 0xDA, 0xFE, 0xE2
+_SOI, _EOI, _SOS, _COMMENT, _APP1, _MULTI_PICTURE = 0xD8, 0xD9, 0xDA, 0xFE, 0xE1, 0xE2
+
+_LOOKED = 8
+"""Most segments that are looked into for the orientation."""
 
 _SAME_BYTES = 16
 """So many equal bytes at the end fill up a file that was cut: no scan of a photo ends with them."""
@@ -46,6 +49,8 @@ class JpegSegments:
     """Of each component, the coefficients whose last bit a scan holds."""
     head: list[tuple[int, int]] = field(default_factory=list)
     """Where the segments lie that are needed before the first scan."""
+    looked: int = 0
+    """Segments that were looked into for the orientation."""
     first_scan: int = 0
     stop: int = 0
     """Where the picture ends."""
@@ -95,17 +100,20 @@ def read_jpeg(data: bytes, start: int = 0) -> JpegSegments:
                 found.size = width, height
             metadata += code == _COMMENT or code >> 4 == 0xE
             found.tidy &= not stray and not (code == _MULTI_PICTURE and data[body + 2 : body + 6] == b"MPF\0")
-            sound = code != 0xE1 or is_sound(data[body + 2 : end])
-            found.tidy &= sound
-            if sound and _is_needed(code, data[body + 2 : body + 34], found, data):
+            needed = _is_needed(code, data[body + 2 : body + 34], found, data)
+            if code == _APP1:
+                found.looked += 1
+                needed = needed and found.looked <= _LOOKED and is_sound(data[body + 2 : end])
+                found.tidy &= needed
+            if needed:
                 found.head.append((marker.start(), end))
         position = end
     else:
         raise ValueError(f"it has more than {_SEGMENTS:,} segments")
     if not found.scans:
         raise ValueError("it has a header and no picture")
-    needed = sum(end - begin for begin, end in found.head)
-    found.tidy &= metadata <= _METADATA_SEGMENTS and found.first_scan - start - needed <= _METADATA_BYTES
+    kept = sum(end - begin for begin, end in found.head)
+    found.tidy &= metadata <= _METADATA_SEGMENTS and found.first_scan - start - kept <= _METADATA_BYTES
     found.stop = found.stop or len(data)
     return found
 
@@ -113,7 +121,7 @@ def read_jpeg(data: bytes, start: int = 0) -> JpegSegments:
 def _is_needed(code: int, begins: bytes, found: JpegSegments, data: bytes) -> bool:
     if code == 0xE0 or code == 0xEE:
         return begins.startswith((b"JFIF", b"Adobe"))
-    if code == 0xE1:
+    if code == _APP1:
         kind = next((kind for kind in (b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0") if begins.startswith(kind)), None)
         return kind is not None and not any(data.startswith(kind, at + 4) for at, _ in found.head[:8])
     return code != _COMMENT and code >> 4 != 0xE

@@ -10,8 +10,8 @@ from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images.display_name import show_source
 from cof_agent.images.geometry import MAX_ASPECT, Size
 
-DECODE_SECONDS = 20.0
-"""Ten times what a JPEG of 178 megapixels takes."""
+DECODE_SECONDS = 30.0
+"""Twice what the model states for a WebP of 178 megapixels, the slowest of the usual formats."""
 
 
 @dataclass(frozen=True, slots=True)

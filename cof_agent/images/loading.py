@@ -1,4 +1,4 @@
-"""What a decoder leaves out: the low bytes of deep colours, and the end of a JPEG that lacks its end marker."""
+"""Pillow's decoders, and what they leave out: the low bytes of deep colours, the end of a JPEG without end marker."""
 
 from __future__ import annotations
 
@@ -7,12 +7,35 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from PIL import Image, ImageChops, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from cof_agent.images.flattening import brightest, stretch
+from cof_agent.images.formats import FORMATS, Format
 from cof_agent.images.jpeg_segments import END, JpegSegments, is_filled_up
 
 Open: TypeAlias = Callable[[bytes], ImageFile.ImageFile]
 """Opens encoded bytes, not yet decoded."""
+
+
+def other_formats(data: bytes, read_here: bool = False) -> list[Format]:
+    """The formats that data begins like, of those whose header is read here or of the others. A decoder says which."""
+    Image.init()
+    found = [FORMATS["IM"]] if data.startswith(b"Image type: ") else []
+    start = data[:16].ljust(16)  # some look at bytes that short data does not have
+    for name, (_, accepts) in Image.OPEN.items():
+        model = FORMATS.get(name)
+        if model and model.read_here == read_here and accepts is not None and accepts(start) is True:
+            found += [model] if name != "CUR" or data[4:6] != b"\0\0" else []  # without cursors it is a TGA
+    return found
+
+
+def decoder_of(model: Format) -> Callable[..., ImageFile.ImageFile]:
+    """Pillow's class of a format, made of a file and a name."""
+    if model.name not in Image.OPEN:
+        Image.init()
+    if model.name == "JPEG":
+        return JpegImageFile  # without a look at the further pictures of a camera's file
+    return Image.OPEN[model.name][0]
 
 
 def load_pixels(file: ImageFile.ImageFile, data: bytes, jpeg: JpegSegments | None, opened: Open) -> Image.Image:

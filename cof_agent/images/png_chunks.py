@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 
@@ -16,6 +17,11 @@ _CHECKED = frozenset({b"tRNS", b"eXIf"})
 
 _ORIENTING = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 """How texts begin that may hold the orientation; other texts are never read."""
+
+_NAMES = re.compile(rb"IDAT|PLTE|IEND")
+
+_TEXTS = 8
+"""Most chunks of metadata that are looked into."""
 
 _TEXT_BYTES = 64 * 1024
 """Most bytes of one text that is kept."""
@@ -33,7 +39,7 @@ def clean_png(data: bytes) -> bytes:
     A chunk that runs past the end is kept as it is, for the decoder to say so. Raises ValueError for too many chunks.
     """
     kept: list[tuple[int, int]] = []
-    position, whole = len(SIGNATURE), True
+    position, whole, texts = len(SIGNATURE), True, 0
     for _ in range(_CHUNKS):
         if len(data) - position < 8:
             break
@@ -41,7 +47,8 @@ def clean_png(data: bytes) -> bytes:
         end = position + 12 + length
         if kind not in _PIXELS and (end > len(data) or not kind.isalpha()):
             whole, end = False, _next_chunk(data, position + 4)
-        elif kind in _PIXELS or _is_wanted(data, position, length, kind):
+        elif kind in _PIXELS or (texts < _TEXTS and _is_wanted(data, position, length, kind)):
+            texts += kind not in _PIXELS
             kept.append((position, end))
         else:
             whole = False
@@ -86,5 +93,5 @@ def _unpacks(kind: bytes, body: bytes) -> bool:
 
 def _next_chunk(data: bytes, position: int) -> int:
     """Where the next chunk of pixels begins after one whose length is wrong; the end where there is none."""
-    starts = [data.find(kind, position) - 4 for kind in (b"IDAT", b"PLTE", b"IEND")]
-    return min((start for start in starts if start >= position), default=len(data))
+    found = _NAMES.search(data, position + 4)
+    return found.start() - 4 if found else len(data)

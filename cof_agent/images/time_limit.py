@@ -42,6 +42,8 @@ class TimeLimit:
     of_run: bool
     name: str
     """What to call the image in messages."""
+    setting: str
+    """The setting that it comes from."""
 
     def left(self) -> float:
         """Seconds left, at least 0."""
@@ -50,13 +52,20 @@ class TimeLimit:
     def error(self, doing: str, remedy: str) -> ImageError:
         """What to raise once it has passed, while `doing` was done to the image."""
         if self.of_run:
-            return ImageTimeError(f"the run's time ended while {doing} {self.name}: allow it more seconds, or {remedy}")
-        return ImageError(f"{doing} {self.name} took longer than {self.seconds:g} seconds: {remedy}")
+            return ImageTimeError(
+                f"the run's time ended while {doing} {self.name}: allow it more (max_seconds), or {remedy}"
+            )
+        return ImageError(f"{doing} {self.name} took longer than {self.seconds:g} seconds ({self.setting}): {remedy}")
 
 
-def time_limit(seconds: float = PATIENCE_SECONDS, name: str = "an image") -> TimeLimit:
-    """The sooner one of `seconds` from now and the end of the run."""
+def time_limit(seconds: float | None = None, name: str = "an image") -> TimeLimit:
+    """The sooner one of `seconds` from now, those of `decode_seconds`, and the end of the run.
+
+    Without seconds: how long a turn is waited for.
+    """
+    setting = "the longest wait" if seconds is None else "decode_seconds"
+    own = PATIENCE_SECONDS if seconds is None else seconds
     now, run = time.monotonic(), _RUN_ENDS.get()
-    if run is not None and run < now + seconds:
-        return TimeLimit(run, max(0.0, run - now), True, name)
-    return TimeLimit(now + seconds, seconds, False, name)
+    if run is not None and run < now + own:
+        return TimeLimit(run, max(0.0, run - now), True, name, "max_seconds")
+    return TimeLimit(now + own, own, False, name, setting)

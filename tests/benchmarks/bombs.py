@@ -57,12 +57,12 @@ def photo(width: int, height: int) -> Image.Image:
 HONEST: dict[str, Callable[[], bytes]] = {
     "JPEG, 178 MP": lambda: saved(photo(16_000, 11_120), "JPEG", quality=80),
     "progressive JPEG, 48 MP": lambda: saved(photo(8_000, 6_000), "JPEG", quality=85, progressive=True),
-    "PNG, 178 MP": lambda: saved(photo(16_000, 11_120), "PNG", compress_level=1),
+    "PNG, 178 MP": lambda: saved(noise(16_000, 11_120), "PNG", compress_level=1),
     "WebP, 160 MP": lambda: saved(photo(16_000, 10_000), "WEBP", quality=60, method=0),
     "lossless WebP, 12 MP": lambda: saved(photo(4_000, 3_000), "WEBP", lossless=True, quality=0, method=0),
     "JPEG 2000, 20 MP": lambda: saved(photo(5_000, 4_000), "JPEG2000", quality_mode="rates", quality_layers=[20]),
-    "AVIF, 24 MP": lambda: saved(photo(6_000, 4_000), "AVIF", speed=10),
-    "QOI, 2 MP": lambda: saved(photo(1_600, 1_200), "QOI"),
+    "AVIF, 12 MP": lambda: saved(photo(4_000, 3_000), "AVIF", speed=10),
+    "QOI, 1 MP": lambda: saved(photo(1_000, 1_000), "QOI"),
 }
 
 

@@ -49,15 +49,20 @@ def icns(side: int = 11_000) -> bytes:
     return b"icns" + struct.pack(">I", 16 + len(picture)) + b"ic10" + struct.pack(">I", 8 + len(picture)) + picture
 
 
-def icns_jpeg2000(side: int = 5_000) -> bytes:
+def icns_jpeg2000(side: int = 10_240) -> bytes:
     picture = jpeg2000(side)
     return b"icns" + struct.pack(">I", 16 + len(picture)) + b"ic10" + struct.pack(">I", 8 + len(picture)) + picture
 
 
-@cache
-def jpeg2000(side: int = 5_000) -> bytes:
-    """One colour, many megapixels, hardly a kilobyte."""
-    return saved(Image.new("RGB", (side, side), (200, 100, 50)), "JPEG2000", irreversible=True, num_resolutions=6)
+def jpeg2000(side: int = 10_240, tile: int = 1024) -> bytes:
+    """One colour and many megapixels: the few bytes of one tile again and again."""
+    stream = saved(Image.new("RGB", (tile, tile), (200, 100, 50)), "JPEG2000", no_jp2=True, irreversible=True)
+    size, start = stream.index(b"\xff\x51") + 6, stream.index(b"\xff\x90")
+    head = stream[:size] + struct.pack(">II", side, side) + stream[size + 8 : start]
+    count = (side // tile) ** 2
+    part = stream[start:-2]
+    parts = (part[:4] + struct.pack(">H", number) + part[6:] for number in range(count))
+    return b"".join([head, *parts, b"\xff\xd9"])
 
 
 def webp_groups(blocks: int = 240) -> bytes:

@@ -266,6 +266,29 @@ def test_tags_that_overlap_are_not_sound() -> None:
     assert is_sound(tags(3, 20))
 
 
+@given(st.binary(min_size=1, max_size=40))
+def test_any_few_bytes_are_an_image_error(data: bytes) -> None:
+    with pytest.raises(ImageError):
+        Encoded(data, "it", ImageLimits(max_pixels=1)).decode(1)
+
+
+def test_headers_that_loop_and_overlap_are_read_in_linear_time() -> None:
+    """Each of these took time with the square of its length, or unpacked again and again."""
+    bad = b"\0\xff\xff\xfftEXt" * 100_000
+    with pytest.raises(ImageError):
+        open_image(PNG[:FIRST] + bad)
+    xmp = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(1_000_000)))
+    assert pixels(with_chunk(xmp * 5_000)) == picture().tobytes()
+    data = JPEGS["baseline"]
+    at = data.index(b"\xff\xdb")
+    exif = segment(0xE1, tags(5000, 60_000)[:65_000])
+    assert pixels(data[:at] + exif * 300 + data[at:]) == pixels(data)
+    gif = saved(picture(), "GIF")
+    at = gif.index(b",", 13 + 768)
+    with pytest.raises(ImageError, match="more than 400,000 blocks"):
+        open_image(gif[:at] + b"!\xfe" + b"\1x" * 500_000 + b"\0" + gif[at:])
+
+
 # --- cost
 
 
