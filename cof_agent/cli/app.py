@@ -14,6 +14,7 @@ import typer
 
 from cof_agent.cli.collect import collect_command
 from cof_agent.cli.conversations import ask_kept, check_thread, conversation_file
+from cof_agent.cli.deploy import deploy_command
 from cof_agent.cli.evaluate import compare, evaluate_command
 from cof_agent.cli.export import export_command
 from cof_agent.cli.history import history_command
@@ -64,7 +65,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as leaving:
-        abandoned = any(thread.name == "cof-policy-call" for thread in threading.enumerate())
+        abandoned = any(thread.name.startswith("cof-policy-") for thread in threading.enumerate())
         if leaving.code == INTERRUPTED or abandoned:  # an ordinary exit would wait for what still runs, or crash in it
             sys.stdout.flush()
             sys.stderr.flush()
@@ -163,9 +164,9 @@ def chat(
             driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept, threads=True, review=review
         )
         typed = typed_lines()
-        chatting = Chat(agent, lambda events: watch(agent, events, show), print_result, keep)
-        chatting.begin(image, thread)
-        code = chatting.run(question or typed, typed)
+        with Chat(agent, lambda events: watch(agent, events, show), print_result, keep) as chatting:
+            chatting.begin(image, thread)
+            code = chatting.run(question or typed, typed)
     raise typer.Exit(code)
 
 
@@ -217,6 +218,7 @@ app.command()(scenes)
 app.command("collect")(collect_command)
 app.command("export")(export_command)
 app.command("mcp")(mcp_command)
+app.command("deploy")(deploy_command)
 app.command("history")(history_command)
 
 
