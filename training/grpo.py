@@ -30,6 +30,7 @@ from cof_agent.learning.environment.zoom import ZoomEnvironment
 from cof_agent.policies import load_policy
 from cof_agent.policies.qwen.processor import load_processor, local_directory
 from training.checkpoints import JUDGMENTS
+from training.launcher import is_sharded
 from training.model import adapters, open_model
 from training.questions import Questions, load_questions
 from training.reward import GroupReward
@@ -41,10 +42,12 @@ _ANY_AREA = 2**31
 def train(settings: GrpoSettings) -> Path:
     """Train, or go on training, and return the directory of the trained model.
 
-    Raises ConfigError for a model, rows or an output directory that do not fit the settings.
+    Raises ConfigError for a model, rows or an output directory that do not fit the settings, and for a way of launching
+    it in which processes would wait for each other for ever.
     """
     if done := trained(settings):
         return done
+    settings.check_shared_out(_processes(settings), is_sharded(os.environ))
     if settings.vllm and find_spec("vllm") is None:
         raise ConfigError('vllm is not installed: pip install "trl[vllm]", or leave vllm out of the configuration')
     processor: Any = prepare(load_processor(local_directory(settings.model, revision=settings.revision)))
@@ -84,8 +87,7 @@ def make_trainer(settings: GrpoSettings, processor: Any, questions: Questions) -
 
 def trainer_config(settings: GrpoSettings, steps: int) -> GRPOConfig:
     """TRL's configuration. Raises ConfigError when the processes there are cannot share a step's rollouts."""
-    vllm, processes = settings.vllm, PartialState(cpu=settings.device == "cpu").num_processes
-    settings.check_shared_out(processes, _sharded())
+    vllm, processes = settings.vllm, _processes(settings)
     served = (
         {
             "vllm_mode": vllm.mode,
@@ -123,11 +125,9 @@ def trainer_config(settings: GrpoSettings, steps: int) -> GRPOConfig:
     )
 
 
-def _sharded() -> bool:
-    """Whether the launcher was told to spread each weight over the processes."""
-    told = os.environ.get
-    zero = told("ACCELERATE_USE_DEEPSPEED") == "true" and told("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
-    return zero or told("ACCELERATE_USE_FSDP") == "true"
+def _processes(settings: GrpoSettings) -> int:
+    """How many processes train together."""
+    return int(PartialState(cpu=settings.device == "cpu").num_processes)
 
 
 def _reward(settings: GrpoSettings) -> GroupReward:

@@ -34,7 +34,7 @@ class VllmSettings(Value):
     """Share of a device's memory, where colocated."""
     tensor_parallel: int = Field(default=1, ge=1)
     sleep: bool = True
-    """Whether colocated weights leave the device while it learns."""
+    """Whether colocated weights leave the device while it learns. Not where weights are sharded over processes."""
 
     @model_validator(mode="after")
     def _check(self) -> VllmSettings:
@@ -103,15 +103,38 @@ class GrpoSettings(Settings):
         return self
 
     def check_shared_out(self, processes: int, sharded: bool) -> None:
-        """Raise ConfigError where weights are `sharded` over processes and each plays its own rollouts with them.
+        """Raise ConfigError where processes would wait for each other for ever, before anything is loaded.
 
-        TRL's loop lets a process that has no more calls go on while others still generate, and sharded weights are
-        whole only where all take part: they would wait for each other for ever.
+        `sharded`: each weight is spread over the processes (FSDP, ZeRO-3). TRL's loop lets a process whose rollouts
+        make no more calls go on while others still generate. So a turn after the first may need nothing of all
+        processes. It does where sharded weights are gathered, which `generate` does in each turn and vLLM after it has
+        slept, and where vLLM's prompts are.
         """
-        if sharded and processes > 1 and self.vllm is None:
+        if processes < 2:
+            return
+        if sharded and self.vllm is None:
             raise ConfigError(
                 f"{processes} processes cannot generate with sharded weights, since their episodes differ in length: "
-                "let vLLM write them (vllm: {mode: colocate}), or keep the weights whole, with lora"
+                "let vLLM write them (vllm: {mode: colocate, sleep: false}), or keep the weights whole, with lora"
+            )
+        if self.vllm is None or self.max_turns == 1:
+            return
+        waits = f"{processes} processes would wait for each other for ever, since their episodes differ in length: "
+        if self.vllm.mode == "server":
+            raise ConfigError(
+                f"{waits}with vllm's mode: server each turn is asked for by all of them together. Set mode: colocate, "
+                "or launch one process"
+            )
+        if self.vllm.tensor_parallel > 1:
+            raise ConfigError(
+                f"{waits}with vllm's tensor_parallel: {self.vllm.tensor_parallel} each turn is asked for by several of "
+                "them together. Set tensor_parallel: 1"
+            )
+        if sharded and self.vllm.sleep:
+            raise ConfigError(
+                f"{waits}with sharded weights (FSDP or ZeRO-3) and vllm's sleep: true all of them give vLLM its "
+                "weights again before each turn. Set sleep: false in vllm (its `memory` is then taken while the policy "
+                "learns, too), or keep the weights whole: lora, without FSDP and ZeRO-3"
             )
 
     def passes(self, processes: int) -> int:

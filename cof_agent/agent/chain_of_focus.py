@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from cof_agent.agent.ask import Ask, GraphRun
 from cof_agent.agent.batch import Question, answer_all
 from cof_agent.agent.result import FailedQuestion, FocusResult
+from cof_agent.agent.thread_locks import athread_lock, thread_lock
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.agent.trajectory_file import prepare_directory, save_trajectory
 from cof_agent.errors import ConfigError, TrajectoryError, WaitingError
@@ -73,7 +74,7 @@ class ChainOfFocus:
         self.limits = limits or ImageLimits()
         self.config = FocusConfig.parse(config)
         self.save, self.strip_metadata = save, strip_metadata
-        self._keeps_threads = checkpointer is not None
+        self._keeps_threads, self._saver = checkpointer is not None, checkpointer
         self.policy = as_policy(load_policy(policy) if isinstance(policy, str) else policy)
         self.graph: FocusGraph = build_graph(
             self.policy,
@@ -101,9 +102,9 @@ class ChainOfFocus:
         the value; a run whose answer does not fit the second time has failed.
 
         Raises ImageError for an image that cannot be opened, ConfigError for bad arguments, TrajectoryError for a
-        `save` that cannot be written, WaitingError where the limits have a person asked and StoreError where the store
-        cannot keep an image or has lost it (`resume` goes on once that is mended); whatever else happens in the
-        run is in the result's `status`.
+        `save` that cannot be written, WaitingError where the limits have a person asked, LockedError where something
+        else is asked in `thread_id` at the same time, and StoreError where the store cannot keep an image or has lost
+        it (`resume` goes on once that is mended); whatever else happens in the run is in the result's `status`.
         """
         return _end(list(self._stream(Ask(image, question, config, thread_id, schema))))
 
@@ -213,30 +214,32 @@ class ChainOfFocus:
         return await answer_all(ask, questions, concurrency, self.policy.name)
 
     def _stream(self, ask: Ask) -> Iterator[Event]:
-        run = ask.resumed(self.graph.get_state(self._settings(ask))) if ask.resumes else self._begun(ask)
-        settings, state = self._settings(run.ask), dict[str, Any]()
-        for part in self.graph.stream(run.given, settings, context=run.ask.config, stream_mode=_MODES):
-            mode, value = cast(tuple[str, dict[str, Any]], part)
-            if mode == "values":
-                state = value
-            else:
-                yield from _view_event(value)
+        with thread_lock(self._saver, ask.thread_id):
+            run = ask.resumed(self.graph.get_state(self._settings(ask))) if ask.resumes else self._begun(ask)
+            settings, state = self._settings(run.ask), dict[str, Any]()
+            for part in self.graph.stream(run.given, settings, context=run.ask.config, stream_mode=_MODES):
+                mode, value = cast(tuple[str, dict[str, Any]], part)
+                if mode == "values":
+                    state = value
+                else:
+                    yield from _view_event(value)
         yield self._result(state, run.ask)
 
     async def _astream(self, ask: Ask, threads: Executor | None = None) -> AsyncIterator[Event]:
         loop = asyncio.get_running_loop()
-        if ask.resumes:
-            run = ask.resumed(await self.graph.aget_state(self._settings(ask)))
-        else:
-            run = await loop.run_in_executor(threads, self._begun, ask)
-        settings, state = self._settings(run.ask), dict[str, Any]()
-        async for part in self.graph.astream(run.given, settings, context=run.ask.config, stream_mode=_MODES):
-            mode, value = cast(tuple[str, dict[str, Any]], part)
-            if mode == "values":
-                state = value
+        async with athread_lock(self._saver, ask.thread_id):
+            if ask.resumes:
+                run = ask.resumed(await self.graph.aget_state(self._settings(ask)))
             else:
-                for event in _view_event(value):
-                    yield event
+                run = await loop.run_in_executor(threads, self._begun, ask)
+            settings, state = self._settings(run.ask), dict[str, Any]()
+            async for part in self.graph.astream(run.given, settings, context=run.ask.config, stream_mode=_MODES):
+                mode, value = cast(tuple[str, dict[str, Any]], part)
+                if mode == "values":
+                    state = value
+                else:
+                    for event in _view_event(value):
+                        yield event
         ending = partial(self._result, state, run.ask)
         yield await loop.run_in_executor(threads, ending) if self.save is not None else ending()
 

@@ -13,6 +13,7 @@ import typer
 
 from cof_agent.cli.collect import collect_command
 from cof_agent.cli.conversations import ask_kept, check_thread, conversation_file
+from cof_agent.cli.deploy import deploy_command
 from cof_agent.cli.doctor import doctor, profile
 from cof_agent.cli.evaluate import compare, evaluate_command
 from cof_agent.cli.export import export_command
@@ -71,7 +72,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as leaving:
-        abandoned = any(thread.name == "cof-policy-call" for thread in threading.enumerate())
+        abandoned = any(thread.name.startswith("cof-policy-") for thread in threading.enumerate())
         if leaving.code == INTERRUPTED or abandoned:  # an ordinary exit would wait for what still runs, or crash in it
             sys.stdout.flush()
             sys.stderr.flush()
@@ -196,15 +197,17 @@ def chat(
         config = config_of(limits, ask_before_zoom=review, ask_at_end=review)
         agent = _agent(driver, save, config, image_limits, kept=kept, strip_metadata=strip_metadata, threads=True)
         typed, thoughts = typed_lines(), Thoughts()
-        with sketches(agent, show) as drawn:
-            chatting = Chat(
+        with (
+            sketches(agent, show) as drawn,
+            Chat(
                 agent,
                 lambda events: watch(agent, events, show, thoughts),
                 print_result,
                 keep,
                 thoughts=thoughts,
                 sketches=drawn,
-            )
+            ) as chatting,
+        ):
             chatting.begin(image, thread)
             code = chatting.run(question or typed, typed)
     raise typer.Exit(code)
@@ -218,6 +221,7 @@ app.command()(scenes)
 app.command("collect")(collect_command)
 app.command("export")(export_command)
 app.command("mcp")(mcp_command)
+app.command("deploy")(deploy_command)
 app.command("history")(history_command)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
 from cof_agent.agent.result import FocusResult
 from cof_agent.agent.trajectory_file import save_trajectory
-from cof_agent.cli.conversations import kept_conversation, new_thread
+from cof_agent.cli.conversations import conversation_lock, kept_conversation, new_thread
 from cof_agent.cli.drawing import ASKED, SHOWN, Sketches
 from cof_agent.cli.limits import in_options
 from cof_agent.cli.output import say
@@ -52,12 +53,22 @@ class Chat:
         self.image: str | None = None
         self.thread_id = ""
         self.cut_short: str | None = None
+        self._lock = ExitStack()
+
+    def __enter__(self) -> Chat:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
 
     def begin(self, image: str | None, thread: str | None = None) -> None:
         """Begin a conversation about `image`, or go on with that of `thread`, which may be about no other one.
 
-        Raises ImageError for an image that cannot be opened, and ConfigError where there is none.
+        Raises ImageError for an image that cannot be opened, ConfigError where there is none, and LockedError for a
+        conversation in which another command is asking. It is this one's until the end of the block.
         """
+        if thread:
+            self._hold(thread)
         there = kept_conversation(self.agent, thread) if thread else None
         if there is None:
             if image is None:
@@ -65,6 +76,8 @@ class Chat:
                 raise ConfigError(f"{missing}begin one with an image")
             open_image(image, limits=self.agent.limits)  # fail now rather than at the first question
             self.image, self.thread_id = image, thread or new_thread(self.agent)
+            if not thread:
+                self._hold(self.thread_id)
             self.last = self.cut_short = None
             if self.keep and not thread:
                 say(f"kept in {self.keep} as --thread {self.thread_id}", err=True)
@@ -76,6 +89,13 @@ class Chat:
         self.last = FocusResult(there.ended, self.agent.store, thread_id=thread) if there.ended else None
         self.cut_short = None if there.ended else there.question
         say(f"the conversation {thread!r} about {there.source} goes on", err=True)
+
+    def _hold(self, thread: str) -> None:
+        """That conversation in place of the one before."""
+        with ExitStack() as lock:
+            lock.enter_context(conversation_lock(self.keep, thread))
+            self._lock.close()
+            self._lock = lock.pop_all()
 
     def run(self, lines: Iterable[str], decisions: Iterator[str]) -> int:
         """The exit code: 0, or that of the last question that was not answered.

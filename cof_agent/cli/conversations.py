@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cof_agent.cli.output import say
 from cof_agent.errors import CofError, ConfigError, MissingExtraError, TrajectoryError
-from cof_agent.files import owner_only, private_directory
+from cof_agent.files import locked, owner_only, private_directory
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -169,18 +170,36 @@ def ask_kept(
 
     It begins anew where its images were lost.
 
-    Raises as `ChainOfFocus.ask`, and ConfigError for a thread that is about another image.
+    Raises as `ChainOfFocus.ask`, ConfigError for a thread that is about another image, and LockedError for one in which
+    another command is asking.
     """
     if keep is None:
-        return agent.stream(image, question)
+        yield from agent.stream(image, question)
+        return
     if thread is None:
         thread = new_thread(agent)
         say(f"kept in {keep} as --thread {thread}", err=True)
-    if there := kept_conversation(agent, thread):
-        there.check_image(agent, image, thread)
-        if there.ended is None and there.question == question.strip() and not there.lost:
-            return agent.stream_resumed(thread)
-    return agent.stream(image, question, thread_id=thread)
+    with conversation_lock(keep, thread):
+        if there := kept_conversation(agent, thread):
+            there.check_image(agent, image, thread)
+            if there.ended is None and there.question == question.strip() and not there.lost:
+                yield from agent.stream_resumed(thread)
+                return
+        yield from agent.stream(image, question, thread_id=thread)
+
+
+def conversation_lock(keep: Path | None, thread: str) -> contextlib.AbstractContextManager[None]:
+    """No other command goes on with that conversation meanwhile. Raises LockedError, naming who does."""
+    if keep is None:
+        return contextlib.nullcontext()
+    file, digest = keep.resolve(), hashlib.sha256(thread.encode(errors="backslashreplace")).hexdigest()
+    return locked(
+        file.parent,
+        "asking in it",
+        name=f".{file.name}.{digest[:16]}.lock",
+        what=f"the conversation {thread!r} in {keep}",
+        instead="choose another --thread",
+    )
 
 
 def check_thread(keep: Path | None, thread: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -98,6 +99,22 @@ class ViewEvent:
     def to_json(self) -> dict[str, Any]:
         """What a graph sends to those who stream it in LangGraph's mode `custom`."""
         return {"type": "view", "view": self.view.to_json(), "thought": self.thought}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ViewEvent:
+        """Rebuild an event from what a graph streams. Raises TrajectoryError for any other value."""
+        if not isinstance(value, Mapping) or value.get("type") != "view" or not isinstance(value.get("view"), Mapping):
+            raise TrajectoryError(f"not the event of a view: {value!r:.80}")
+        return cls(View.from_json(value["view"]), value.get("thought"))
+
+    def image(self, store: ImageStore) -> Image:
+        """Its pixels as the policy saw them, RGB, out of the `store` that the agent or node was given.
+
+        Raises ImageError where the store does not hold them.
+        """
+        from PIL import Image
+
+        return Image.open(io.BytesIO(store.get(self.view.image))).convert("RGB")
 
 
 RegionPixels: TypeAlias = "Callable[[SourceImage, Box, Size, View], Image]"

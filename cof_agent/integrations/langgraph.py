@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
@@ -28,8 +27,8 @@ from cof_agent.integrations.chat_images import (
     last_image,
     last_images,
     last_question,
-    value_of,
 )
+from cof_agent.integrations.state_keys import Key, Keys, name_of, read
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import FocusGraph, as_policy, build_graph
@@ -39,10 +38,9 @@ from cof_agent.loop.state import FocusInput, Status
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
 
-__all__ = ["Key", "ask_each", "last_image", "last_images", "last_question", "perception_node"]
+__all__ = ["Key", "OnFailure", "ask_each", "last_image", "last_images", "last_question", "perception_node"]
 
-Key: TypeAlias = str | Callable[[Any], Any]
-"""Where the parent's state has something: its key, or a function of the state."""
+OnFailure: TypeAlias = Literal["raise", "return"]
 
 
 def perception_node(
@@ -53,11 +51,13 @@ def perception_node(
     answer_key: str | None = "answer",
     status_key: str | None = "status",
     evidence_key: str | None = "evidence",
+    reason_key: str | None = None,
     messages_key: str | None = None,
     call_key: Key | None = None,
     findings_key: str | None = None,
     show_views: bool = False,
     remembers: bool = False,
+    on_failure: OnFailure = "raise",
     config: FocusConfig | None = None,
     store: ImageStore | None = None,
     limits: ImageLimits | None = None,
@@ -79,11 +79,12 @@ def perception_node(
     parent's checkpointer, and must not run several times at once. Where the parent's context is a FocusConfig, its
     limits hold, else those of `config`.
 
-    Raises QuestionError, a ConfigError, naming the key, for state without an image or a question, and ImageError for a
-    bad image; where there is a call to answer, or a list of findings, the observation or the finding says so instead,
-    with status `failed`. Raises StoreError where the store cannot keep an image or has lost it (unless there is a list
-    of findings). Raises ConfigError for what whoever built the graph has to mend, such as a `call_key` without
-    `messages_key`, or what needs a checkpointer where there is none.
+    Raises QuestionError, a ConfigError, naming the key, for state without an image or a question, ImageError for a bad
+    image, and StoreError where the store cannot keep an image or has lost it. With `on_failure="return"` it raises none
+    of these: the answer is None, the status `failed`, and why goes under `reason_key`, as for any run without an
+    answer. The same where there is a list of findings, and, but for a StoreError, a call to answer. Raises ConfigError
+    in any case for what whoever built the graph has to mend, such as a `call_key` without `messages_key`, or what needs
+    a checkpointer where there is none.
     """
     keys = Keys(
         image=image_key,
@@ -92,9 +93,12 @@ def perception_node(
         answer=answer_key,
         status=status_key,
         evidence=evidence_key,
+        reason=reason_key,
         messages=messages_key,
         findings=findings_key,
     )
+    if on_failure not in get_args(OnFailure):
+        raise ConfigError(f'on_failure={on_failure!r:.80} is neither "raise" nor "return"')
     if isinstance(policy, ChainOfFocus):
         raise ConfigError(
             'perception_node takes a policy, such as "reader", not a ChainOfFocus: give what that one was made with to '
@@ -104,43 +108,16 @@ def perception_node(
     images = store if store is not None else MemoryStore()
     memory = True if remembers else None
     graph = build_graph(driver, config=config, store=images, limits=limits, checkpointer=memory)
-    return PerceptionNode(driver, graph, keys, images, limits=limits, show_views=show_views, remembers=remembers)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """Where the parent's state has what a node reads, and under which keys the node writes: None for none.
-
-    Raises ConfigError for a call whose observation has no place.
-    """
-
-    image: Key
-    question: Key
-    call: Key | None
-    """Of the id of the tool call that is answered."""
-    answer: str | None
-    status: str | None
-    evidence: str | None
-    messages: str | None
-    findings: str | None
-
-    def __post_init__(self) -> None:
-        if self.call is not None and self.messages is None:
-            raise ConfigError(
-                f"call_key is {_name(self.call)}, but its observation has no place: give messages_key too"
-            )
-
-    def call_id(self, state: Any) -> str | None:
-        return _read(state, self.call) if self.call is not None else None
-
-    def lacking(self, state: Any, told: str) -> QuestionError:
-        """Why nothing can be asked: `told` to whoever made the call, in other words to whoever wrote the state."""
-        if self.call_id(state) is not None:
-            return QuestionError(told)
-        return QuestionError(
-            f"{told.partition(':')[0]}: the state needs an image under {_name(self.image)} and a question under "
-            f"{_name(self.question)}; it has {_names(state)}"
-        )
+    return PerceptionNode(
+        driver,
+        graph,
+        keys,
+        images,
+        limits=limits,
+        show_views=show_views,
+        remembers=remembers,
+        returns_failures=on_failure == "return",
+    )
 
 
 class PerceptionNode(RunnableLambda[Any, dict[str, Any]]):
@@ -156,10 +133,12 @@ class PerceptionNode(RunnableLambda[Any, dict[str, Any]]):
         limits: ImageLimits | None,
         show_views: bool,
         remembers: bool,
+        returns_failures: bool = False,
     ) -> None:
         super().__init__(self._look, self._alook, name="perception")
         self.policy, self.graph, self.keys, self.store = policy, graph, keys, store
         self.limits, self.show_views, self.remembers = limits, show_views, remembers
+        self.returns_failures = returns_failures
 
     @cached_property
     def deps(self) -> list[Runnable[Any, Any]]:
@@ -192,9 +171,9 @@ class PerceptionNode(RunnableLambda[Any, dict[str, Any]]):
     def _asked(self, state: Any) -> tuple[FocusInput, ImageError | None]:
         """What the loop is asked; and what was wrong with the newest image, where it is an earlier one instead."""
         keys, problem = self.keys, None
-        image, question = _read(state, keys.image), _read(state, keys.question) or ""
+        image, question = read(state, keys.image), read(state, keys.question) or ""
         if not isinstance(question, str):
-            raise QuestionError(f"the question under {_name(keys.question)} must be text, not {question!r:.80}")
+            raise QuestionError(f"the question under {name_of(keys.question)} must be text, not {question!r:.80}")
         if isinstance(image, list) and isinstance(keys.image, str):
             raise ImageError(
                 f"the state has a list under {keys.image!r}, where one image belongs: ask about each by itself "
@@ -219,23 +198,28 @@ class PerceptionNode(RunnableLambda[Any, dict[str, Any]]):
     ) -> dict[str, Any]:
         """What goes into the parent's state; with a note where a `problem` made the image an earlier one."""
         keys = self.keys
-        written = {keys.answer: output["answer"], keys.status: output["status"], keys.evidence: output["evidence"]}
+        written = {
+            keys.answer: output["answer"],
+            keys.status: output["status"],
+            keys.evidence: output["evidence"],
+            keys.reason: output["message"],
+        }
         if keys.messages is not None:
             note = _note(output["original"], asked, problem) if asked and problem else ""
             views = self.store if self.show_views else None
             written[keys.messages] = [_message(output, keys.call_id(state), views, note)]
         if keys.findings is not None:
             names = ("answer", "status", "stop_reason", "message", "evidence")
-            finding = {"question": _read(state, keys.question)} | {name: output[name] for name in names}
+            finding = {"question": read(state, keys.question)} | {name: output[name] for name in names}
             written[keys.findings] = [finding]
         return {key: value for key, value in written.items() if key is not None}
 
     def _failed(self, state: Any, asked: FocusInput | None, error: QuestionError | ImageError) -> dict[str, Any]:
-        """What was not answered is told to whoever made the call, or is a finding; else the error comes through."""
+        """What was not answered is told to whoever made the call, is a finding, or is returned; else it is raised."""
         if isinstance(error, QuestionError) and asked is not None:  # the loop itself remembers no image
             error = self.keys.lacking(state, NO_IMAGE)
         told = self.keys.call_id(state) is not None and not isinstance(error, StoreError)  # which no model could mend
-        if not told and self.keys.findings is None:
+        if not (told or self.keys.findings is not None or self.returns_failures):
             raise error
         return self._written(state, FailedQuestion(None, "", error, self.policy.name).to_json())
 
@@ -249,29 +233,16 @@ def ask_each(node: str, questions_key: Key = "questions", otherwise: str = END) 
     """
 
     def route(state: Any) -> list[Send] | str:
-        questions = _read(state, questions_key)
+        questions = read(state, questions_key)
         listed = isinstance(questions, Sequence) and not isinstance(questions, str)
         if not listed or not all(isinstance(question, Mapping) for question in questions):
             raise ConfigError(
-                f"the state needs a list of questions under {_name(questions_key)}, each with what the node "
+                f"the state needs a list of questions under {name_of(questions_key)}, each with what the node "
                 f'reads, such as {{"image": …, "question": …}}, not {questions!r:.80}'
             )
         return [Send(node, dict(question)) for question in questions] or otherwise
 
     return route
-
-
-def _read(state: Any, key: Key) -> Any:
-    return value_of(state, key) if isinstance(key, str) else key(state)
-
-
-def _name(key: Key) -> str:
-    return repr(key) if isinstance(key, str) else f"{getattr(key, '__name__', key)}()"
-
-
-def _names(state: Any) -> str:
-    names = state.keys() if isinstance(state, Mapping) else (name for name in dir(state) if name[0] != "_")
-    return ", ".join(map(repr, names)) or "nothing"
 
 
 def _note(original: Mapping[str, Any], asked: FocusInput, problem: ImageError) -> str:

@@ -23,6 +23,7 @@ from cof_agent.policies.qwen.engine import Engine
 from cof_agent.policies.qwen.prefix import PrefixPool
 from cof_agent.policies.qwen.reply import Reply
 from cof_agent.policies.qwen.seed import SeedSizes, write_seed
+from tests.benchmarks.machine import machine
 from tests.support.qwen_models import block, make_checkpoint, picture, run, text
 
 TURNS, REPLY, CONVERSATIONS, REPEATS = 4, 32, 8, 3
@@ -38,6 +39,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         large = _opened(Path(folder, "large"), SIZES)
         tiny = _opened(Path(folder, "tiny"), SeedSizes())
+        print(machine())
         print(f"{torch.get_num_threads()} threads, {torch.__version__}, float32 on the CPU, medians of {REPEATS}")
         print(f"\nPrefix reuse: {TURNS} turns with 1,024 visual tokens each, {REPLY} new tokens a turn, {_size(large)}")
         reuse(large)

@@ -7,25 +7,18 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
 from cof_agent import read_trajectories
 from tests.support.conversations import answer, photo, zoom
 from tests.support.deployed import CONFIG, ROOT
+from tests.support.graph_server import graph_server
 
-SECONDS = 120
 TURNS = [zoom(10, 20, 60, 70, label="sign"), answer("nine"), answer("yes")]
 
 
@@ -39,35 +32,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[SyncLangGraphClient]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    policy = {"COF_POLICY": f"script:{folder / 'script.json'}", "COF_IMAGES": str(folder / "images")}
-    environment = os.environ | policy | {"COF_COLLECTED": str(folder / "collected"), "LANGSMITH_TRACING": "false"}
-    environment.pop("PYTHONPATH", None)
-    words = [os.environ["LANGGRAPH"], "dev", "--no-browser", "--no-reload", "--host", "127.0.0.1", "--port", str(port)]
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(
-            [*words, "--config", str(CONFIG)], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
-        ) as server,
-    ):
-        try:
-            url, ends = f"http://127.0.0.1:{port}", time.monotonic() + SECONDS
-            while not _answers(url):
-                assert server.poll() is None, (folder / "log").read_text()[-2000:]
-                assert time.monotonic() < ends, (folder / "log").read_text()[-2000:]
-                time.sleep(0.2)
-            yield get_sync_client(url=url, timeout=SECONDS)
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/ok", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
+    variables = {
+        "COF_POLICY": f"script:{folder / 'script.json'}",
+        "COF_IMAGES": str(folder / "images"),
+        "COF_COLLECTED": str(folder / "collected"),
+    }
+    with graph_server(ROOT, variables, folder / "log", "--config", str(CONFIG)) as (client, _):
+        yield client
 
 
 @pytest.fixture
@@ -88,7 +59,9 @@ def shows(said: dict[str, Any]) -> list[str]:
 
 def test_the_assistant_answers_and_shows_what_it_saw(client: SyncLangGraphClient, thread: str, folder: Path) -> None:
     given = {"image": str(folder / "photo.png"), "question": "Until when?"}
-    first = client.runs.wait(thread, "chain_of_focus", input=given)["messages"][-1]
+    values = client.runs.wait(thread, "chain_of_focus", input=given)
+    assert (values["answer"], values["status"]) == ("nine", "answered")
+    first = values["messages"][-1]
     assert (first["content"][0]["text"], shows(first)) == ("nine", ["text", "image", "image"])
     again = {"messages": [{"role": "user", "content": "Really?"}]}
     second = client.runs.wait(thread, "chain_of_focus", input=again)["messages"][-1]

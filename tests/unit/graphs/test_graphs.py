@@ -143,6 +143,22 @@ def test_after_a_bad_image_so_does_the_supervisor(message: HumanMessage, monkeyp
     assert told.startswith("I had a close look: nine\n\n(This is about the image before")
 
 
+def test_the_assistants_final_values_have_the_answer(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, LOOK, answer("nine"), "<answer>cannot answer: too dark</answer>")
+    graph = deployed("chain_of_focus")
+    graph.checkpointer = InMemorySaver()
+    first = graph.invoke({"image": path, "question": "Until when?"}, THREAD)
+    assert (first["answer"], first["status"], first["reason"], len(first["evidence"])) == ("nine", "answered", None, 1)
+    second = graph.invoke({"messages": [HumanMessage("And here?")]}, THREAD)
+    assert (second["answer"], second["status"], second["reason"]) == (None, "declined", "too dark")
+    with pytest.raises(ImageError):
+        graph.invoke({"image": "gone.png", "question": "And there?"}, THREAD)
+    kept = graph.get_state(THREAD).values
+    assert (kept["answer"], kept["status"], kept["evidence"]) == (None, None, []), "no answer of another question"
+    alone = graph.invoke({"image": path, "question": "Until when?"}, {"configurable": {"thread_id": "2"}})
+    assert alone["answer"] == "nine"
+
+
 def test_its_context_and_input_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     script(monkeypatch, answer("nine"))
     graph = deployed("chain_of_focus")

@@ -19,6 +19,8 @@ from cof_agent import (
     MemoryStore,
     Policy,
     Profile,
+    TrajectoryError,
+    ViewEvent,
     open_image,
     perception_node,
 )
@@ -158,3 +160,78 @@ def test_a_graph_shows_the_loop_inside_of_the_node_and_of_a_function_that_calls_
         graph = parent(made)
         assert [name for name, _ in graph.get_subgraphs()] == ["look"]
         assert {"look:observe", "look:reason", "look:zoom", "look:answer"} <= set(graph.get_graph(xray=True).nodes)
+
+
+# --- failures as values, and the pixels of streamed views
+
+
+class Told(Trip, total=False):
+    reason: str | None
+
+
+def looks(node: Any) -> Any:
+    graph = StateGraph(Told)
+    graph.add_node("look", node)
+    graph.add_edge(START, "look")
+    return graph.compile()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"image": "missing.jpg", "question": "Until when?"}, "missing.jpg does not exist"),
+        ({"question": "Until when?"}, "there is no image: the state needs an image under 'image'"),
+        ({"image": "photo.png", "question": " "}, "there is no question"),
+        ({"image": ["a.png"], "question": "Until when?"}, "the state has a list under 'image'"),
+        ({"image": "photo.png", "question": 7}, "must be text, not 7"),
+    ],
+)
+async def test_a_failure_is_returned_where_that_was_asked_for(policy: Policy, given: Any, why: str) -> None:
+    graph = looks(perception_node(policy, on_failure="return", reason_key="reason"))
+    for end in (graph.invoke(given), await graph.ainvoke(given)):
+        assert (end["answer"], end["status"], end["evidence"]) == (None, "failed", [])
+        assert why in end["reason"]
+    with pytest.raises((ConfigError, ImageError)):
+        looks(perception_node(policy)).invoke(given)
+
+
+def test_a_store_that_cannot_keep_an_image_is_a_failure_too(policy: Policy, photo: Image.Image) -> None:
+    graph = looks(perception_node(policy, store=MemoryStore(10), on_failure="return", reason_key="reason"))
+    end = graph.invoke({"image": photo, "question": "Until when?"})
+    assert (end["status"], end["answer"]) == ("failed", None)
+    assert end["reason"]
+
+
+def test_the_reason_is_that_of_any_run_without_an_answer(photo: Image.Image) -> None:
+    for turn, reason in (("<answer>cannot answer: too dark</answer>", "too dark"), (TURNS[1], None)):
+        told = Policy(ScriptedModel(turns=[turn]), Profile(), "script")
+        end = looks(perception_node(told, reason_key="reason")).invoke({"image": photo, "question": "Until when?"})
+        assert end["reason"] == reason
+
+
+def test_there_are_two_ways_to_fail(policy: Policy) -> None:
+    with pytest.raises(ConfigError, match="on_failure='ignore' is neither"):
+        perception_node(policy, on_failure="ignore")  # type: ignore[arg-type]
+
+
+def test_the_pixels_of_a_streamed_view_are_at_hand(policy: Policy, photo: Image.Image) -> None:
+    store = MemoryStore()
+    graph = looks(perception_node(policy, store=store))
+    asked = {"image": photo, "question": "Until when?"}
+    events = [ViewEvent.from_json(value) for _, value in graph.stream(asked, stream_mode="custom", subgraphs=True)]
+    assert [event.view.kind for event in events] == ["overview", "zoom"]
+    agent = ChainOfFocus(policy)
+    *streamed, result = agent.stream(photo, "Until when?")
+    for number, (event, other) in enumerate(zip(events, streamed, strict=True)):
+        assert ViewEvent.from_json(event.to_json()) == event == other
+        seen = result.view_image(number)
+        assert event.image(store).tobytes() == other.image(agent.store).tobytes() == seen.tobytes()
+        assert event.image(store).size == event.view.shown
+        with pytest.raises(ImageError):
+            event.image(MemoryStore())
+
+
+@pytest.mark.parametrize("value", [{}, {"type": "token"}, {"type": "view"}, {"type": "view", "view": {}}, "view", None])
+def test_what_is_no_view_event(value: Any) -> None:
+    with pytest.raises(TrajectoryError):
+        ViewEvent.from_json(value)
