@@ -86,7 +86,8 @@ def collect(
     if opened.role is Role.TEST and not allow_test:
         raise ConfigError(
             f"{opened.name} counts as a test set, and training on one makes its figures worthless: collect from "
-            "scenes:train, jsonl:train:FILE or another training set, or add --allow-test: every row will tell its role"
+            "scenes:train, jsonl:train:FILE or another training set, or add allow_test=True: every row will tell its "
+            "role"
         )
     driving, own = policy_and_profile(policy, profile)  # loaded once, and not again for each round
     if why := unwritten(own.dialect):
@@ -138,7 +139,7 @@ def _alone_in(out: Path, doing: str) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"nothing can be collected in {out}: {error.strerror or error}; choose another") from error
-    with locked(out, doing, instead="choose another directory with --out"):
+    with locked(out, doing, instead="choose another directory with out="):
         yield
 
 

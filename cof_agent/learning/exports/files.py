@@ -40,7 +40,7 @@ def fresh_directory(out: str | Path) -> Iterator[Path]:
     """
     out = Path(os.path.expanduser(out)).absolute()
     if not out.name:
-        raise ConfigError(f"{out} is no new directory: name one with --out")
+        raise ConfigError(f"{out} is no new directory: name one with out=")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         beside = locked(
@@ -48,20 +48,20 @@ def fresh_directory(out: str | Path) -> Iterator[Path]:
             f"exporting to {out}",
             name=f".{out.name}.lock",
             what=str(out),
-            instead="name another directory with --out",
+            instead="name another directory with out=",
         )
         with beside, _appearing(out) as part:
             yield part
     except OSError as error:
         raise TrajectoryError(
-            f"{out} cannot be written ({error.strerror or error}): make room, or name another directory with --out"
+            f"{out} cannot be written ({error.strerror or error}): make room, or name another directory with out="
         ) from error
 
 
 @contextlib.contextmanager
 def _appearing(out: Path) -> Iterator[Path]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} exists and is not an empty directory: name a new one with --out")
+        raise ConfigError(f"{out} exists and is not an empty directory: name a new one with out=")
     with atomic_directory(out) as part:
         yield part
 

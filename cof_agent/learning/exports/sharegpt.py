@@ -257,8 +257,8 @@ def _picture(entry: Any, roots: list[Path]) -> Picture:
         path = root / name
         # By its words alone: a download may keep its files elsewhere and link to them.
         if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root)):
-            raise ValueError(f"the image {name!r} leads out of {root}: name its folder with --images")
+            raise ValueError(f"the image {name!r} leads out of {root}: name its folder with images=")
         if path.is_file():
             open_image(path)
             return Picture(path, path.suffix.lower())
-    raise ValueError(f"there is no image {name!r} in {' or '.join(map(str, roots))}: name its folder with --images")
+    raise ValueError(f"there is no image {name!r} in {' or '.join(map(str, roots))}: name its folder with images=")

@@ -186,7 +186,7 @@ def test_images_may_lie_in_a_folder_of_their_own(folder: Path) -> None:
     (folder / "images").rename(folder.parent / "pictures")
     path = folder / "data.json"
     path.write_text(json.dumps([row()]))
-    with pytest.raises(TrajectoryError, match="--images"):
+    with pytest.raises(TrajectoryError, match="images="):
         export(path, folder.parent / "out", origin="sharegpt")
     assert export(path, folder.parent / "out", origin="sharegpt", images=folder.parent / "pictures").rows == 1
 
