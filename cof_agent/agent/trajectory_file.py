@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cof_agent.agent.trajectory import ID, Trajectory
-from cof_agent.errors import TrajectoryError
-from cof_agent.files import json_line, parse_json
-from cof_agent.images.store import DirectoryStore, ImageStore
+from cof_agent.errors import ImageError, TrajectoryError
+from cof_agent.files import json_line, owner_only, parse_json, private_directory
+from cof_agent.images.metadata import stripped
+from cof_agent.images.opening import SourceImage
+from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +27,8 @@ _writing = threading.Lock()
 def prepare_directory(directory: str | Path) -> None:
     """Make sure that trajectories can be saved there, before work is spent on one. Raises TrajectoryError."""
     try:
-        (Path(directory) / IMAGES).mkdir(parents=True, exist_ok=True)
-        (Path(directory) / LINES).open("ab").close()
+        private_directory(Path(directory) / IMAGES)
+        open(Path(directory) / LINES, "ab", opener=owner_only).close()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = error.strerror if isinstance(error, OSError) else None
         raise TrajectoryError(
@@ -44,12 +46,13 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
     path = Path(directory) / LINES
     line = json_line({ID: trajectory.id, **trajectory.to_json()})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(path.parent)
         images = DirectoryStore(path.parent / IMAGES)
         for ref in trajectory.image_refs:
             if ref not in images:
                 images.put(ref, store.get(ref))
-        with _writing, path.open("ab+", buffering=0) as file:  # unbuffered: one write, whole among other processes'
+        # Unbuffered: one write, which is whole among those of other processes.
+        with _writing, open(path, "ab+", buffering=0, opener=owner_only) as file:
             if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
@@ -61,6 +64,23 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
         why = error.strerror if isinstance(error, OSError) else None
         raise TrajectoryError(f"cannot save a trajectory under {directory}: {why or error}") from error
     return path
+
+
+def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Trajectory, ImageStore]:
+    """The same run, about an image without its metadata, and a store that has its images.
+
+    Raises TrajectoryError where `store` lacks one of them.
+    """
+    images, given = MemoryStore(), trajectory.image
+    try:
+        for view in trajectory.views:
+            images.put(view.image, store.get(view.image))
+        source = stripped(SourceImage(given.ref, store.get(given.ref), given.source))
+    except ImageError as error:
+        raise TrajectoryError(f"cannot take the metadata out of {given.source}: {error}") from error
+    images.put(source.ref, source.data)
+    changed = {"sha256": source.ref.sha256, "mime_type": source.ref.mime_type}
+    return trajectory.model_copy(update={"image": given.model_copy(update=changed)}), images
 
 
 def read_trajectories(path: str | Path) -> Iterator[Trajectory]:

@@ -32,14 +32,17 @@ from cof_agent.cli.options import (
     ProfileOption,
     SaveOption,
     ShowOption,
+    StripOption,
     ThreadOption,
     UrlOption,
     failures,
     named_policy,
     stop,
+    tell_what_is_saved,
 )
 from cof_agent.cli.output import clean_what_libraries_write, say_json
 from cof_agent.cli.scenes import scenes
+from cof_agent.cli.standard_input import check_no_standard_input, image_named
 from cof_agent.cli.terminal import Thoughts, print_result, typed_lines, watch
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError, WaitingError
 
@@ -101,6 +104,7 @@ def ask(
     save: SaveOption = None,
     keep: KeepOption = None,
     thread: ThreadOption = None,
+    strip_metadata: StripOption = False,
     show: ShowOption = False,
     *,
     limits: Limits,
@@ -119,9 +123,10 @@ def ask(
         check_one_image(image, question, words.args)
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
-        agent = _agent(driver, save, config_of(limits), image_limits, kept=kept)
+        given = image_named(image)
+        agent = _agent(driver, save, config_of(limits), image_limits, kept=kept, strip_metadata=strip_metadata)
         try:
-            result = watch(agent, ask_kept(agent, image, question, keep, thread), show)
+            result = watch(agent, ask_kept(agent, given, question, keep, thread), show)
         except ImageError as error:
             if as_json:
                 from cof_agent.agent.result import FailedQuestion
@@ -157,6 +162,7 @@ def chat(
     save: SaveOption = None,
     keep: KeepOption = None,
     thread: ThreadOption = None,
+    strip_metadata: StripOption = False,
     show: ShowOption = False,
     review: Annotated[
         bool, typer.Option("--review", help="Be asked before each zoom, and before it ends without an answer.")
@@ -190,10 +196,11 @@ def chat(
                 f"chat takes one image, and {words.args[0]} is another word: /image PATH goes on with another image, "
                 "and --question asks at once"
             )
+        check_no_standard_input(image)
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
         config = config_of(limits, ask_before_zoom=review, ask_at_end=review)
-        agent = _agent(driver, save, config, image_limits, kept=kept, threads=True)
+        agent = _agent(driver, save, config, image_limits, kept=kept, strip_metadata=strip_metadata, threads=True)
         typed, thoughts = typed_lines(), Thoughts()
         with sketches(agent, show) as drawn:
             chatting = Chat(
@@ -227,6 +234,7 @@ def _agent(
     image_limits: Limits,
     *,
     kept: ConversationFile | None = None,
+    strip_metadata: bool = False,
     threads: bool = False,
 ) -> ChainOfFocus:
     from langgraph.checkpoint.memory import InMemorySaver
@@ -240,6 +248,8 @@ def _agent(
             prepare_directory(save)
         except TrajectoryError as error:
             raise ConfigError(f"--save: {error}") from error
+    if save:
+        tell_what_is_saved(strip_metadata)
     return ChainOfFocus(
         policy,
         config=config,
@@ -247,6 +257,7 @@ def _agent(
         store=kept.store if kept else None,
         checkpointer=kept.saver if kept else InMemorySaver() if threads else None,
         save=save,
+        strip_metadata=strip_metadata,
     )
 
 

@@ -15,6 +15,7 @@ from cof_agent.cli.limits import in_options
 from cof_agent.cli.output import say
 from cof_agent.cli.terminal import Thoughts
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
+from cof_agent.images.display_name import show_source
 from cof_agent.images.opening import open_image
 from cof_agent.loop.review import Decision, Request
 
@@ -157,7 +158,7 @@ class Chat:
             case "/image" if argument:
                 try:
                     self.begin(os.path.expanduser(argument))
-                    say(f"now looking at {argument}", err=True)
+                    say(f"now looking at {show_source(argument)}", err=True)
                 except ImageError as error:
                     say(in_options(str(error), image_options=True), err=True)
             case "/image":

@@ -26,7 +26,7 @@ EXIT_CODES = {"answered": 0, "declined": 3, "budget": 3, "failed": 1}
 USAGE = 2
 INTERRUPTED = 130
 
-ImageArgument = Annotated[str, typer.Argument(help="A path, or an http(s):, file: or data: URL.")]
+ImageArgument = Annotated[str, typer.Argument(help="A path, an http(s):, file: or data: URL, or - for standard input.")]
 ChatImageArgument = Annotated[
     str | None,
     typer.Argument(
@@ -62,6 +62,10 @@ KeepOption = Annotated[
 ThreadOption = Annotated[
     str | None, typer.Option(help="Which conversation of --keep: one that is there goes on. Default: a new one.")
 ]
+StripOption = Annotated[
+    bool,
+    typer.Option("--strip-metadata", help="Save and keep the image without its place, time and camera."),
+]
 ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view, where standard error is a colour terminal.")]
 
 
@@ -96,6 +100,12 @@ def named_policy(
     if base_url is not None:
         given["base_url"] = base_url
     return load_policy(spec, profile=load_profile(profile) if profile else None, dialect=dialect, **given)
+
+
+def tell_what_is_saved(stripped: bool) -> None:
+    """Say on standard error what --save keeps of an image."""
+    how = "without its metadata" if stripped else "as it came; --strip-metadata leaves out its place, time and camera"
+    typer.echo(f"--save keeps the image {how}", err=True)
 
 
 def _name_and_value(option: str) -> tuple[str, Any]:

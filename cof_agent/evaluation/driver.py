@@ -71,6 +71,7 @@ class Driver:
             config=self._config,
             store=self.images,
             save=self._save,
+            strip_metadata=self._save is not None,
             region_pixels=region.pixels if region else None,
         )
 

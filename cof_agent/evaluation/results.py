@@ -16,7 +16,16 @@ from cof_agent.evaluation.plan import PlannedQuestion
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings, differing, shown
-from cof_agent.files import LineWriter, atomic_write, corrupt, json_line, locked, parse_json, read_lines
+from cof_agent.files import (
+    LineWriter,
+    atomic_write,
+    corrupt,
+    json_line,
+    locked,
+    parse_json,
+    private_directory,
+    read_lines,
+)
 from cof_agent.loop.state import Status
 
 SETTINGS = "run.json"
@@ -122,7 +131,7 @@ def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = Fal
     path = Path(path)
     with contextlib.ExitStack() as files:
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            private_directory(path)
             doing = f"evaluating {settings.policy} on {settings.benchmark}"
             files.enter_context(locked(path, doing, instead="choose another directory with out="))
             _settle(path, settings)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
+import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeAlias
 
@@ -17,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.dialects.tools import Coordinates
-from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError, validated
+from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError, ToolError, validated
 from cof_agent.images.display_name import show_text
 from cof_agent.images.geometry import Box, CoordinateSpace
 from cof_agent.images.opening import open_image
-from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View, ViewEvent
+from cof_agent.integrations.mcp_calls import CallProgress, Calls
 from cof_agent.integrations.past_runs import PastRuns
 from cof_agent.integrations.wording import LOOK, QUESTION
 from cof_agent.loop.looking import LookContext
@@ -37,17 +38,23 @@ try:
         BlobResourceContents,
         CallToolRequestParams,
         CallToolResult,
-        ContentBlock,
-        ImageContent,
         ListResourcesResult,
         ListToolsResult,
         PaginatedRequestParams,
         ReadResourceRequestParams,
         ReadResourceResult,
         Resource,
-        TextContent,
         Tool,
         ToolAnnotations,
+    )
+
+    from cof_agent.integrations.mcp_results import (
+        LINKS_SINCE,
+        CallOutcome,
+        base64_of,
+        image_within,
+        refusal,
+        result_within,
     )
 except ImportError as error:
     raise MissingExtraError.for_extra("mcp", "the MCP server") from error
@@ -64,6 +71,7 @@ _ZOOM = (
     "Shows a region of an image, cut from the original at its native resolution and enlarged, with some margin. "
     "Coordinates are pixels of the original image, turned upright, origin top-left."
 )
+_AGAIN = " If it says that it has not finished, call it again with the same arguments."
 
 
 class LookCall(BaseModel):
@@ -88,10 +96,21 @@ class CallLimits:
     """Calls that run at a time; others wait for their turn."""
     spare_seconds: float = 60.0
     """Time for waiting and for opening the image, in addition to `FocusConfig.max_seconds`."""
+    answer_within: float = 50.0
+    """Seconds after which a call is answered "not finished", and goes on for whoever calls again; 0: never. Desktop
+    clients wait for 60."""
+    max_result_bytes: int = 900 * 1024
+    """Largest result, as it is sent. Desktop clients refuse more than 1 MiB."""
+    progress_seconds: float = 5.0
+    """Time between two notifications of progress, for clients that ask for them."""
 
     def __post_init__(self) -> None:
         if not (self.concurrency >= 1 and self.spare_seconds > 0):
             raise ConfigError(f"{self} are no limits: they need concurrency >= 1 and spare_seconds > 0")
+        if not (self.answer_within >= 0 and self.progress_seconds > 0 and self.max_result_bytes >= 16 * 1024):
+            raise ConfigError(
+                f"{self} are no limits: they need answer_within >= 0, progress_seconds > 0, max_result_bytes >= 16384"
+            )
 
 
 Context: TypeAlias = ServerRequestContext[Any, Any]
@@ -131,10 +150,10 @@ class _Desk:
     def __init__(self, agent: ChainOfFocus, limits: CallLimits, past: PastRuns) -> None:
         self.agent, self.limits, self.past = agent, limits, past
         self.turns = anyio.Semaphore(limits.concurrency)
-        self._asked: set[asyncio.Task[FocusResult]] = set()
-        self.tools: dict[str, tuple[Callable[[Context, Any], Awaitable[CallToolResult]], type[BaseModel], str]] = {
-            "look_closely": (self.look_closely, LookCall, LOOK),
-            "zoom": (self.zoom, ZoomCall, _ZOOM),
+        self.calls: Calls[CallOutcome] = Calls(limits.answer_within, limits.progress_seconds)
+        self.tools: dict[str, tuple[Callable[[Any, CallProgress], Awaitable[CallOutcome]], type[BaseModel], str]] = {
+            "look_closely": (self.look_closely, LookCall, LOOK + _AGAIN),
+            "zoom": (self.zoom, ZoomCall, _ZOOM + _AGAIN),
         }
 
     async def list_tools(self, context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -147,33 +166,53 @@ class _Desk:
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         """What the caller can mend comes back as a result that is an error; anything else is a bug here."""
-        if params.name not in self.tools:
-            raise MCPError(INVALID_PARAMS, f"there is no tool {params.name[:80]!r}: use {' or '.join(self.tools)}")
-        run, expected, _ = self.tools[params.name]
-        seconds = self.agent.config.max_seconds + self.limits.spare_seconds
-        signature = f"the call {params.name}({', '.join(expected.model_fields)})"
+        name = params.name
+        if name not in self.tools:
+            raise MCPError(INVALID_PARAMS, f"there is no tool {name[:80]!r}: use {' or '.join(self.tools)}")
+        _, expected, _ = self.tools[name]
         try:
-            with anyio.move_on_after(seconds):
-                arguments = validated(expected, params.arguments or {}, signature)
-                async with self.turns:
-                    return await run(context, arguments)
+            arguments = validated(
+                expected, params.arguments or {}, f"the call {name}({', '.join(expected.model_fields)})"
+            )
+            key = hashlib.sha256(f"{name} {arguments.model_dump_json()}".encode()).hexdigest()
+            work = partial(self._in_time, name, arguments)
+            found = await self.calls.outcome(key, work, context.session.report_progress)
         except CofError as error:
-            return _refused(str(error))
-        return _refused(
-            f"{params.name} did not end within {seconds:g} seconds, at most {self.limits.concurrency} calls at a time: "
+            return refusal(str(error))
+        if found is None:
+            why = (
+                f"{name} has not finished after {self.limits.answer_within:g} seconds. It goes on: call {name} again "
+                "with the same arguments to get its result"
+            )
+            found = CallOutcome(why, (), {"status": "unfinished", "message": why})
+        return await anyio.to_thread.run_sync(self._sent, name, found, context.protocol_version >= LINKS_SINCE)
+
+    def _sent(self, tool: str, found: CallOutcome, links: bool) -> CallToolResult:
+        most, keeps = self.limits.max_result_bytes, self.past.keeps
+        result, referred = result_within(found, self.agent.store, most, readable=keeps, links=links)
+        if tool == "zoom":  # the views of runs are kept anyway
+            for view in referred:
+                self.past.add_view(view, "a region that was looked at", self.agent.store)
+        return result
+
+    async def _in_time(self, tool: str, arguments: BaseModel, progress: CallProgress) -> CallOutcome:
+        """What comes of a call, however long it takes to be asked for."""
+        work, _, _ = self.tools[tool]
+        seconds = self.agent.config.max_seconds + self.limits.spare_seconds
+        try:
+            async with asyncio.timeout(seconds) as limit, self.turns:
+                return await work(arguments, progress)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        why = (
+            f"{tool} did not end within {seconds:g} seconds, at most {self.limits.concurrency} calls at a time: "
             "try again later, or start the server with other limits"
         )
+        raise ToolError(why)
 
-    async def look_closely(self, context: Context, arguments: LookCall) -> CallToolResult:
-        asked = asyncio.create_task(self._ask(context, arguments))
-        self._asked.add(asked)
-        asked.add_done_callback(self._asked.discard)
-        try:
-            # A scope of anyio cancels what it holds again and again, which LangGraph's own tasks would outlive.
-            result = await asyncio.shield(asked)
-        except asyncio.CancelledError:
-            asked.cancel()
-            raise
+    async def look_closely(self, arguments: LookCall, progress: CallProgress) -> CallOutcome:
+        result = await self._asked(arguments, progress)
         self.past.add(result)
         if result.save_error:
             log.error("an answered question could not be saved: %s", result.save_error)
@@ -181,25 +220,22 @@ class _Desk:
         for view, described in zip(result.views, told["views"], strict=True):
             described["resource"] = view.image.url
         evidence = [f"{item.source}: {list(item.box)} in view {item.view}" for item in result.evidence]
-        content: list[ContentBlock] = [TextContent(text="\n".join([result.reply, *evidence]))]
-        for view in result.views[1:]:
-            content += _shown(view, self.agent.store)
-        return CallToolResult(content=content, structured_content=told, is_error=result.status is Status.FAILED)
+        words = "\n".join([result.reply, *evidence])
+        return CallOutcome(words, result.views[1:], told, failed=result.status is Status.FAILED)
 
-    async def _ask(self, context: Context, arguments: LookCall) -> FocusResult:
+    async def _asked(self, arguments: LookCall, progress: CallProgress) -> FocusResult:
         most, result = 1 + self.agent.config.max_zooms, None
         async for event in self.agent.astream(arguments.image, arguments.question):
             if isinstance(event, FocusResult):
                 result = event
             elif isinstance(event, ViewEvent):
-                await context.session.report_progress(event.view.index + 1, most, event.view.describe())
+                progress.step(event.view.index + 1, most, event.view.describe())
         assert result is not None, "a stream ends with its result"
         return result
 
-    async def zoom(self, context: Context, arguments: ZoomCall) -> CallToolResult:
+    async def zoom(self, arguments: ZoomCall, progress: CallProgress) -> CallOutcome:
         view = await anyio.to_thread.run_sync(self._region, arguments, abandon_on_cancel=True)
-        told = {"box": view.box.as_list(), "shown": list(view.shown)}
-        return CallToolResult(content=_shown(view, self.agent.store), structured_content=told)
+        return CallOutcome("", [view], {"box": view.box.as_list(), "shown": list(view.shown)})
 
     def _region(self, arguments: ZoomCall) -> View:
         source = open_image(arguments.image, limits=self.agent.limits)
@@ -233,19 +269,8 @@ class _Desk:
             data, mime_type = self.past.image(str(params.uri))
         except ImageError as error:
             raise MCPError(INVALID_PARAMS, str(error)) from error
+        most = self.limits.max_result_bytes - 4096  # for what stands around it
+        data, mime_type = await anyio.to_thread.run_sync(image_within, data, mime_type, most)
         return ReadResourceResult(
-            contents=[BlobResourceContents(uri=params.uri, mime_type=mime_type, blob=_base64(data))]
+            contents=[BlobResourceContents(uri=params.uri, mime_type=mime_type, blob=base64_of(data))]
         )
-
-
-def _shown(view: View, store: ImageStore) -> list[ContentBlock]:
-    image = ImageContent(data=_base64(store.get(view.image)), mime_type=view.image.mime_type)
-    return [TextContent(text=view.describe()), image]
-
-
-def _refused(why: str) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=why)], is_error=True)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

@@ -8,7 +8,7 @@ import ipaddress
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from pydantic import AnyHttpUrl
 
@@ -22,14 +22,18 @@ try:
     from mcp.server.transport_security import TransportSecuritySettings
     from starlette.responses import PlainTextResponse
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from cof_agent.integrations.connections import ConnectionLimits, Connections
 except ImportError as error:
     raise MissingExtraError.for_extra("mcp", "the MCP server") from error
 
 PATH = "/mcp"
 
 _SHORTEST_TOKEN = 16
-_CONNECTIONS = 128
-"""Open connections; more are answered with status 503."""
+_REQUESTS = 128
+"""Requests that are answered at a time; more get status 503."""
+_RECEIVING = 32
+"""Of these, requests whose bodies have not come whole. One more ends the oldest with status 408."""
 _SESSIONS = 64
 """Of clients of the protocol before 2026-07-28; more are answered with status 503."""
 _IDLE_SECONDS = 600
@@ -49,12 +53,14 @@ class HttpSettings:
     """What clients must send as `Authorization: Bearer …`; needed unless `host` is loopback."""
     max_request_bytes: int = 32 * 2**20
     """Largest request. An image in a `data:` URL takes 4/3 of its size."""
+    header_seconds: float = 10.0
+    """Time in which a connection must have sent the headers of a request, and after a response those of the next."""
     body_seconds: float = 30.0
     """Time in which a request must have arrived whole."""
 
     def __post_init__(self) -> None:
-        if not (self.max_request_bytes >= 1 and self.body_seconds > 0):
-            raise ConfigError("max_request_bytes must be at least 1, and body_seconds above 0")
+        if not (self.max_request_bytes >= 1 and self.body_seconds > 0 and self.header_seconds > 0):
+            raise ConfigError("max_request_bytes must be at least 1, body_seconds and header_seconds above 0")
         if self.token is not None and (len(self.token) < _SHORTEST_TOKEN or not self.token.isascii()):
             raise ConfigError(f"the token is too easy to guess: it needs {_SHORTEST_TOKEN} ASCII characters or more")
         if self.token is None and not self.is_loopback:
@@ -93,10 +99,12 @@ async def serve_http(server: Server[Any], settings: HttpSettings, on_ready: Call
             else None,
             token_verifier=_OneToken(settings.token) if settings.token else None,
         )
+        connections = Connections(ConnectionLimits(waiting_seconds=settings.header_seconds))
         config = uvicorn.Config(
-            _Punctual(app, settings.body_seconds),
+            _Bounded(app, settings.body_seconds),
+            http=cast(type[asyncio.Protocol], connections.open),
+            ws="none",
             log_level="warning",
-            limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=_LEAVING_SECONDS,
         )
         on_ready(f"http://{settings.netloc}:{listener.getsockname()[1]}{PATH}")
@@ -141,28 +149,47 @@ class _OneToken:
         return AccessToken(token=token, client_id="client", scopes=[]) if good else None
 
 
-class _Punctual:
-    """An app that answers status 408 when the body of a request does not arrive in time."""
+class _Bounded:
+    """An app that answers so many requests at a time, and status 408 when the body of one does not arrive in time."""
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self._app, self._seconds = app, seconds
+        self._requests = 0
+        self._receiving: dict[asyncio.Timeout, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._requests >= _REQUESTS:
+            await PlainTextResponse("too many requests at a time: try again later", 503)(scope, receive, send)
+            return
+        self._requests += 1
+        try:
+            await self._in_time(scope, receive, send)
+        finally:
+            self._requests -= 1
 
+    async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched() -> Message:
             message = await receive()
             if message["type"] != "http.request" or not message.get("more_body", False):
+                self._receiving.pop(limit, None)
                 limit.reschedule(None)
             return message
 
         try:
             async with asyncio.timeout(self._seconds) as limit:
+                self._receiving[limit] = None
+                if len(self._receiving) > _RECEIVING:
+                    oldest = next(iter(self._receiving))
+                    del self._receiving[oldest]
+                    oldest.reschedule(asyncio.get_running_loop().time())
                 await self._app(scope, watched, send)
         except TimeoutError:
             if not limit.expired():
                 raise
             late = PlainTextResponse(f"the request did not arrive whole within {self._seconds:g} seconds", 408)
             await late(scope, receive, send)
+        finally:
+            self._receiving.pop(limit, None)

@@ -37,3 +37,9 @@ class Policy:
                 f"{self.name} cannot bind tools: use a chat model that can, or a profile whose dialect writes "
                 'calls as text, such as Profile(dialect="cof")'
             ) from error
+
+    def warm_up(self) -> None:
+        """Load now what the first call would load, where its model has a `warm_up`. Raises what that call would."""
+        warm_up = getattr(self.model, "warm_up", None)
+        if callable(warm_up):
+            warm_up()

@@ -77,7 +77,7 @@ def write_vstar(
             for number, question in enumerate(islice(_multiple_choice(split, seed_start, behind), count)):
                 rows.append(_write_row(directory, number, question, resolution))
                 on_row()
-            with atomic_write(directory / QUESTIONS) as file:
+            with atomic_write(directory / QUESTIONS, private=False) as file:
                 file.writelines(map(json_line, rows))
     except OSError as error:
         raise ConfigError(
@@ -99,7 +99,7 @@ def _write_row(directory: Path, number: int, question: SceneQuestion, resolution
     size = question.scene.size(resolution)
     path = Path(question.category) / f"{question.id}.png"
     if not (directory / path).exists():
-        with atomic_write(directory / path) as file:
+        with atomic_write(directory / path, private=False) as file:
             render(question.scene, size).save(file, "PNG", compress_level=1)
     boxes = [(x1 * size[0], y1 * size[1], x2 * size[0], y2 * size[1]) for x1, y1, x2, y2 in question.boxes]
     annotation = {
@@ -108,7 +108,7 @@ def _write_row(directory: Path, number: int, question: SceneQuestion, resolution
         "question": question.text.partition("\n")[0],
         "options": [question.value, *(option for option in question.options if option != question.value)],
     }
-    with atomic_write((directory / path).with_suffix(".json")) as file:
+    with atomic_write((directory / path).with_suffix(".json"), private=False) as file:
         file.write(json_line(annotation))
     return {
         "image": path.as_posix(),
@@ -128,7 +128,7 @@ def _prepare(directory: Path, settings: dict[str, Any]) -> None:
         raise _foreign(directory)
     for name in FOLDERS:
         (directory / name).mkdir(parents=True, exist_ok=True)
-    with atomic_write(directory / SETTINGS) as file:
+    with atomic_write(directory / SETTINGS, private=False) as file:
         file.write(json_line(settings))
 
 

@@ -25,13 +25,15 @@ FLOORS = (
 
 INSIDE = {
     "images": (
-        {"display_name", "geometry"},
-        {"limits", "reference"},
-        {"decoding", "fetch", "store"},
-        {"decode_queue"},
+        {"display_name", "exif", "flattening", "geometry", "heap", "named_file", "regular_file", "time_limit"},
+        {"formats", "jpeg_segments", "limits", "png_chunks", "reference"},
+        {"connection", "data_url", "headers", "loading", "store"},
+        {"decoding"},
+        {"content_coding", "decode_queue", "decode_worker"},
+        {"apart", "fetch"},
         {"receiving"},
         {"opening"},
-        {"views"},
+        {"metadata", "views"},
     ),
     "loop": (
         {"answer_schema", "config", "looking", "pregel", "state", "transcript"},

@@ -16,7 +16,7 @@ from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import Summary
 from cof_agent.evaluation.tally import summarise
-from cof_agent.files import atomic_write, locked
+from cof_agent.files import atomic_write, locked, private_directory
 
 PAGE = "report.html"
 TABLE = "results.csv"
@@ -55,7 +55,7 @@ def write_comparison(comparison: Comparison, directory: str | Path) -> None:
     directory = Path(directory)
     plots = plots_of({run.name: run.summary for run in comparison.runs})
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        private_directory(directory)
     except OSError as error:
         raise ConfigError(f"cannot write {directory}: {error.strerror or error}; choose another directory") from error
     with locked(directory, f"comparing {len(comparison.runs)} runs"):
@@ -92,7 +92,7 @@ def _write_plots(directory: Path, plots: Mapping[str, bytes]) -> None:
 def _write(path: Path, data: str | bytes) -> None:
     """Whole or not at all: a reader sees the old file or the new one."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(path.parent)
         with atomic_write(path) as file:
             file.write(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
     except OSError as error:

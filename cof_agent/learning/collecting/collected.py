@@ -16,7 +16,7 @@ from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.results import SETTINGS
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.settings import RunSettings
-from cof_agent.files import atomic_write, corrupt, json_line, parse_json, read_lines
+from cof_agent.files import atomic_write, corrupt, json_line, parse_json, private_directory, read_lines
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import DirectoryStore
 from cof_agent.learning.collecting.candidate import Candidate, Looks
@@ -163,7 +163,7 @@ def write_collected(
     for an image that is missing.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        private_directory(out)
         for name in (REPORT, ROWS):  # what tells of trajectories must not outlive them
             (out / name).unlink(missing_ok=True)
         source, images = DirectoryStore(tried / IMAGES), DirectoryStore(out / IMAGES)

@@ -19,7 +19,7 @@ from cof_agent.evaluation.benchmarks import open_benchmark
 from cof_agent.evaluation.evaluating import TRAJECTORIES, evaluate, policy_and_profile
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
-from cof_agent.files import locked
+from cof_agent.files import locked, private_directory
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.collecting.collected import (
     TRIED,
@@ -136,7 +136,7 @@ def collect(
 def _alone_in(out: Path, doing: str) -> Iterator[None]:
     """Nobody else collects there meanwhile. Raises LockedError, and ConfigError where it cannot be made."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        private_directory(out)
     except OSError as error:
         raise ConfigError(f"nothing can be collected in {out}: {error.strerror or error}; choose another") from error
     with locked(out, doing, instead="choose another directory with out="):

@@ -16,6 +16,7 @@ from cof_agent.evaluation.results import SETTINGS, Run, read_run
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings, with_budget
 from cof_agent.files import parse_json
+from cof_agent.images.named_file import is_inside
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
 from cof_agent.learning.exports.conversation import Facts
@@ -65,9 +66,10 @@ class Collected:
 
     @property
     def images(self) -> Mapping[str, Path]:
-        """The image files by the hash in their names; none where there is no folder of images."""
+        """The image files by the hash in their names, but for links that lead elsewhere; none without their folder."""
         try:
-            return {file.stem: file for file in (self.directory / IMAGES).iterdir() if not file.name.startswith(".")}
+            files = [file for file in (self.directory / IMAGES).iterdir() if not file.name.startswith(".")]
+            return {file.stem: file for file in files if is_inside(file, self.directory)}
         except FileNotFoundError:
             return {}
         except OSError as error:

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, TrajectoryError
-from cof_agent.files import atomic_directory, json_line, locked
+from cof_agent.files import atomic_directory, json_line, locked, private_directory
+from cof_agent.images.metadata import suffix_of, without_metadata
 from cof_agent.learning.exports.conversation import Picture
 from cof_agent.loop.transcript import json_safe
 
@@ -42,7 +43,7 @@ def fresh_directory(out: str | Path) -> Iterator[Path]:
     if not out.name:
         raise ConfigError(f"{out} is no new directory: name one with out=")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(out.parent)
         beside = locked(
             out.parent,
             f"exporting to {out}",
@@ -78,11 +79,11 @@ class PictureFolder:
 
         Raises ImageError, before any is written, when one cannot be read.
         """
-        contents = [(picture, read(picture)) for picture in pictures]
-        return (self._add(picture, data) for picture, data in contents)
+        contents = [read(picture) for picture in pictures]
+        return (self._add(suffix, data) for data, suffix in contents)
 
-    def _add(self, picture: Picture, data: bytes) -> str:
-        name = f"{hashlib.sha256(data).hexdigest()}{picture.suffix}"
+    def _add(self, suffix: str, data: bytes) -> str:
+        name = f"{hashlib.sha256(data).hexdigest()}{suffix}"
         if name not in self._written:
             self.directory.mkdir(exist_ok=True)
             (self.directory / name).write_bytes(data)
@@ -183,14 +184,18 @@ class TableFile:
         return self._arrow.struct([(name, self._type(inner)) for name, inner in feature.items()])
 
 
-def read(picture: Picture) -> bytes:
-    """The bytes of a picture. Raises ImageError for one that is empty or cannot be read."""
+def read(picture: Picture) -> tuple[bytes, str]:
+    """A picture as it is written, without its metadata, and the suffix of its file's name.
+
+    Raises ImageError for one that is empty, cannot be read, or is none.
+    """
     data = picture.read()
     if not data:
         raise ImageError(f"{picture.origin!r} is empty: a crash may have left it so")
-    return data
+    data = without_metadata(data)
+    return data, suffix_of(data, picture.suffix)
 
 
 def _inside(picture: Picture) -> dict[str, Any]:
-    data = read(picture)
-    return {"bytes": data, "path": f"{hashlib.sha256(data).hexdigest()}{picture.suffix}"}
+    data, suffix = read(picture)
+    return {"bytes": data, "path": f"{hashlib.sha256(data).hexdigest()}{suffix}"}

@@ -15,6 +15,7 @@ from typing import Any
 
 from cof_agent.errors import ConfigError, MissingExtraError, TrajectoryError
 from cof_agent.files import parse_json
+from cof_agent.images.named_file import is_inside
 from cof_agent.learning.exports.conversation import Conversation, Facts, Message, Part, Picture, disorder
 from cof_agent.learning.exports.files import ROWS, TABLE
 
@@ -88,9 +89,12 @@ def messages_of(blocks: Any, row: Any, directory: Path) -> tuple[Message, ...]:
 def picture_of(image: Any, directory: Path) -> Picture:
     """An image of a row: a file beside the rows, or a cell of a table. Raises ValueError for one that is elsewhere."""
     if isinstance(image, dict):
-        return Picture(image["bytes"], PurePosixPath(image["path"]).suffix)
+        data, name = image["bytes"], image["path"]
+        if not isinstance(data, bytes):
+            raise ValueError(f"an image without its bytes, only the name {name!r:.80}")
+        return Picture(data, PurePosixPath(str(name)).suffix)
     path = PurePosixPath(image)
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or not is_inside(directory / path, directory):
         raise ValueError(f"the image {image!r} is outside of its directory")
     return Picture(directory / path, path.suffix)
 

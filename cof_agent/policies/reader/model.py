@@ -43,6 +43,10 @@ class ReaderModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "cof-reader"
 
+    def warm_up(self) -> None:
+        """Load RapidOCR, which takes seconds, before the first question does."""
+        shared_reader()
+
     def _generate(
         self,
         messages: list[BaseMessage],

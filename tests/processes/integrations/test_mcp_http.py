@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import httpx2
 import pytest
+import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from typer.testing import CliRunner
 
 from cof_agent import ConfigError
 from cof_agent.cli.app import app
+from cof_agent.integrations.connections import ConnectionLimits, Connections
 from cof_agent.integrations.mcp import CallLimits, mcp_server
 from cof_agent.integrations.mcp_http import HttpSettings, serve_http
 from tests.support.integrations.hosts import agent, script
@@ -92,6 +97,103 @@ def test_requests_of_strangers_pages_and_too_large_or_slow_ones_are_refused() ->
             assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
+CONNECTIONS = 130
+HALF = b"POST /mcp HTTP/1.1\r\nHost: localhost:1\r\nContent-Type: appl"
+BODY = b"POST /mcp HTTP/1.1\r\nHost: localhost:1\r\nContent-Length: 100\r\n\r\nthe first half"
+
+
+def address(url: str) -> tuple[str, int]:
+    return "127.0.0.1", int(url.split(":")[2].split("/")[0])
+
+
+@pytest.mark.parametrize(
+    ("token", "sent", "replies"),
+    [(TOKEN, b"", False), (TOKEN, HALF, False), (TOKEN, BODY, True), (None, HALF, False), (None, BODY, False)],
+    ids=["silent", "half of the headers", "refused, and half of a body", "no token, headers", "no token, bodies"],
+)
+async def test_half_open_connections_keep_nobody_out(token: str | None, sent: bytes, replies: bool) -> None:
+    """More connections than there are places, of which none ends by itself."""
+    patient = HttpSettings(port=0, token=token, header_seconds=PATIENCE, body_seconds=PATIENCE)
+    with served(patient) as url, ExitStack() as strangers:
+        for _ in range(CONNECTIONS):
+            stranger = strangers.enter_context(socket.create_connection(address(url), SECONDS))
+            stranger.sendall(sent)
+            if replies:
+                assert stranger.recv(1000).startswith(b"HTTP/1.1 401 ")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with (
+            httpx2.AsyncClient(headers=headers) as http,
+            Client(streamable_http_client(url, http_client=http), read_timeout_seconds=SECONDS) as client,
+        ):
+            assert len((await client.list_tools()).tools) == 2
+
+
+def test_headers_have_a_time_limit_however_slowly_they_come() -> None:
+    with served(HttpSettings(port=0, header_seconds=0.3)) as url:
+        for begun in (HALF, _whole(PING) + HALF):
+            with socket.create_connection(address(url), SECONDS) as slow:
+                slow.sendall(begun)
+                said = _drip(slow)
+                assert said.endswith(b"the headers of the request did not come in time"), said
+                assert b"HTTP/1.1 408 Request Timeout" in said
+        with socket.create_connection(address(url), SECONDS) as silent:
+            assert silent.recv(1000) == b"", "who says nothing is told nothing"
+
+
+def _whole(message: object) -> bytes:
+    """A request that is answered."""
+    body = json.dumps(message).encode()
+    names = {"Host": "localhost", "Content-Type": "application/json", "Content-Length": str(len(body)), **HEADERS}
+    head = "".join(f"{name}: {value}\r\n" for name, value in names.items())
+    return f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def _drip(slow: socket.socket) -> bytes:
+    """All that comes while a byte is sent now and then, until the other side ends it."""
+    said = b""
+    while True:
+        if select.select([slow], [], [], 0.02)[0]:
+            try:
+                came = slow.recv(10_000)
+            except ConnectionError:
+                came = b""
+            if not came:
+                return said
+            said += came
+        else:
+            with suppress(ConnectionError):
+                slow.sendall(b"a")
+
+
+async def test_a_client_that_does_not_read_is_left() -> None:
+    left = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_until_left(receive, left))
+            while not left.is_set():
+                await send({"type": "http.response.body", "body": b"x" * 10_000, "more_body": True})
+                await asyncio.sleep(0)  # one who has gone is sent nothing, which takes no time
+
+    connections = Connections(ConnectionLimits(stuck_seconds=0.2))
+    config = uvicorn.Config(app, http=connections.open, lifespan="off", log_level="critical")  # type: ignore[arg-type]
+    web = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(web.serve([listener]))
+        with socket.create_connection(listener.getsockname(), SECONDS) as deaf:
+            deaf.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await asyncio.wait_for(left.wait(), SECONDS)
+        web.should_exit = True
+        await serving
+
+
+async def _until_left(receive: Any, left: asyncio.Event) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    left.set()
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -100,7 +202,8 @@ def test_requests_of_strangers_pages_and_too_large_or_slow_ones_are_refused() ->
         ({"host": "photos.example"}, "photos.example can be reached from other machines"),
         ({"token": "short"}, "it needs 16 ASCII characters or more"),
         ({"max_request_bytes": 0}, "max_request_bytes must be at least 1"),
-        ({"body_seconds": 0}, "body_seconds above 0"),
+        ({"body_seconds": 0}, "body_seconds and header_seconds above 0"),
+        ({"header_seconds": 0}, "body_seconds and header_seconds above 0"),
     ],
 )
 def test_settings_that_cannot_be(wrong: dict[str, object], said: str) -> None:
@@ -116,6 +219,9 @@ def test_loopback_needs_no_token() -> None:
 def test_limits_that_cannot_be() -> None:
     for wrong in ({"concurrency": 0}, {"spare_seconds": 0}):
         with pytest.raises(ConfigError, match="they need concurrency >= 1"):
+            CallLimits(**wrong)  # type: ignore[arg-type]
+    for wrong in ({"answer_within": -1}, {"max_result_bytes": 1000}, {"progress_seconds": 0}):
+        with pytest.raises(ConfigError, match=r"they need answer_within >= 0, .*, max_result_bytes >= 16384"):
             CallLimits(**wrong)  # type: ignore[arg-type]
 
 

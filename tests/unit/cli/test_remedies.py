@@ -79,7 +79,7 @@ def test_every_command_in_a_message_takes_the_options_it_is_told_with() -> None:
 
 def test_what_python_calls_names_no_options() -> None:
     """Rooms that serve the command line and Python name parameters, which the command line tells as options."""
-    known = {"--to", "--save", "--host", "--port", "--from"}
+    known = {"--to", "--save", "--host", "--port", "--from", "--max-result-kb"}
     rooms = {"evaluation", "learning", "loop", "agent", "images", "dialects", "scenes", "integrations"}
     for where, text in texts():
         if where.split("/")[0] in rooms:
