@@ -105,7 +105,7 @@ def named_policy(
 def tell_what_is_saved(stripped: bool) -> None:
     """Say on standard error what --save keeps of an image."""
     how = "without its metadata" if stripped else "as it came; --strip-metadata leaves out its place, time and camera"
-    typer.echo(f"--save keeps the image {how}", err=True)
+    say(f"--save keeps the image {how}", err=True)
 
 
 def _name_and_value(option: str) -> tuple[str, Any]:

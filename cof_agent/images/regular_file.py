@@ -95,9 +95,12 @@ if sys.platform == "win32":
 
     def _open_without_links(path: str) -> int:
         descriptor = os.open(path, _READ)
-        if os.path.normcase(_final_path(descriptor)) != os.path.normcase(os.path.abspath(path)):
+        try:
+            if os.path.normcase(_final_path(descriptor)) != os.path.normcase(_plain(os.path.abspath(path))):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        except OSError:
             os.close(descriptor)
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            raise
         return descriptor
 
     def _final_path(descriptor: int) -> str:
@@ -111,7 +114,11 @@ if sys.platform == "win32":
         buffer = ctypes.create_unicode_buffer(32_768)  # the longest path that Windows knows
         if not 0 < final(msvcrt.get_osfhandle(descriptor), buffer, len(buffer), 0) < len(buffer):
             raise OSError(errno.EIO, "the system does not tell where the opened file lies")
-        return buffer.value.replace("\\\\?\\UNC\\", "\\\\", 1).removeprefix("\\\\?\\")
+        return _plain(buffer.value)
+
+    def _plain(path: str) -> str:
+        """A path without the prefix of those that may be long."""
+        return path.replace("\\\\?\\UNC\\", "\\\\", 1).removeprefix("\\\\?\\")
 
 elif sys.platform == "darwin":
 

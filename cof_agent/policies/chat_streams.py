@@ -128,6 +128,7 @@ class _End:
 class _Pieces:
     """The pieces of one reply: which calls it has begun, and whether it has ended."""
 
+    begun: bool = False
     ended: bool = False
     ids: dict[int, str | None] = field(default_factory=dict)
     """The calls begun, by their index."""
@@ -145,13 +146,14 @@ class _Pieces:
 
     def rest(self, done: bool) -> Iterator[dict[str, Any]]:
         """What is left to say at the end of a stream that has said that it is done."""
-        if done and not self.ended:
+        if done and self.begun and not self.ended:
             yield {"choices": [{"index": 0, "delta": {}, "finish_reason": ENDED}], "usage": None}
 
     def _choice(self, choice: Any) -> dict[str, Any]:
         if not isinstance(choice, Mapping):
             raise BrokenReplyError(f"a piece of the reply has a choice that is no object: {shown(choice)}")
         check_no_error(choice)
+        self.begun = True
         said: Any = next((choice[key] for key in ("delta", "message") if choice.get(key) is not None), {})
         if not isinstance(said, Mapping):
             raise BrokenReplyError(f"a piece of the reply is no object: {shown(said)}")

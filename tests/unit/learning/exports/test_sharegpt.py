@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import unicodedata
@@ -209,7 +208,7 @@ def test_images_in_the_hubs_cache_are_taken(shared: bool, folder: Path) -> None:
     assert isinstance(found, Conversation)
 
 
-@pytest.mark.parametrize(("stored", "named"), itertools.permutations(["NFC", "NFD"], 2))
+@pytest.mark.parametrize(("stored", "named"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_a_name_may_be_written_in_the_other_unicode_form_and_as_on_windows(
     stored: str, named: str, folder: Path
 ) -> None:
