@@ -146,10 +146,11 @@ def ask(
     raise typer.Exit(EXIT_CODES[result.status.value])
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
 @takes_limits
 @takes_image_limits
 def chat(
+    words: typer.Context,
     image: ChatImageArgument = None,
     question: Annotated[
         list[str] | None, typer.Option("--question", "-q", help="Ask this and leave; may be repeated.")
@@ -191,6 +192,11 @@ def chat(
         from cof_agent.cli.chat import Chat
         from cof_agent.cli.drawing import sketches
 
+        if words.args:
+            raise ConfigError(
+                f"chat takes one image, and {words.args[0]} is another word: /image PATH goes on with another image, "
+                "and --question asks at once"
+            )
         check_no_standard_input(image)
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cof_agent.cli.limits import Limits, config_of, option_of, takes_limits
+from cof_agent.cli.limits import Limits, config_of, in_options, option_of, takes_limits
 from cof_agent.cli.options import (
     EXIT_CODES,
     DialectOption,
@@ -154,7 +154,7 @@ def evaluate_command(
     rows, failed = summary.rows + summary.unopened, summary.failed + summary.unopened
     if rows and failed == rows:
         most = max(summary.failures + summary.unopened_why, key=lambda found: found.count).message
-        raise stop(f"all {rows} questions failed, most often so: {most}", EXIT_CODES["failed"])
+        raise stop(f"all {rows} questions failed, most often so: {in_options(most)}", EXIT_CODES["failed"])
 
 
 def compare(
@@ -221,7 +221,7 @@ def _last_words(summary: Summary, where: Path) -> list[str]:
         )
     if summary.unopened:
         one = summary.unopened_why[0].message
-        words.append(f"pictures that could not be opened, in no figure: {summary.unopened}. One is {one}")
+        words.append(f"pictures that could not be opened, in no figure: {summary.unopened}. One is {in_options(one)}")
     for _, first in islice(read_lines(where / MALFORMED), 1):
         one = f"{first['where']}: {first['why']}"
         words.append(

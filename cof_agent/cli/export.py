@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cof_agent.cli.limits import in_options
 from cof_agent.cli.options import ProfileOption, failures
 from cof_agent.cli.output import say
 
@@ -62,7 +63,7 @@ def export_command(
             allow_test=allow_test,
         )
     for left in done.left_out[:_TOLD]:
-        say(f"cof-agent: left out {left.where}: {left.why}", err=True)
+        say(f"cof-agent: left out {left.where}: {in_options(left.why)}", err=True)
     if len(done.left_out) > _TOLD:
         say(f"cof-agent: left out {len(done.left_out)} in all", err=True)
     say(f"{done.rows} rows in {done.directory}")

@@ -81,7 +81,7 @@ class Judge:
         if self._unfit:
             raise PolicyError(
                 f"{self._unfit}. It was to be the first verdict, so the run stops here; the answers so far are kept. "
-                "Mend the judge or name another with --judge, and add --retry-failed to have them judged"
+                "Mend the judge or name another with judge=, and add retry_failed=True to have them judged"
             )
 
     def _key(self, question: str, truth: str, answer: str) -> str:

@@ -109,7 +109,7 @@ class RunDirectory:
             if (before := getattr(row, field)) != now:
                 raise ConfigError(
                     f"the benchmark was changed since {self.path} was begun: the {field} of {question.id} was "
-                    f"{shown(before)} and is now {shown(now)}. Choose another directory with --out"
+                    f"{shown(before)} and is now {shown(now)}. Choose another directory with out="
                 )
 
     def _append(self, name: str, value: dict[str, Any]) -> None:
@@ -133,13 +133,13 @@ def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = Fal
         try:
             private_directory(path)
             doing = f"evaluating {settings.policy} on {settings.benchmark}"
-            files.enter_context(locked(path, doing, instead="choose another directory with --out"))
+            files.enter_context(locked(path, doing, instead="choose another directory with out="))
             _settle(path, settings)
             if retry_failed:
                 _drop_failed(path)
         except OSError as error:
             raise ConfigError(
-                f"a run cannot be kept in {path} ({error.strerror or error}): choose another directory with --out"
+                f"a run cannot be kept in {path} ({error.strerror or error}): choose another directory with out="
             ) from error
         yield RunDirectory(path, files)
 
@@ -157,11 +157,12 @@ def _settle(path: Path, settings: RunSettings) -> None:
             )
             raise ConfigError(
                 f"{path} holds a run with other settings: {'; '.join(changes)}. "
-                "Choose another directory with --out, or the same settings to go on with that run"
+                "Choose another directory with out=, or the same settings to go on with that run"
             )
     elif (path / RESULTS).exists():
         raise ConfigError(
-            f"{path} has {RESULTS} but no {SETTINGS}, so nobody knows what was asked: choose another directory (--out)"
+            f"{path} has {RESULTS} but no {SETTINGS}, so nobody knows what was asked: choose another directory with "
+            "out="
         )
     with atomic_write(path / SETTINGS) as file:
         file.write(json_line(now, indent=2))

@@ -16,7 +16,7 @@ from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import Summary
 from cof_agent.evaluation.tally import summarise
-from cof_agent.files import atomic_write, private_directory
+from cof_agent.files import atomic_write, locked, private_directory
 
 PAGE = "report.html"
 TABLE = "results.csv"
@@ -48,12 +48,20 @@ def write_report(directory: str | Path) -> Summary:
 
 
 def write_comparison(comparison: Comparison, directory: str | Path) -> None:
-    """Write `comparison.json`, `plots/` and `report.html`; raises as `write_report`."""
+    """Write `comparison.json`, `plots/` and `report.html`.
+
+    Raises as `write_report`, and LockedError where another comparison is written there.
+    """
     directory = Path(directory)
-    _write(directory / "comparison.json", comparison.model_dump_json(indent=1) + "\n")
     plots = plots_of({run.name: run.summary for run in comparison.runs})
-    _write_plots(directory, plots)
-    _write(directory / PAGE, comparison_page(comparison, plots))
+    try:
+        private_directory(directory)
+    except OSError as error:
+        raise ConfigError(f"cannot write {directory}: {error.strerror or error}; choose another directory") from error
+    with locked(directory, f"comparing {len(comparison.runs)} runs"):
+        _write(directory / "comparison.json", comparison.model_dump_json(indent=1) + "\n")
+        _write_plots(directory, plots)
+        _write(directory / PAGE, comparison_page(comparison, plots))
 
 
 def some_wrong(rows: Sequence[ResultRow]) -> list[ResultRow]:

@@ -286,7 +286,7 @@ def remarks(summary: Summary) -> list[str]:
     unmatched = sum(figures.rules.get(Rule.UNMATCHED, 0) for figures in summary.cells)
     if unmatched and not summary.settings.get("judge"):
         exact = all(figures.scenes and figures.scenes.reachable.n == figures.n for figures in summary.cells)
-        hint = "" if exact else " A --judge could tell."  # of a scene all right answers are known
+        hint = "" if exact else " A judge could tell."  # of a scene all right answers are known
         lines.append(f"Answers that no rule could match, which count as wrong: {unmatched:,}.{hint}")
     if summary.unopened:
         lines.append(f"Pictures that could not be opened, whose questions are in no figure: {summary.unopened:,}.")

@@ -145,11 +145,11 @@ def check_directory(out: Path) -> None:
         raise ConfigError(f"nothing can be collected in {out}: {error.strerror or error}; choose another") from error
     ours = {LINES, IMAGES, ROWS, REPORT}
     if foreign := sorted(there - ours - {TRIED}):
-        raise ConfigError(f"{out} holds other files ({', '.join(foreign[:3])}): choose a new directory with --out")
+        raise ConfigError(f"{out} holds other files ({', '.join(foreign[:3])}): choose a new directory with out=")
     if there & ours and not (out / TRIED / SETTINGS).exists():
         raise ConfigError(
             f"{out} holds trajectories, but not the runs they were chosen from ({TRIED}/): "
-            "choose a new directory with --out"
+            "choose a new directory with out="
         )
 
 
@@ -182,7 +182,7 @@ def write_collected(
             file.write(json_line(report.model_dump(mode="json"), indent=2))
     except OSError as error:
         raise TrajectoryError(
-            f"{out} cannot be written ({error.strerror or error}): make room, or choose another directory with --out"
+            f"{out} cannot be written ({error.strerror or error}): make room, or choose another directory with out="
         ) from error
 
 

@@ -19,7 +19,7 @@ from cof_agent.evaluation.benchmarks import open_benchmark
 from cof_agent.evaluation.evaluating import TRAJECTORIES, evaluate, policy_and_profile
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
-from cof_agent.files import locked
+from cof_agent.files import locked, private_directory
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.collecting.collected import (
     TRIED,
@@ -86,7 +86,8 @@ def collect(
     if opened.role is Role.TEST and not allow_test:
         raise ConfigError(
             f"{opened.name} counts as a test set, and training on one makes its figures worthless: collect from "
-            "scenes:train, jsonl:train:FILE or another training set, or add --allow-test: every row will tell its role"
+            "scenes:train, jsonl:train:FILE or another training set, or add allow_test=True: every row will tell its "
+            "role"
         )
     driving, own = policy_and_profile(policy, profile)  # loaded once, and not again for each round
     if why := unwritten(own.dialect):
@@ -135,10 +136,10 @@ def collect(
 def _alone_in(out: Path, doing: str) -> Iterator[None]:
     """Nobody else collects there meanwhile. Raises LockedError, and ConfigError where it cannot be made."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        private_directory(out)
     except OSError as error:
         raise ConfigError(f"nothing can be collected in {out}: {error.strerror or error}; choose another") from error
-    with locked(out, doing, instead="choose another directory with --out"):
+    with locked(out, doing, instead="choose another directory with out="):
         yield
 
 

@@ -57,7 +57,7 @@ class Collected:
         if self._settings and self._settings.regions:
             raise ConfigError(
                 f"some regions in {self.directory} do not show what they should "
-                f"(--region {','.join(self._settings.regions)}): export runs made without it"
+                f"(regions= {','.join(self._settings.regions)}): export runs made without it"
             )
 
     def where(self, example: Example) -> str:
@@ -106,7 +106,7 @@ class Collected:
         """
         known = [profile for profile in self._profiles(trajectory) if _speaks(profile, trajectory)]
         if not known:
-            whose = "The profile given has others" if self._given else "Name the profile with --profile"
+            whose = "The profile given has others" if self._given else "Name the profile with profile="
             raise ConfigError(
                 f"a trajectory of {trajectory.policy} was made with dialect {trajectory.dialect}, tools "
                 f"{', '.join(trajectory.tools) or 'none'} and prompts {trajectory.prompts}. {whose}"
@@ -133,7 +133,7 @@ def _with_trajectories(directory: Path) -> Path:
     for place in (directory, directory / TRAJECTORIES):
         if (place / LINES).is_file():
             return place
-    raise ConfigError(f"{directory} has no {LINES}: name a directory that `collect` or --save has written")
+    raise ConfigError(f"{directory} has no {LINES}: name a directory that `collect` or `save` has written")
 
 
 def _report(directory: Path) -> CollectionReport:

@@ -94,7 +94,7 @@ def export(
     """
     target, source_kind, kept_as = _chosen(Target, to), _chosen(Origin, origin), _chosen(RowFormat, form)
     if target is Target.SHAREGPT and kept_as is RowFormat.PARQUET:
-        raise ConfigError("the layout sharegpt is JSON: leave --format parquet out")
+        raise ConfigError("the layout sharegpt is JSON: leave form=parquet out")
     if target in _QUESTIONS and source_kind is Origin.SHAREGPT:
         raise ConfigError(f"prompts with right answers are made from trajectories, not from {source_kind}")
     if profile is not None and source_kind is not Origin.TRAJECTORIES:
@@ -169,7 +169,7 @@ def _allowed(found: Iterable[_Item | Malformed], allow_test: bool) -> Iterator[_
         if not allow_test and not isinstance(item, Malformed) and item.facts.role == Role.TEST:
             raise ConfigError(
                 f"{item.facts.id} is of a test set ({item.facts.benchmark}): after training on it its figures say "
-                "nothing. If you mean it, add --allow-test"
+                "nothing. If you mean it, add allow_test=True"
             )
         yield item
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, TrajectoryError
-from cof_agent.files import atomic_directory, json_line, locked
+from cof_agent.files import atomic_directory, json_line, locked, private_directory
 from cof_agent.images.metadata import suffix_of, without_metadata
 from cof_agent.learning.exports.conversation import Picture
 from cof_agent.loop.transcript import json_safe
@@ -41,28 +41,28 @@ def fresh_directory(out: str | Path) -> Iterator[Path]:
     """
     out = Path(os.path.expanduser(out)).absolute()
     if not out.name:
-        raise ConfigError(f"{out} is no new directory: name one with --out")
+        raise ConfigError(f"{out} is no new directory: name one with out=")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(out.parent)
         beside = locked(
             out.parent,
             f"exporting to {out}",
             name=f".{out.name}.lock",
             what=str(out),
-            instead="name another directory with --out",
+            instead="name another directory with out=",
         )
         with beside, _appearing(out) as part:
             yield part
     except OSError as error:
         raise TrajectoryError(
-            f"{out} cannot be written ({error.strerror or error}): make room, or name another directory with --out"
+            f"{out} cannot be written ({error.strerror or error}): make room, or name another directory with out="
         ) from error
 
 
 @contextlib.contextmanager
 def _appearing(out: Path) -> Iterator[Path]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} exists and is not an empty directory: name a new one with --out")
+        raise ConfigError(f"{out} exists and is not an empty directory: name a new one with out=")
     with atomic_directory(out) as part:
         yield part
 

@@ -98,7 +98,7 @@ def _prompt(example: Example, profile: Profile, messages: tuple[Message, ...], i
     if not shows(profile, trajectory):
         raise TrajectoryError(
             f"the profile shows the image at {profile.overview.fit(trajectory.image.ref.size)} pixels, and the policy "
-            f"saw it at {trajectory.views[0].shown}: name the right one with --profile"
+            f"saw it at {trajectory.views[0].shown}: name the right one with profile="
         )
     original = images.get(trajectory.image.sha256)
     if original is None:

@@ -258,6 +258,6 @@ def _picture(entry: Any, find: Callable[[str], Path]) -> Picture:
     try:
         path = find(name)
     except NamedFileError as error:
-        raise ValueError(f"the image {show_source(name)!r} {error} (--images names that folder)") from None
+        raise ValueError(f"the image {show_source(name)!r} {error} (images= names that folder)") from None
     open_image(path)
     return Picture(path, path.suffix.lower())

@@ -61,6 +61,12 @@ def test_wrong_words(words: list[str], told: str, tmp_path: Path, monkeypatch: p
     assert told in done.stderr
 
 
+def test_a_conversation_is_about_one_image(image: str, tmp_path: Path) -> None:
+    done = run("chat", image, image, "--policy", script(tmp_path, answer("x")), "-q", "What?")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "chat takes one image" in done.stderr
+
+
 def test_a_pdf_is_named_as_one(tmp_path: Path) -> None:
     (tmp_path / "scan.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n")
     done = run("ask", tmp_path / "scan.pdf", "What?", "--policy", script(tmp_path, answer("x")))

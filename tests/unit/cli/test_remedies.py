@@ -77,13 +77,13 @@ def test_every_command_in_a_message_takes_the_options_it_is_told_with() -> None:
     assert found > 5
 
 
-def test_messages_of_one_command_name_its_own_options() -> None:
-    """Where a room serves one command alone."""
-    for room, commands in (("learning/exports", ["export"]), ("learning/collecting", ["collect"])):
-        known = set().union(*map(options_of, commands), {"--to", "--save", "--region"})
-        for where, text in texts():
-            if where.startswith(room):
-                assert set(OPTION.findall(text)) <= known, where
+def test_what_python_calls_names_no_options() -> None:
+    """Rooms that serve the command line and Python name parameters, which the command line tells as options."""
+    known = {"--to", "--save", "--host", "--port", "--from", "--max-result-kb"}
+    rooms = {"evaluation", "learning", "loop", "agent", "images", "dialects", "scenes", "integrations"}
+    for where, text in texts():
+        if where.split("/")[0] in rooms:
+            assert set(OPTION.findall(text)) <= known, where
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,10 @@ def test_messages_of_one_command_name_its_own_options() -> None:
             "mode proactive needs zooms, but --max-zooms is 0: raise it",
         ),
         ("retries are set by FocusConfig.max_retries", "retries are set by --max-retries"),
+        ("choose another directory with out=, or", "choose another directory with --out, or"),
+        ("name its folder with images=", "name its folder with --images"),
+        ("add allow_test=True: every row", "add --allow-test: every row"),
+        ("http://h/?out=&x=1 says out=5", "http://h/?out=&x=1 says out=5"),
         ("it has --base-url and http://h/?base_url=1", "it has --base-url and http://h/?base_url=1"),
     ],
 )

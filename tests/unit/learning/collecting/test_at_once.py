@@ -16,8 +16,10 @@ from cof_agent.cli.app import app
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import LockedError
 from cof_agent.evaluation import read_run
+from cof_agent.evaluation.compare import compare_runs
 from cof_agent.evaluation.evaluating import evaluate
 from cof_agent.evaluation.question import Role
+from cof_agent.evaluation.report import files
 from cof_agent.learning.collecting.collected import read_rows
 from cof_agent.learning.collecting.collection import collect
 from cof_agent.learning.exports import exporting
@@ -125,6 +127,26 @@ def test_two_exports(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     done = second_is_refused(gate, work, work, f"exporting to {tmp_path / 'rows'}")
     assert (done.rows, done.left_out) == (3, ())
     assert {path.name for path in tmp_path.iterdir()} == {"collected", "rows"}, "no lock is left"
+
+
+def test_two_comparisons(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.open.set()
+    for name in ("one", "two"):
+        evaluate(TRAINING, gated(gate), out=tmp_path / name, resolutions=(56,), report=False)
+    gate.open.clear(), gate.reached.clear()
+    monkeypatch.setattr(files, "plots_of", lambda runs: {})
+    page = files.comparison_page
+
+    def slowly(*given: Any) -> str:
+        gate.wait()
+        return page(*given)
+
+    monkeypatch.setattr(files, "comparison_page", slowly)
+
+    def work() -> Any:
+        return compare_runs([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+
+    assert second_is_refused(gate, work, work, "comparing 2 runs").common == 3
 
 
 def test_two_drawings_of_scenes(gate: Gate, tmp_path: Path) -> None:

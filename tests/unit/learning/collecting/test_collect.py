@@ -124,7 +124,7 @@ def test_what_is_answered_in_place_of_declining_is_wrong(tmp_path: Path) -> None
 
 def test_a_test_set_needs_leave_and_is_stamped(tmp_path: Path) -> None:
     made = told(*GOOD, role=Role.TEST)
-    with pytest.raises(ConfigError, match=r"made counts as a test set.*--allow-test"):
+    with pytest.raises(ConfigError, match=r"made counts as a test set.*allow_test=True"):
         kept(made, tmp_path)
     assert list(tmp_path.iterdir()) == []
     report = kept(made, tmp_path, allow_test=True)

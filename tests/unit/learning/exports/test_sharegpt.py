@@ -182,7 +182,7 @@ def test_images_that_a_link_takes_from_elsewhere_are_refused_and_may_be_named(fo
     (folder / "data.json").write_text(json.dumps([row()]))
     (left,) = read_sharegpt(folder / "data.json")
     assert isinstance(left, Malformed)
-    assert re.search(f"leads out of {folder}: .*--images names that folder", left.why)
+    assert re.search(f"leads out of {folder}: .*images= names that folder", left.why)
     (found,) = read_sharegpt(folder / "data.json", folder / "images")
     assert isinstance(found, Conversation)
 
@@ -233,7 +233,7 @@ def test_images_may_lie_in_a_folder_of_their_own(folder: Path) -> None:
     (folder / "images").rename(folder.parent / "pictures")
     path = folder / "data.json"
     path.write_text(json.dumps([row()]))
-    with pytest.raises(TrajectoryError, match="--images"):
+    with pytest.raises(TrajectoryError, match="images="):
         export(path, folder.parent / "out", origin="sharegpt")
     assert export(path, folder.parent / "out", origin="sharegpt", images=folder.parent / "pictures").rows == 1
 
