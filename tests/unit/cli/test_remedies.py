@@ -24,8 +24,8 @@ from tests.support.conversations import answer, photo, zoom
 PACKAGE = Path(__file__).parents[3] / "cof_agent"
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
-FOREIGN = {"--revision"}
-"""Of other programs: `hf download`."""
+FOREIGN = {"--revision", "--no-browser"}
+"""Of other programs: `hf download`, `langgraph dev`."""
 PYTHONS = re.compile(
     rf"ImageLimits|FocusConfig|checkpointer|thread_id|\b(base_url|api_key|{'|'.join([*OPTIONS, *IMAGE_OPTIONS])})\b"
 )
