@@ -18,8 +18,11 @@ from PIL import GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugi
 
 from cof_agent.images.decoding import orientation_of
 from cof_agent.images.geometry import Box
+from cof_agent.images.headers import image_start
+from cof_agent.images.jpeg_segments import read_jpeg
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import HashedBytes, SourceImage, open_image
+from cof_agent.images.png_chunks import clean_png
 from cof_agent.images.reference import ImageRef
 
 _JPEG = b"\xff\xd8\xff"
@@ -49,21 +52,31 @@ def without_metadata(data: bytes, limits: ImageLimits | None = None) -> bytes:
     and one that is built in an unusual way, becomes a PNG of its upright pixels. Raises ImageError for no image, and
     one that has to be decoded for it and is outside of `limits` (default: `ImageLimits()`).
     """
-    take_apart = _taker(data)
-    if take_apart is not None:
-        try:
-            orientation = _orientation(data)
-            stripped = take_apart(data, orientation)
+    try:
+        picture = _decoded(data)
+        file = data if _taker(data) else picture  # which has no stray bytes
+        if take_apart := _taker(file):
+            orientation = _orientation(picture)
+            stripped = take_apart(file, orientation)
             if stripped == data:
                 return data
-            if _orientation(stripped) == orientation:
+            if _orientation(_decoded(stripped)) == orientation:
                 return stripped
-        except (_UnusualError, struct.error, IndexError):
-            pass
+    except (ValueError, struct.error, IndexError):  # a ValueError of ours, or of who looks for the picture
+        pass
     source = open_image(data, limits=limits)
     buffer = io.BytesIO()
     source.region(Box.whole(source.ref.size), source.ref.size).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def _decoded(data: bytes) -> bytes:
+    """What of a file a decoder gets to see. Raises ValueError or struct.error for none that is taken apart here."""
+    start = image_start(data)
+    if data.startswith(_JPEG, start):
+        segments = read_jpeg(data, start)
+        return data if segments.tidy and segments.ends else segments.cleaned(data)
+    return clean_png(data[start:]) if data.startswith(_PNG, start) else data[start:]
 
 
 def stripped(source: SourceImage, limits: ImageLimits | None = None) -> SourceImage:

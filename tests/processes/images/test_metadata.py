@@ -147,6 +147,33 @@ def test_the_orientation_is_all_that_is_kept_of_exif(name: str, orientation: int
     assert b"hunter2" not in left
 
 
+def test_stray_bytes_before_a_photo_are_left_out_with_the_rest() -> None:
+    for data in (b"\r\n" + jpeg(6), b"\n" + png(6)):
+        left = without_metadata(data)
+        assert left.startswith((b"\xff\xd8\xff", b"\x89PNG"))
+        assert (left[:1] == b"\xff") is (data[2:3] == b"\xff")
+        assert SECRET not in left
+        assert shown(left) == shown(data)
+
+
+def test_an_orientation_that_is_not_heeded_turns_nothing_afterwards_either() -> None:
+    """A block whose checksum is wrong, the second of two blocks, and one that takes undue work to read."""
+    whole = saved(picture(), "PNG", exif=exif(6))
+    at = whole.index(b"eXIf") + 4 + len(exif(6)) - 6
+    plain = saved(picture(), "JPEG", quality=90)
+    blocks = segment(0xE1, exif(1)) + segment(0xE1, exif(6))
+    many = blocks + segment(0xFE, SECRET) * 100
+    for data in (
+        whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :],
+        plain[:20] + blocks + plain[20:],
+        plain[:20] + many + plain[20:],
+        b"\n" + plain[:20] + blocks + plain[20:],
+    ):
+        left = without_metadata(data)
+        assert SECRET not in left
+        assert shown(left) == shown(data)
+
+
 def test_an_orientation_that_only_xmp_tells_is_kept() -> None:
     said = b'<x:xmpmeta><rdf:Description tiff:Orientation="8" hunter2/></x:xmpmeta>'
     data = saved(picture(), "JPEG", xmp=said)
