@@ -38,7 +38,8 @@ def lines_run(work: Callable[[], Any]) -> int:
 
 
 PIECES = [
-    "\"'", "'\\", "{'", '"\\"', ", ", "[", "{", "<answer>", "<answer></answer>", "<think>", "<tool_call>", "<grounding>",
+    "\"'", "'\\", "{'", '"\\"', ", ", "[", "{", "<answer>", "<answer></answer>", "<think>", "<tool_call>",
+    "<grounding>",
     "\\boxed{", "zoom(", "<function=zoom>", '{"name": "zoom", ', "<|box_start|>[1,", "<|image_zoomin|>",
 ]  # fmt: skip
 
