@@ -34,6 +34,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.benchmarks.bombs
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.endpoint
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.local
+	@$(BIN)/python -m tests.benchmarks.parsing
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.scenes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.evaluation
 

@@ -21,8 +21,8 @@ _ASIDE = re.compile(
 
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.S)
 
-MAX_CALLS = 64
-"""Calls of one turn. The release carries out 6 in a whole run, and no policy known here writes more than a few."""
+MAX_CALLS = 256
+"""Calls of one turn. The release carries out 6 in a whole run; a turn of thousands is a model that loops."""
 
 TOO_MANY = f"the turn has more than {MAX_CALLS} calls"
 NESTED = "<answer> stands inside of another <answer>"

@@ -96,15 +96,17 @@ class PixelReasonerDialect(ReadingDialect):
 def boxed(text: str) -> tuple[str | None, bool]:
     r"""What the last `\boxed{…}` holds, braces counted, and whether it is closed; None where it holds nothing."""
     _, found, rest = text.rpartition("\\boxed{")
+    if not found:
+        return None, False
     if value := json_prefix(rest):
-        return value, "}" in rest.partition(value)[2][:100]
+        return value, rest.partition(value)[2].lstrip().startswith("}")
     depth, end = 1, len(rest)
     for brace in _BRACE.finditer(rest):
         depth += 1 if brace[0] == "{" else -1
         if depth == 0:
             end = brace.start()
             break
-    inside = rest[:end].strip() if found else ""
+    inside = rest[:end].strip()
     wrapped = _TEXT.fullmatch(inside)
     return (wrapped[1].strip() if wrapped else inside) or None, depth == 0
 

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from cof_agent.dialects import load_profile
 from cof_agent.dialects.json_calls import with_tools
@@ -72,14 +73,16 @@ ENGINES: dict[str, Callable[..., Any]] = {"transformers": transformers, "llama":
 def requests(model: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Bodies by their names: one scene, asked in the ways that matter."""
     profile = load_profile(CHECKPOINT / "focus.json")
-    tools = [{"type": "function", "function": _function(tool)} for tool in image_tools(profile)]
+    tools = [convert_to_openai_tool(tool) for tool in image_tools(profile)]
     taught = with_tools(profile.prompts.task, tools)
     kinds: dict[str, tuple[str, dict[str, Any]]] = {
         "plain": (profile.prompts.direct, {"max_tokens": 120}),
         "called": (taught, {"max_tokens": 120}),
         "tools": (profile.prompts.task, {"max_tokens": 60, "tools": tools}),
+        "required": (profile.prompts.task, {"max_tokens": 120, "tools": tools, "tool_choice": "required"}),
+        "required-cut": (profile.prompts.task, {"max_tokens": 25, "tools": tools, "tool_choice": "required"}),
         "cut": (taught, {"max_tokens": SHORT}),
-        "called-cut": (taught, {"max_tokens": 50}),
+        "called-cut": (taught, {"max_tokens": 30}),
     }
     for name, (system, more) in kinds.items():
         yield name, {"model": model, "messages": _turns(system), "temperature": 0, **more}
@@ -93,10 +96,6 @@ def _turns(system: str) -> list[dict[str, Any]]:
     url = f"data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}"
     content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": asked.text}]
     return [{"role": "system", "content": system}, {"role": "user", "content": content}]
-
-
-def _function(tool: Any) -> dict[str, Any]:
-    return {"name": tool.name, "description": tool.description, "parameters": tool.args_schema.model_json_schema()}
 
 
 def record(engine: str, *given: str) -> list[dict[str, Any]]:
