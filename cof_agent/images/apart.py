@@ -73,6 +73,7 @@ def look_apart(encoded: Encoded, asked: Asked, rank: Rank, seconds: float) -> Lo
             f"this system cannot limit what decoding takes: {encoded.remedy}"
         )
     cost = encoded.cost(asked.scale)
+    decode_queue().give_place_up()
     with apart_queue().turn(rank, cost.nbytes if cost else FREE_BYTES, name=encoded.name):
         limit = time_limit(seconds, f"{encoded.name} ({encoded.format.name})")
         with _process(encoded, limit) as (process, late):

@@ -73,6 +73,11 @@ class _Ticket:
     admitted: threading.Event = field(compare=False, default_factory=threading.Event)
 
 
+@dataclass(slots=True)
+class _Place:
+    held: bool = True
+
+
 class DecodeQueue:
     """By rank, then first come first served, within a number of turns and their memory; with a cache of results."""
 
@@ -93,17 +98,28 @@ class DecodeQueue:
 
         Raises ImageError where the wait takes too long.
         """
-        if _HAS_PLACE.get():
+        if _PLACE.get():
             yield
             return
         limit = time_limit()
         if not self._places.acquire(timeout=limit.left()):
             raise limit.error(_WAITING, _FEWER)
-        token = _HAS_PLACE.set(True)
+        place = _Place()
+        token = _PLACE.set(place)
         try:
             yield
         finally:
-            _HAS_PLACE.reset(token)
+            _PLACE.reset(token)
+            self._give_back(place)
+
+    def give_place_up(self) -> None:
+        """Give one's place to the others: who waits long for something else must not keep them waiting."""
+        if place := _PLACE.get():
+            self._give_back(place)
+
+    def _give_back(self, place: _Place) -> None:
+        if place.held:
+            place.held = False
             self._places.release()
 
     @contextmanager
@@ -253,7 +269,7 @@ class DecodeQueue:
             self._keep(self._cached_bytes)
 
 
-_HAS_PLACE: ContextVar[bool] = ContextVar("cof_agent_has_place", default=False)
+_PLACE: ContextVar[_Place | None] = ContextVar("cof_agent_place", default=None)
 
 _OF_PROCESS: dict[int, DecodeQueue] = {}
 _APART: dict[int, DecodeQueue] = {}

@@ -13,7 +13,7 @@ of 4096 or more; one that has not is brightened, and loses nothing."""
 _LIGHT_HIDES = 40
 """Steps of 255 by which neighbours must differ to be told apart. Yellow differs from white by 29, cyan by 76."""
 
-_SHOWN_WELL = 0.8
+_SHOWN_WELL = 0.9
 """Share of all edges that white must show to stay the ground."""
 
 _SAMPLED_PIXELS = 1_000_000

@@ -11,6 +11,8 @@ import pickle
 import threading
 import warnings
 import zlib
+from contextlib import AbstractContextManager
+from contextvars import Context, copy_context
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,10 @@ from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, SourceImage, ViewEncoding, encode_view, load_image, open_image
 from cof_agent.images import decoding as pixels
-from cof_agent.images.decode_queue import PIXEL_BYTES, DecodeQueue, Rank
+from cof_agent.images.decode_queue import IN_HAND, PIXEL_BYTES, DecodeQueue, Rank
 from cof_agent.images.geometry import Box, smart_resize
 from cof_agent.images.store import DirectoryStore, MemoryStore
+from cof_agent.images.time_limit import ImageTimeError, images_within
 from cof_agent.images.views import keep_original
 from tests.support.examples import examples
 from tests.support.patience import PATIENCE, wait_until
@@ -692,6 +695,30 @@ def test_turns_are_bounded_and_ranked() -> None:
     assert order.count(Rank.READ) == 4
     assert not turns._waiting
     assert turns._in_use == turns._running == 0
+
+
+def test_whoever_waits_for_something_else_gives_a_place_to_the_others() -> None:
+    turns = DecodeQueue(1)
+
+    def fill() -> list[tuple[Context, AbstractContextManager[None]]]:
+        """Take every place, each as a run of its own."""
+        held = [(copy_context(), turns.in_hand()) for _ in range(IN_HAND)]
+        for who, place in held:
+            who.run(place.__enter__)
+        with images_within(0.0), pytest.raises(ImageTimeError), turns.in_hand():
+            pass
+        return held
+
+    for givers in ((), (3,), (0, 5, 7), range(IN_HAND)):
+        held = fill()
+        for number in givers:
+            for _ in range(2):
+                held[number][0].run(turns.give_place_up)
+        if givers:
+            with images_within(0.0), turns.in_hand():
+                turns.give_place_up()
+        for who, place in held:
+            who.run(place.__exit__, None, None, None)
 
 
 def test_a_failure_gives_the_turn_back() -> None:
