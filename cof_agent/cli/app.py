@@ -124,7 +124,7 @@ def ask(
         check_one_image(image, question, words.args)
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
-        given = image_named(image)
+        given = image_named(image, image_limits)
         agent = _agent(driver, save, config_of(limits), image_limits, kept=kept, strip_metadata=strip_metadata)
         try:
             result = watch(agent, ask_kept(agent, given, question, keep, thread), show)

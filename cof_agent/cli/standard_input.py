@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from cof_agent.errors import ConfigError, ImageError
 
 STANDARD_INPUT = "-"
 
 
-def image_named(image: str) -> str | bytes:
-    """The image argument of `ask`: its bytes where it is `-`, else itself. At most one byte over the limit is read.
+def image_named(image: str, limits: Mapping[str, Any]) -> str | bytes:
+    """The image argument of `ask`: its bytes where it is `-`, else itself.
+
+    Of more bytes than `limits`, the fields of `ImageLimits`, allow one too many is read, for them to be refused.
 
     Raises ConfigError where standard input is a terminal or closed, ImageError where nothing comes from it.
     """
@@ -24,7 +28,7 @@ def image_named(image: str) -> str | bytes:
             "a file of that name is ./-"
         )
     try:
-        data = sys.stdin.buffer.read(ImageLimits().max_bytes + 1)
+        data = sys.stdin.buffer.read(ImageLimits(**limits).max_bytes + 1)
     except OSError as error:
         raise ImageError(
             f"standard input cannot be read ({error.strerror or error}): send the bytes of an image"

@@ -202,6 +202,13 @@ def test_standard_input_without_an_image(content: bytes, code: int, words: str, 
     assert words in done.stderr
 
 
+def test_no_more_is_read_from_standard_input_than_is_allowed(tmp_path: Path) -> None:
+    words = ["ask", "-", "?", "--max-bytes", "1000", "--policy", script(tmp_path, ANSWER)]
+    done = CliRunner().invoke(app, words, input=bytes(5_000_000))
+    assert done.exit_code == 1
+    assert "image of 1,001 bytes is larger than 1,000 bytes" in done.stderr
+
+
 def test_the_image_of_a_chat_cannot_come_from_where_its_questions_come_from(tmp_path: Path) -> None:
     done = run("chat", "-", "--policy", script(tmp_path, ANSWER))
     assert done.exit_code == 2
