@@ -65,7 +65,10 @@ _SIGNS = (
     re.compile(rf"{_KEY}(?:[\w-]{{1,40}}\.){{0,3}}(?:{_ANY})\b"),
     re.compile(rf"{_KEY}(?:{_SHORTER})[\"']\s{{0,20}},\s{{0,20}}{_ARGUMENTS}"),
     re.compile(rf"<(?:{_ANY})\b"),
-    re.compile(rf"(?<![\w-])(?:{_ANY})\s{{0,20}}\("),
+    re.compile(rf"(?<![\w-])(?:{_ANY})[\s:=`]{{0,20}}[(\[{{]"),
+    re.compile(rf"(?<![\w-])(?:{_ANY})\b[^.!?\n]{{0,80}}{_BOX}"),
+    re.compile(rf"\b(?:name|tool|function|action|call)\s{{0,9}}[:=]\s{{0,9}}(?:{_ANY})\b", re.I),
+    re.compile(rf"<(?:{_SHORTER})>\s{{0,9}}[(\[{{]"),
     re.compile(rf"(?<![\w-])(?:{_SHORTER})\s{{0,2}}\((?=[^()]{{0,1000}}{_BOX})"),
     re.compile(rf"\A\s{{0,20}}\[?(?:{_SHORTER})\s{{0,2}}\(\s{{0,9}}{_FOUR}\s{{0,9}}\)\]?\s{{0,20}}\Z"),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _TOKEN = re.compile(
-    r"<[|｜][^<>|｜\n]{1,60}[|｜]>"  # ChatML and Qwen, Llama 3, Phi, and DeepSeek with its wide bars
+    r"<\|im_start\|>(?:assistant|user|system|tool)\b|<\|start_header_id\|>[a-z]{1,20}<\|end_header_id\|>"
+    r"|<[|｜][^<>|｜\n]{1,60}[|｜]>"  # ChatML and Qwen, Llama 3, Phi, and DeepSeek with its wide bars
     r"|</?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn|end_of_utterance|start_of_image|end_of_image"
     r"|image_soft_token|fake_token_around_image)>"  # Llama 2, Gemma, SmolVLM
     r"|\[/?INST\]"  # Mistral

@@ -245,6 +245,7 @@ def test_tokens_are_no_part_of_an_answer(text: str) -> None:
 
 
 def test_tokens_are_no_part_of_a_plain_answer() -> None:
+    answered(says("<|im_start|>assistant\n417<|im_end|>"))
     answered(says("417<|im_end|>\n<|im_start|>user\nAnd next?"))
     answered(says("<answer><|im_end|></answer>"), says(answer("417")), refused=1, dialect="cof")
 

@@ -114,8 +114,16 @@ def test_a_call_in_plain_json_is_never_an_answer(name: str) -> None:
     for text in (call, f"<answer>{call}</answer>", f"Closer:\n```json\n{call}\n```"):
         turn = get_dialect(name).parse(ended(text, finish_reason="stop"))
         assert (turn.answer, [call.name for call in turn.calls]) == (None, [ZOOM]), text
-    broken = get_dialect(name).parse(ended(call[:-9], finish_reason="stop"))
-    assert (broken.answer, broken.said, broken.fault) == (None, None, CALL_LIKE)
+    for text in (
+        call[:-9],
+        f"{ZOOM}: [1, 2, 3, 4]",
+        f"call:{ZOOM}{{bbox_2d:[1,2,3,4]}}",
+        f"name: {ZOOM}\narguments: [1, 2, 3, 4]",
+        f"I call {ZOOM} with bbox_2d=[1,2,3,4]",
+        "<zoom>[1, 2, 3, 4]</zoom>",
+    ):
+        broken = get_dialect(name).parse(ended(text, finish_reason="stop"))
+        assert (broken.answer, broken.said, broken.fault) == (None, None, CALL_LIKE), text
 
 
 @pytest.mark.parametrize("name", DIALECTS)
