@@ -31,6 +31,7 @@ docs: $(VENV)/.docs
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.benchmarks.zooming
+	@$(BIN)/python -m tests.benchmarks.bombs
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.endpoint
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.local
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.scenes

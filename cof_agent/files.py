@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 import secrets
 import shutil
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -30,43 +32,80 @@ _GUARD = 2**30
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
+def owner_only(path: str, flags: int) -> int:
+    """For `open(…, opener=owner_only)`: a file that is made is for its owner alone; one that is there stays as it is.
+
+    In a directory that hands its group on to its files and lets it write (as `chmod g+ws` makes it), the group may too.
+    """
+    return os.open(path, flags, 0o660 if _is_of_a_group(Path(path).parent) else 0o600)
+
+
+def private_directory(path: Path) -> None:
+    """Make a directory, and those above it that are missing, for their owner alone; what is there stays as it is."""
+    if path.is_dir():
+        return
+    private_directory(path.parent)
+    path.mkdir(mode=0o770 if _is_of_a_group(path.parent) else 0o700, exist_ok=True)
+
+
+def _is_of_a_group(directory: Path) -> bool:
+    shared = stat.S_ISGID | stat.S_IWGRP
+    return os.name == "posix" and directory.stat().st_mode & shared == shared
+
+
 @contextlib.contextmanager
-def atomic_write(path: Path, *, shared: bool = False, durable: bool = True) -> Iterator[IO[bytes]]:
+def atomic_write(
+    path: Path, *, shared: bool = False, durable: bool = True, private: bool = True
+) -> Iterator[IO[bytes]]:
     """A file that becomes `path` when all is in it; if this raises, `path` is as it was.
 
     A process that is killed leaves a file `.NAME….part`, which the next writer of `path` replaces. `shared`: several
     processes may write the same path at once; each then has a part of its own. `durable`: the file is on the disk
-    before it becomes `path`.
+    before it becomes `path`. `private`: a new file is for its owner alone, as `owner_only` says; else for whom the
+    system's default says. A file that was there hands its permissions on.
     """
     own = f"{path.stem}.{os.getpid()}.{secrets.token_hex(4)}" if shared else path.name
     part = path.with_name(f".{own}.part")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)  # never written through: it may be a link that somebody else has put there
+        with open(part, "xb", opener=owner_only if private else None) as file:
             yield file
             file.flush()
             if durable:
                 os.fsync(file.fileno())
+        _hand_on(path, part)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def atomic_directory(path: Path) -> Iterator[Path]:
+def atomic_directory(path: Path, *, private: bool = True) -> Iterator[Path]:
     """A directory to write in that becomes `path` at the end, in place of an older one; it vanishes if this raises.
 
-    What a process that was killed has left beside `path` is removed first.
+    What a process that was killed has left beside `path` is removed first. `private`: it is for its owner alone; else
+    for whom the system's default says. A directory that was there hands its permissions on.
     """
     part = path.with_name(f".{path.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        if private:
+            private_directory(part.parent)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.mkdir(mode=0o700 if private and not _is_of_a_group(part.parent) else 0o777)
         yield part
+        _hand_on(path, part)
         if path.exists():
             shutil.rmtree(path)
         part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _hand_on(old: Path, new: Path) -> None:
+    """Give `new` the permissions of `old`, if that is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.chmod(new, stat.S_IMODE(old.stat().st_mode))
 
 
 @contextlib.contextmanager
@@ -167,6 +206,14 @@ def json_line(value: Any, indent: int | None = None) -> bytes:
     return json.dumps(value, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace") + b"\n"
 
 
+def parse_json(data: str | bytes) -> Any:
+    """The value of a JSON text in UTF-8. Raises ValueError for whatever cannot be read, nesting too deep included."""
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
 class LineWriter:
     """Appends JSON lines to a file, each with one write that goes to the system at once.
 
@@ -178,7 +225,7 @@ class LineWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = path.open("ab+", buffering=0)
+            self._file = io.FileIO(path, "a+", opener=owner_only)
             whole = whole_bytes(path.read_bytes())
             if whole < self._file.seek(0, os.SEEK_END):
                 self._file.truncate(whole)
@@ -226,7 +273,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
         raise TrajectoryError(f"{path} cannot be read: {error.strerror or error}") from error
     for number, line in enumerate(data[: whole_bytes(data)].split(b"\n")[:-1], start=1):
         try:
-            yield number, json.loads(line)
+            yield number, parse_json(line)
         except ValueError as error:
             raise corrupt(path, number, error) from error
 

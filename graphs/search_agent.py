@@ -23,10 +23,11 @@ from typing_extensions import TypedDict
 
 from cof_agent import DirectoryStore, ImageLimits, Trajectory, build_graph, load_policy, open_image, save_trajectory
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation.benchmarks import open_benchmark
+from cof_agent.evaluation.benchmarks import JsonLines, open_benchmark
 from cof_agent.evaluation.picture import picture
 from cof_agent.evaluation.question import Benchmark, BenchmarkQuestion, Role
 from cof_agent.images.limits import named_roots
+from cof_agent.images.metadata import stripped
 from cof_agent.images.views import keep_original
 from cof_agent.integrations.langgraph import ask_each
 from cof_agent.learning.rewards import accuracy, rollout_of
@@ -68,10 +69,13 @@ loop = build_graph(load_policy(os.environ.get("COF_POLICY", "reader")), store=st
 def training_set(spec: str) -> Benchmark:
     """The questions of that name. Raises ConfigError for a test set, ImageError for a file that may not be opened."""
     kind, _, rest = spec.partition(":")
+    benchmark: Benchmark | None = None
     if kind == "jsonl":
         file = rest.removeprefix("train:")
-        spec = f"jsonl:{rest.removesuffix(file)}{limits.allowed_file(file)}"
-    benchmark = open_benchmark(spec) if kind in ("jsonl", "scenes") else None
+        # A link that is there only now was put there after the file was found below a root.
+        benchmark = JsonLines.open(rest.removesuffix(file) + limits.allowed_file(file), links=limits.roots is None)
+    elif kind == "scenes":
+        benchmark = open_benchmark(spec)
     if benchmark is None or benchmark.role is Role.TEST:
         raise ConfigError(f"{spec} counts as a test set: collect from scenes:train or another training set")
     return benchmark
@@ -87,7 +91,7 @@ def choose(state: State, runtime: Runtime[Wanted]) -> dict[str, Any]:
         if len(questions) == wanted.at_once:
             break
         if isinstance(item, BenchmarkQuestion) and (made := picture(item.image, wanted.resolution, limits=limits)):
-            image = keep_original(open_image(made.source, limits=limits), store)
+            image = keep_original(stripped(open_image(made.source, limits=limits), limits), store)
             truth = {"answer": item.answer, "options": list(item.options)}
             questions.append({"number": asked, "image": image, "question": item.text, **truth})
         asked += 1

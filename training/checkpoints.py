@@ -130,7 +130,7 @@ def record_run(output: Path, settings: BaseModel) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write it whole or not at all."""
-    with atomic_write(path) as file:
+    with atomic_write(path, private=False) as file:
         file.write(json_line(value, indent=2))
 
 

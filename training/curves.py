@@ -102,7 +102,7 @@ def draw(runs: Mapping[str, Curves], file: Path) -> None:
     figure.legend(*lines, loc="outside upper center", ncols=columns, frameon=False)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(file) as data:
+        with atomic_write(file, private=False) as data:
             figure.savefig(data, format="png", metadata={"Software": None})  # the same runs are the same file
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error}") from error

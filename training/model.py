@@ -19,6 +19,7 @@ from cof_agent.errors import ConfigError
 from cof_agent.files import atomic_directory
 from cof_agent.policies.qwen.processor import SMALL_FILES, load_processor, local_directory
 from cof_agent.policies.qwen.quiet import quietly
+from cof_agent.policies.weights import weight_files
 from training.checkpoints import write_json
 from training.settings import Settings
 
@@ -30,6 +31,7 @@ _PROJECTOR = re.compile(r"model\.visual\.(merger|deepstack_merger_list\.\d+)")
 def open_model(settings: Settings) -> Any:
     """The checkpoint, with gradients only where something is learnt. Adapters are not in it yet."""
     folder = local_directory(settings.model, revision=settings.revision, patterns=(*SMALL_FILES, "*.safetensors"))
+    weight_files(folder)
     with quietly():
         try:
             model: Any = AutoModelForImageTextToText.from_pretrained(
@@ -68,6 +70,7 @@ def adapters(model: Any, settings: Settings) -> LoraConfig | None:
 
 def take_weights(model: Any, save: Path) -> None:
     """Put the weights of a save into the model, all of them."""
+    weight_files(save)
     with quietly():
         saved: Any = AutoModelForImageTextToText.from_pretrained(save, dtype=torch.float32, use_safetensors=True)
     model.load_state_dict(saved.state_dict())
@@ -114,11 +117,11 @@ def write_final(weights: Mapping[str, torch.Tensor], settings: Settings, profile
     keep_learnt_in_full(model)
     model.load_state_dict(weights)
     if added is not None:
-        with atomic_directory(output / ADAPTER) as folder:
+        with atomic_directory(output / ADAPTER, private=False) as folder:
             model.save_pretrained(folder)
             write_json(folder / "focus.json", profile.model_dump(mode="json"))
         model = model.merge_and_unload()
-    with atomic_directory(output / FINAL) as folder, quietly():
+    with atomic_directory(output / FINAL, private=False) as folder, quietly():
         model.to(getattr(torch, settings.dtype)).save_pretrained(folder)
         load_processor(base).save_pretrained(folder)
         if (base / "generation_config.json").is_file():

@@ -24,8 +24,10 @@ from cof_agent.agent.trajectory import Trajectory
 from cof_agent.agent.trajectory_file import prepare_directory, save_trajectory
 from cof_agent.errors import ConfigError, TrajectoryError, WaitingError
 from cof_agent.images.limits import ImageLimits
+from cof_agent.images.metadata import stripped
 from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.store import ImageStore, MemoryStore
+from cof_agent.images.time_limit import images_within
 from cof_agent.images.views import RegionPixels, View, ViewEvent, keep_original
 from cof_agent.loop.answer_schema import parse_answer
 from cof_agent.loop.config import FocusConfig
@@ -51,7 +53,8 @@ class ChainOfFocus:
 
     `policy` is a spec for `load_policy`, a `Policy`, or any LangChain chat model. `save` names a directory to which
     every run appends its trajectory. With a LangGraph `checkpointer`, questions with the same `thread_id` form one
-    conversation about one image. The default store keeps images in memory, the oldest dropped beyond its limit.
+    conversation about one image. The default store keeps images in memory, the oldest dropped beyond its limit. With
+    `strip_metadata` images are kept without EXIF, GPS and the like, under the hash of what is left.
     `region_pixels` replaces what regions show, to test whether a policy uses them.
     """
 
@@ -64,12 +67,13 @@ class ChainOfFocus:
         limits: ImageLimits | None = None,
         checkpointer: Checkpointer = None,
         save: str | Path | None = None,
+        strip_metadata: bool = False,
         region_pixels: RegionPixels | None = None,
     ) -> None:
         self.store: ImageStore = store if store is not None else MemoryStore()
         self.limits = limits or ImageLimits()
         self.config = FocusConfig.parse(config)
-        self.save = save
+        self.save, self.strip_metadata = save, strip_metadata
         self._keeps_threads, self._saver = checkpointer is not None, checkpointer
         self.policy = as_policy(load_policy(policy) if isinstance(policy, str) else policy)
         self.graph: FocusGraph = build_graph(
@@ -251,7 +255,11 @@ class ChainOfFocus:
             prepare_directory(self.save)
         given = FocusInput(question=question)
         if ask.image is not None:
-            given["image"] = keep_original(open_image(ask.image, limits=self.limits), self.store)
+            with images_within((ask.config or self.config).max_seconds):
+                source = open_image(ask.image, limits=self.limits)
+                if self.strip_metadata:
+                    source = stripped(source, self.limits)
+                given["image"] = keep_original(source, self.store)
         return GraphRun(ask, given)
 
     def _settings(self, ask: Ask) -> RunnableConfig:

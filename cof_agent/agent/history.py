@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from cof_agent.agent.trajectory import Trajectory
-from cof_agent.errors import MissingExtraError, TrajectoryError
+from cof_agent.errors import CofError, MissingExtraError, TrajectoryError
 from cof_agent.loop.pregel import INTERRUPT
 from cof_agent.loop.state import Status
 from cof_agent.loop.transcript import question_of
@@ -65,8 +66,20 @@ def kept_runs(saver: BaseCheckpointSaver[Any], thread_id: str | None = None) -> 
     """The questions of all threads, or of one, in the order in which they were asked.
 
     Also those that were asked inside of other graphs. Of a question that was gone back to, every ending counts. Raises
-    TrajectoryError for a run of another schema.
+    TrajectoryError for a run of another schema, and for one that is damaged.
     """
+    try:
+        return _kept_runs(saver, thread_id)
+    except (CofError, sqlite3.Error, OSError):
+        raise
+    except Exception as error:  # what stands in a damaged file may be anything, and so may what reading it raises
+        raise TrajectoryError(
+            f"a run that the checkpointer has kept is damaged ({type(error).__name__}: {error}): "
+            "name another thread, or use an older copy of the file"
+        ) from error
+
+
+def _kept_runs(saver: BaseCheckpointSaver[Any], thread_id: str | None) -> list[KeptRun]:
     config = RunnableConfig(configurable={"thread_id": thread_id}) if thread_id is not None else None
     found: dict[tuple[str, ...], KeptRun] = {}
     begun: set[tuple[str, ...]] = set()
@@ -93,7 +106,7 @@ def sqlite_runs(path: str | Path) -> Iterator[BaseCheckpointSaver[Any]]:
         from langgraph.checkpoint.sqlite import SqliteSaver
     except ImportError as error:
         raise MissingExtraError.for_extra("sqlite", "a file of checkpoints") from error
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise TrajectoryError(f"{path} is no file: name the one that the SqliteSaver wrote")
     try:
         with contextlib.closing(

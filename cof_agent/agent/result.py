@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.errors import ImageError
-from cof_agent.images.display_name import show_data_url, show_text, show_url
+from cof_agent.images.display_name import show_source
 from cof_agent.images.opening import ImageSource
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View
@@ -164,6 +164,4 @@ def _name(image: ImageSource | None) -> str | None:
     """A short name of an image that could not be opened, without passwords."""
     if not isinstance(image, str | os.PathLike):
         return None if image is None else type(image).__name__
-    text = os.fspath(image)
-    show = show_data_url if text[:5].lower() == "data:" else show_url if "://" in text else show_text
-    return show(text)
+    return show_source(os.fspath(image))

@@ -20,6 +20,9 @@ from cof_agent.images.views import SCHEMA, View
 from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord
 from cof_agent.loop.transcript import as_message, as_question, calls_of, question_of, view_of
 
+ID = "id"
+"""The key of a trajectory's id in its line of a file: results of an evaluation name their trajectories by it."""
+
 
 def _as_view(value: Any) -> Any:
     return View.from_json(value) if isinstance(value, Mapping) else value
@@ -117,13 +120,16 @@ class Trajectory(Record):
 
     @classmethod
     def from_json(cls, value: Any) -> Trajectory:
-        """Rebuild from `to_json`. Raises TrajectoryError for another schema or any other value."""
+        """Rebuild from `to_json`, or from a line of a file, which has its `id` as well.
+
+        Raises TrajectoryError for another schema or any other value.
+        """
         if not isinstance(value, Mapping):
             raise TrajectoryError(f"a trajectory is a JSON object, not {type(value).__name__}")
         if value.get("schema") != SCHEMA:
             raise TrajectoryError(f"a trajectory of schema {value.get('schema')!r}; this version reads schema {SCHEMA}")
         try:
-            return cls.model_validate(value)
+            return cls.model_validate({name: held for name, held in value.items() if name != ID})
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))

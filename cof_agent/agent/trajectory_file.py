@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from cof_agent.agent.trajectory import Trajectory
+from cof_agent.agent.trajectory import ID, Trajectory
 from cof_agent.errors import ImageError, TrajectoryError
-from cof_agent.files import json_line
-from cof_agent.images.store import DirectoryStore, ImageStore
+from cof_agent.files import json_line, owner_only, parse_json, private_directory
+from cof_agent.images.metadata import stripped
+from cof_agent.images.opening import SourceImage
+from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +27,12 @@ _writing = threading.Lock()
 def prepare_directory(directory: str | Path) -> None:
     """Make sure that trajectories can be saved there, before work is spent on one. Raises TrajectoryError."""
     try:
-        (Path(directory) / IMAGES).mkdir(parents=True, exist_ok=True)
-        (Path(directory) / LINES).open("ab").close()
-    except OSError as error:
+        private_directory(Path(directory) / IMAGES)
+        open(Path(directory) / LINES, "ab", opener=owner_only).close()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else None
         raise TrajectoryError(
-            f"cannot save trajectories under {directory}: {error.strerror or error}; choose another directory"
+            f"cannot save trajectories under {directory}: {why or error}; choose another directory"
         ) from error
 
 
@@ -41,14 +44,15 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
     TrajectoryError when it cannot be written or `store` lacks an image.
     """
     path = Path(directory) / LINES
-    line = json_line(trajectory.to_json())
+    line = json_line({ID: trajectory.id, **trajectory.to_json()})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(path.parent)
         images = DirectoryStore(path.parent / IMAGES)
         for ref in trajectory.image_refs:
             if ref not in images:
                 images.put(ref, store.get(ref))
-        with _writing, path.open("ab+", buffering=0) as file:  # unbuffered: one write, whole among other processes'
+        # Unbuffered: one write, which is whole among those of other processes.
+        with _writing, open(path, "ab+", buffering=0, opener=owner_only) as file:
             if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
@@ -56,10 +60,27 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
             if file.write(line) != len(line):
                 raise OSError("only a part could be written: is the disk full?")
             os.fsync(file.fileno())
-    except (OSError, ImageError) as error:
+    except (OSError, ValueError) as error:  # an image that is lost, or a NUL in the name
         why = error.strerror if isinstance(error, OSError) else None
         raise TrajectoryError(f"cannot save a trajectory under {directory}: {why or error}") from error
     return path
+
+
+def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Trajectory, ImageStore]:
+    """The same run, about an image without its metadata, and a store that has its images.
+
+    Raises TrajectoryError where `store` lacks one of them.
+    """
+    images, given = MemoryStore(), trajectory.image
+    try:
+        for view in trajectory.views:
+            images.put(view.image, store.get(view.image))
+        source = stripped(SourceImage(given.ref, store.get(given.ref), given.source))
+    except ImageError as error:
+        raise TrajectoryError(f"cannot take the metadata out of {given.source}: {error}") from error
+    images.put(source.ref, source.data)
+    changed = {"sha256": source.ref.sha256, "mime_type": source.ref.mime_type}
+    return trajectory.model_copy(update={"image": given.model_copy(update=changed)}), images
 
 
 def read_trajectories(path: str | Path) -> Iterator[Trajectory]:
@@ -68,11 +89,22 @@ def read_trajectories(path: str | Path) -> Iterator[Trajectory]:
     A line that a crash has torn is skipped with a warning. Raises TrajectoryError, naming file and line, for a
     file that cannot be read and for a whole line that is no trajectory.
     """
-    return (trajectory for _, trajectory in located_trajectories(path))
+    return (located.trajectory for located in located_trajectories(path))
 
 
-def located_trajectories(path: str | Path) -> Iterator[tuple[int, Trajectory]]:
-    """As `read_trajectories`, each with where its line begins, in bytes."""
+@dataclass(frozen=True, slots=True)
+class LocatedTrajectory:
+    """A trajectory in its file."""
+
+    offset: int
+    """Where its line begins, in bytes."""
+    id: str
+    """As it was when the line was written: a later version may know more of a trajectory, and compute another."""
+    trajectory: Trajectory
+
+
+def located_trajectories(path: str | Path) -> Iterator[LocatedTrajectory]:
+    """As `read_trajectories`, each with its id and its place in the file."""
     path = Path(path)
     path = path / LINES if path.is_dir() else path
     try:
@@ -86,11 +118,12 @@ def located_trajectories(path: str | Path) -> Iterator[tuple[int, Trajectory]]:
             if not line.strip():
                 continue
             try:
-                value = json.loads(line)
+                value = parse_json(line)
             except ValueError:
                 log.warning("%s line %d is torn (a crash while it was written?) and was skipped", path, number)
                 continue
             try:
-                yield begin, Trajectory.from_json(value)
+                trajectory = Trajectory.from_json(value)
             except TrajectoryError as error:
                 raise TrajectoryError(f"{path} line {number}: {error}") from error
+            yield LocatedTrajectory(begin, str(value.get(ID) or trajectory.id), trajectory)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -15,9 +14,12 @@ import typer
 from cof_agent.cli.collect import collect_command
 from cof_agent.cli.conversations import ask_kept, check_thread, conversation_file
 from cof_agent.cli.deploy import deploy_command
+from cof_agent.cli.doctor import doctor, profile
 from cof_agent.cli.evaluate import compare, evaluate_command
 from cof_agent.cli.export import export_command
+from cof_agent.cli.group import CommandGroup, print_version
 from cof_agent.cli.history import history_command
+from cof_agent.cli.limits import Limits, config_of, takes_image_limits, takes_limits
 from cof_agent.cli.mcp import mcp_command
 from cof_agent.cli.options import (
     EXIT_CODES,
@@ -28,29 +30,33 @@ from cof_agent.cli.options import (
     KeepOption,
     OptionOption,
     PolicyOption,
-    PrivateOption,
     ProfileOption,
     SaveOption,
-    SecondsOption,
     ShowOption,
+    StripOption,
     ThreadOption,
     UrlOption,
-    ZoomsOption,
     failures,
     named_policy,
     stop,
+    tell_what_is_saved,
 )
+from cof_agent.cli.output import clean_what_libraries_write, say_json
 from cof_agent.cli.scenes import scenes
-from cof_agent.cli.terminal import print_result, typed_lines, watch
+from cof_agent.cli.standard_input import check_no_standard_input, image_named
+from cof_agent.cli.terminal import Thoughts, print_result, typed_lines, watch
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError, WaitingError
 
 if TYPE_CHECKING:
     from cof_agent.agent.chain_of_focus import ChainOfFocus
     from cof_agent.cli.chat import Chat
     from cof_agent.cli.conversations import ConversationFile
+    from cof_agent.loop.config import FocusConfig
     from cof_agent.policies.policy import Policy
 
 app = typer.Typer(
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -61,6 +67,7 @@ app = typer.Typer(
 def main() -> None:
     """Entry point of the command."""
 
+    clean_what_libraries_write()
     logging.getLogger("cof_agent").setLevel(logging.ERROR)  # what a policy failed with is in the result
     try:
         app()
@@ -73,8 +80,20 @@ def main() -> None:
         raise
 
 
-@app.command()
+@app.callback()
+def cof_agent(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Ask questions about an image: it looks, zooms where it must, and answers with the regions that prove it."""
+
+
+@app.command(context_settings={"allow_extra_args": True})
+@takes_limits
+@takes_image_limits
 def ask(
+    words: typer.Context,
     image: ImageArgument,
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     policy: PolicyOption = "reader",
@@ -86,43 +105,52 @@ def ask(
     save: SaveOption = None,
     keep: KeepOption = None,
     thread: ThreadOption = None,
-    max_zooms: ZoomsOption = None,
-    max_seconds: SecondsOption = None,
-    allow_private_hosts: PrivateOption = False,
+    strip_metadata: StripOption = False,
     show: ShowOption = False,
+    *,
+    limits: Limits,
+    image_limits: Limits,
 ) -> None:
     """Answer one question about an image. Exit code 0 answered, 3 declined or out of budget, 1 failed, 2 usage."""
     with (
-        failures("the same command, with its --thread, goes on with it" if keep else "nothing was answered"),
+        failures(
+            "the same command, with its --thread, goes on with it" if keep else "nothing was answered",
+            image_options=True,
+        ),
         conversation_file(keep) as kept,
     ):
         from cof_agent.agent.result import FocusResult
 
+        check_one_image(image, question, words.args)
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
-        agent = _agent(driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept)
+        given = image_named(image)
+        agent = _agent(driver, save, config_of(limits), image_limits, kept=kept, strip_metadata=strip_metadata)
         try:
-            result = watch(agent, ask_kept(agent, image, question, keep, thread), show)
+            result = watch(agent, ask_kept(agent, given, question, keep, thread), show)
         except ImageError as error:
             if as_json:
                 from cof_agent.agent.result import FailedQuestion
 
                 failed = FailedQuestion(image, question, error, policy)
-                typer.echo(json.dumps(failed.to_json(), ensure_ascii=False))
+                say_json(failed.to_json())
             raise
         if not isinstance(result, FocusResult):
             raise WaitingError(f"it waits for a person: cof-agent chat --keep {keep} --thread {thread} asks you")
-    if as_json:
-        typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
-    else:
-        print_result(result)
+        if as_json:
+            say_json(result.to_json())
+        else:
+            print_result(result)
     if result.save_error:
         raise stop(result.save_error, EXIT_CODES["failed"])
     raise typer.Exit(EXIT_CODES[result.status.value])
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
+@takes_limits
+@takes_image_limits
 def chat(
+    words: typer.Context,
     image: ChatImageArgument = None,
     question: Annotated[
         list[str] | None, typer.Option("--question", "-q", help="Ask this and leave; may be repeated.")
@@ -135,13 +163,14 @@ def chat(
     save: SaveOption = None,
     keep: KeepOption = None,
     thread: ThreadOption = None,
-    max_zooms: ZoomsOption = None,
-    max_seconds: SecondsOption = None,
-    allow_private_hosts: PrivateOption = False,
+    strip_metadata: StripOption = False,
     show: ShowOption = False,
     review: Annotated[
         bool, typer.Option("--review", help="Be asked before each zoom, and before it ends without an answer.")
     ] = False,
+    *,
+    limits: Limits,
+    image_limits: Limits,
 ) -> None:
     """Ask several questions about an image; what was seen for one is kept for the next.
 
@@ -153,65 +182,45 @@ def chat(
     def when_interrupted() -> str:
         if keep and chatting:
             return f"--keep {keep} --thread {chatting.thread_id} goes on with it"
-        return f"what was answered is in {save}" if save else "nothing was saved (--save DIR, or /save)"
+        if save:
+            return f"what was answered is in {save}"
+        if chatting and chatting.saved_to:
+            return f"what you saved is in {', '.join(map(str, chatting.saved_to))}"
+        return "nothing was saved (--save DIR, or /save)"
 
-    with failures(when_interrupted), conversation_file(keep) as kept:
+    with failures(when_interrupted, image_options=True), conversation_file(keep) as kept:
         from cof_agent.cli.chat import Chat
+        from cof_agent.cli.drawing import sketches
 
+        if words.args:
+            raise ConfigError(
+                f"chat takes one image, and {words.args[0]} is another word: /image PATH goes on with another image, "
+                "and --question asks at once"
+            )
+        check_no_standard_input(image)
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
-        agent = _agent(
-            driver, save, max_zooms, max_seconds, allow_private_hosts, kept=kept, threads=True, review=review
-        )
-        typed = typed_lines()
-        with Chat(agent, lambda events: watch(agent, events, show), print_result, keep) as chatting:
+        config = config_of(limits, ask_before_zoom=review, ask_at_end=review)
+        agent = _agent(driver, save, config, image_limits, kept=kept, strip_metadata=strip_metadata, threads=True)
+        typed, thoughts = typed_lines(), Thoughts()
+        with (
+            sketches(agent, show) as drawn,
+            Chat(
+                agent,
+                lambda events: watch(agent, events, show, thoughts),
+                print_result,
+                keep,
+                thoughts=thoughts,
+                sketches=drawn,
+            ) as chatting,
+        ):
             chatting.begin(image, thread)
             code = chatting.run(question or typed, typed)
     raise typer.Exit(code)
 
 
-@app.command()
-def doctor(
-    policy: Annotated[str | None, typer.Argument(help="Check what this policy needs, for example hf:ID.")] = None,
-    base_url: UrlOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """List which extras are installed, which policies can run here, and how to enable the others.
-
-    With a POLICY: whether all that it needs is here (packages, weights, memory, key, server), and what to do where
-    it is not; exit code 1 then.
-    """
-    from cof_agent.policies.checks.installation import diagnose, print_diagnosis
-
-    if policy is None:
-        diagnosis = diagnose()
-        if as_json:
-            typer.echo(json.dumps(diagnosis))
-        else:
-            print_diagnosis(diagnosis)
-        return
-    from cof_agent.policies.checks.requirements import check_policy
-    from cof_agent.policies.environment import EndpointEnvironment
-
-    with failures("nothing was changed"):
-        checks = check_policy(policy, base_url, EndpointEnvironment.read())
-    if as_json:
-        typer.echo(json.dumps({"policy": policy, "checks": [check.to_json() for check in checks]}))
-    else:
-        for check in checks:
-            typer.echo(check.line)
-    raise typer.Exit(EXIT_CODES["failed"] if any(check.state == "missing" for check in checks) else 0)
-
-
-@app.command()
-def profile(dialect: Annotated[str, typer.Argument(help="A dialect; `doctor` lists them.")]) -> None:
-    """Print the default profile of a dialect as JSON: change it and pass it as --profile."""
-    with failures("nothing was changed"):
-        from cof_agent.dialects.registry import default_profile
-
-        typer.echo(default_profile(dialect).model_dump_json(indent=2))
-
-
+app.command()(doctor)
+app.command()(profile)
 app.command("eval")(evaluate_command)
 app.command()(compare)
 app.command()(scenes)
@@ -225,33 +234,46 @@ app.command("history")(history_command)
 def _agent(
     policy: Policy,
     save: Path | None,
-    max_zooms: int | None,
-    max_seconds: float | None,
-    allow_private_hosts: bool,
+    config: FocusConfig,
+    image_limits: Limits,
     *,
     kept: ConversationFile | None = None,
+    strip_metadata: bool = False,
     threads: bool = False,
-    review: bool = False,
 ) -> ChainOfFocus:
     from langgraph.checkpoint.memory import InMemorySaver
 
     from cof_agent.agent.chain_of_focus import ChainOfFocus
     from cof_agent.agent.trajectory_file import prepare_directory
     from cof_agent.images.limits import ImageLimits
-    from cof_agent.loop.config import FocusConfig
 
     if save:
         try:
             prepare_directory(save)
         except TrajectoryError as error:
             raise ConfigError(f"--save: {error}") from error
-    limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
-    asks = {"ask_before_zoom": review, "ask_at_end": review}
+    if save:
+        tell_what_is_saved(strip_metadata)
     return ChainOfFocus(
         policy,
-        config=FocusConfig.parse(asks | {name: value for name, value in limits.items() if value is not None}),
-        limits=ImageLimits(allow_private_hosts=allow_private_hosts),
+        config=config,
+        limits=ImageLimits(**image_limits),
         store=kept.store if kept else None,
         checkpointer=kept.saver if kept else InMemorySaver() if threads else None,
         save=save,
+        strip_metadata=strip_metadata,
+    )
+
+
+def check_one_image(image: str, question: str, more: list[str]) -> None:
+    """Raise ConfigError where there are more words than an image and a question."""
+    if not more:
+        return
+    if os.path.isfile(question):
+        raise ConfigError(
+            f"ask takes one image, and {image} and {question} are two: ask about each of them, or join them in one "
+            "picture"
+        )
+    raise ConfigError(
+        f"ask takes an image and a question, and here are {2 + len(more)} words: put the question in quotes"
     )

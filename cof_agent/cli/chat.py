@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import typer
-
 from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
 from cof_agent.agent.result import FocusResult
 from cof_agent.agent.trajectory_file import save_trajectory
 from cof_agent.cli.conversations import conversation_lock, kept_conversation, new_thread
+from cof_agent.cli.drawing import ASKED, SHOWN, Sketches
+from cof_agent.cli.limits import in_options
+from cof_agent.cli.output import say
+from cof_agent.cli.terminal import Thoughts
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
+from cof_agent.images.display_name import show_source
 from cof_agent.images.opening import open_image
 from cof_agent.loop.review import Decision, Request
 
@@ -32,9 +35,18 @@ class Chat:
         watch: Callable[[Iterator[Event]], FocusResult | Request],
         show: Callable[[FocusResult], None],
         keep: Path | None = None,
+        *,
+        thoughts: Thoughts | None = None,
+        sketches: Sketches | None = None,
     ) -> None:
-        """`keep` is the file that the agent's conversations are in, if they outlive the process."""
+        """`keep` is the file that the agent's conversations are in, if they outlive the process.
+
+        `thoughts` are those that `watch` has told, and `sketches` show a person what a zoom is about.
+        """
         self.agent, self.watch, self.show, self.keep = agent, watch, show, keep
+        self.thoughts, self.sketches = thoughts or Thoughts(), sketches
+        self.saved_to: list[Path] = []
+        """Where `/save` has saved something."""
         self.last: FocusResult | None = None
         self.decisions: Iterator[str] = iter(())
         self.code, self.left = 0, False
@@ -68,7 +80,7 @@ class Chat:
                 self._hold(self.thread_id)
             self.last = self.cut_short = None
             if self.keep and not thread:
-                typer.echo(f"kept in {self.keep} as --thread {self.thread_id}", err=True)
+                say(f"kept in {self.keep} as --thread {self.thread_id}", err=True)
             return
         assert thread is not None
         if image is not None:
@@ -76,7 +88,7 @@ class Chat:
         self.image, self.thread_id = image, thread  # which is shown again only where its views were lost
         self.last = FocusResult(there.ended, self.agent.store, thread_id=thread) if there.ended else None
         self.cut_short = None if there.ended else there.question
-        typer.echo(f"the conversation {thread!r} about {there.source} goes on", err=True)
+        say(f"the conversation {thread!r} about {there.source} goes on", err=True)
 
     def _hold(self, thread: str) -> None:
         """That conversation in place of the one before."""
@@ -92,7 +104,7 @@ class Chat:
         """
         self.decisions = decisions
         if self.cut_short is not None:
-            typer.echo(f"cut short before, goes on: {self.cut_short}", err=True)
+            say(f"cut short before, goes on: {self.cut_short}", err=True)
             self._follow(self.agent.stream_resumed(self.thread_id))
             if self.left:
                 return self.code
@@ -119,7 +131,7 @@ class Chat:
             while isinstance(end, Request):
                 end = self.watch(self.agent.stream_resumed(self.thread_id, self._decision(end)))
         except CofError as error:  # the next question may do better
-            typer.echo(str(error), err=True)
+            say(in_options(str(error), image_options=True), err=True)
             self.code = 1
             return
         self.image, self.last = None, end
@@ -129,10 +141,14 @@ class Chat:
 
     def _decision(self, request: Request) -> Decision:
         """What the person says to a request, on the next line; asked again until it can be read."""
-        for said in filter(None, (request.thought, request.problem)):
-            typer.echo(said, err=True)
+        if thought := self.thoughts.unsaid(request.thought):
+            say(thought, err=True, lines=True)
+        if request.problem:
+            say(request.problem, err=True)
         choice = _DECIDE if request.box else _DECIDE_END
-        typer.echo(f"{request.describe()} {choice}", err=True)
+        if request.box and request.region:
+            say(f"it would be shown {request.region.as_list()}{self._sketched(request)}", err=True)
+        say(f"{request.describe()} {choice}", err=True)
         for line in self.decisions:
             text = line.strip()
             if text == "/quit":
@@ -141,8 +157,17 @@ class Chat:
             try:
                 return _read_decision(text)
             except ConfigError:
-                typer.echo(f"{text!r:.80} is none of these: {choice}", err=True)
+                say(f"{text!r:.80} is none of these: {choice}", err=True)
         raise WaitingError("nobody decided, so the question was left without an answer")
+
+    def _sketched(self, request: Request) -> str:
+        """Where both boxes are drawn on the picture."""
+        if not self.sketches:
+            return ""
+        try:
+            return f"; both are drawn in {self.sketches.of(request)} (asked for: {ASKED}, shown: {SHOWN})"
+        except (ImageError, OSError) as error:  # the person can decide by the numbers
+            return f" (not drawn: {error})"
 
     def _obey(self, command: str, argument: str = "") -> None:
         match command:
@@ -153,35 +178,37 @@ class Chat:
             case "/image" if argument:
                 try:
                     self.begin(os.path.expanduser(argument))
-                    typer.echo(f"now looking at {argument}", err=True)
+                    say(f"now looking at {show_source(argument)}", err=True)
                 except ImageError as error:
-                    typer.echo(str(error), err=True)
+                    say(in_options(str(error), image_options=True), err=True)
             case "/image":
-                typer.echo("/image needs a path or a URL", err=True)
+                say("/image needs a path or a URL", err=True)
             case "/help":
-                typer.echo(HELP, err=True)
+                say(HELP, err=True)
             case _:
-                typer.echo(f"there is no command {command}. {HELP}", err=True)
+                say(f"there is no command {command}. {HELP}", err=True)
 
     def _views(self) -> None:
         if self.last is None:
-            typer.echo("nothing was asked yet, so nothing was looked at", err=True)
+            say("nothing was asked yet, so nothing was looked at", err=True)
             return
         for view in self.last.views:
-            typer.echo(view.describe())
+            say(view.describe())
 
     def _save(self, directory: str) -> None:
         if self.last is None:
-            typer.echo("nothing was asked yet, so there is nothing to save", err=True)
+            say("nothing was asked yet, so there is nothing to save", err=True)
             return
         if self.last.saved and not directory:
-            typer.echo(f"already saved to {self.last.saved}", err=True)
+            say(f"already saved to {self.last.saved}", err=True)
             return
         try:
             path = save_trajectory(self.last.trajectory, directory or "cof-chat", self.agent.store)
-            typer.echo(f"saved to {path}", err=True)
+            say(f"saved to {path}", err=True)
+            if path not in self.saved_to:
+                self.saved_to.append(path)
         except CofError as error:
-            typer.echo(str(error), err=True)
+            say(in_options(str(error), image_options=True), err=True)
 
 
 def _read_decision(line: str) -> Decision:

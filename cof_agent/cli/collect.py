@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,18 +18,18 @@ from cof_agent.cli.evaluate import (
     ResolutionsOption,
     RetryOption,
 )
+from cof_agent.cli.limits import Limits, config_of, takes_limits
 from cof_agent.cli.options import (
     EXIT_CODES,
     DialectOption,
     OptionOption,
     ProfileOption,
-    SecondsOption,
     UrlOption,
-    ZoomsOption,
     failures,
     named_policy,
     stop,
 )
+from cof_agent.cli.output import say_all, say_json
 from cof_agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,6 +56,7 @@ TestOption = Annotated[
 ]
 
 
+@takes_limits
 def collect_command(
     benchmark: BenchmarkArgument,
     policy: DrivenOption,
@@ -74,9 +74,9 @@ def collect_command(
     dialect: DialectOption = None,
     base_url: UrlOption = None,
     option: OptionOption = None,
-    max_zooms: ZoomsOption = None,
-    max_seconds: SecondsOption = None,
     as_json: JsonOption = False,
+    *,
+    limits: Limits,
 ) -> None:
     """Collect training data: let a policy search pictures, and keep the runs that are right.
 
@@ -87,12 +87,11 @@ def collect_command(
     """
     from cof_agent.evaluation.sizes import numbers
 
-    with failures(f"what was tried is in {out / 'tried'}; the same command goes on with it"):
+    with failures(lambda: _how_to_go_on(out)):
+        from cof_agent.cli.console import CleanConsole
         from cof_agent.evaluation.progress import RunProgress
         from cof_agent.learning.collecting.collection import collect
-        from cof_agent.loop.config import FocusConfig
 
-        limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
         driving, own = _driving(policy, profile, dialect, base_url, option)
         report = collect(
             benchmark,
@@ -107,15 +106,24 @@ def collect_command(
             allow_test=allow_test,
             judge=judge,
             retry_failed=retry_failed,
-            config=FocusConfig.parse({name: value for name, value in limits.items() if value is not None}),
+            config=config_of(limits),
             profile=own,
             options=option or (),
-            progress=RunProgress(),
+            progress=RunProgress(CleanConsole(stderr=True)),
         )
-        typer.echo(json.dumps(report.model_dump(mode="json")) if as_json else "\n".join(_table(report)))
-        typer.echo("\n".join(_last_words(report, out)), err=True)
+        if as_json:
+            say_json(report.model_dump(mode="json"))
+        else:
+            say_all(_table(report))
+        say_all(_last_words(report, out), err=True)
     if not report.kept:
         raise stop(f"nothing was kept of {report.tried} runs", EXIT_CODES["failed"])
+
+
+def _how_to_go_on(out: Path) -> str:
+    if not (out / "tried").exists():
+        return "nothing was asked"
+    return f"what was tried is in {out / 'tried'}; the same command goes on with it"
 
 
 def _driving(
@@ -177,6 +185,8 @@ def _last_words(report: CollectionReport, out: Path) -> Iterator[str]:
         yield f"{kind.value}: {lacking} rows fewer than its share of a third: {more}, or try {other}"
     if (failed := report.dropped[Reason.FAILED]) > 0:
         yield f"failed runs: {failed}. {out / 'tried' / 'results.jsonl'} says why, --retry-failed asks again"
+    if (late := report.dropped[Reason.OUT_OF_TIME]) > 0:
+        yield f"runs whose time ran out: {late}. --retry-failed asks them again"
     if report.dropped[Reason.FORMAT] > report.kept or (
         report.ended is CollectionEnd.NO_FORMAT and failed < report.tried
     ):

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from cof_agent.errors import ConfigError, MissingExtraError, TrajectoryError
-from cof_agent.files import locked
+from cof_agent.cli.output import say
+from cof_agent.errors import CofError, ConfigError, MissingExtraError, TrajectoryError
+from cof_agent.files import locked, owner_only, private_directory
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
     from cof_agent.agent.trajectory import Trajectory
+    from cof_agent.images.opening import ImageSource
     from cof_agent.images.store import ImageStore
 
 IMAGES = "images"
@@ -55,7 +55,10 @@ def conversation_file(file: Path | None) -> Iterator[ConversationFile | None]:
     from cof_agent.images.store import DirectoryStore
 
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(file.parent)
+        if file.exists() and not file.is_file():
+            raise OSError("it is no file")
+        open(file, "ab", opener=owner_only).close()  # its journal then is for its owner alone as well
         connection = sqlite3.connect(file, check_same_thread=False)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and "checkpoints" not in tables:
@@ -93,19 +96,36 @@ class KeptConversation:
     lost: bool
     """Whether the store has lost something that it would go on with."""
 
-    def check_image(self, agent: ChainOfFocus, image: str, thread_id: str) -> None:
+    def check_image(self, agent: ChainOfFocus, image: ImageSource, thread_id: str) -> None:
         """Raise ConfigError where `image` is another one, ImageError where it cannot be opened."""
+        from cof_agent.images.metadata import stripped
         from cof_agent.images.opening import open_image
 
-        if open_image(image, limits=agent.limits).ref.sha256 != self.sha256 is not None:
+        given = open_image(image, limits=agent.limits)
+        if self.sha256 is not None and self.sha256 not in (given.ref.sha256, stripped(given, agent.limits).ref.sha256):
             raise ConfigError(
                 f"the conversation {thread_id!r} is about another image, {self.source}: name another --thread for this"
             )
 
 
 def kept_conversation(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
-    """What `agent` has kept under `thread_id`, if anything. Raises ConfigError for a thread of another graph."""
+    """What `agent` has kept under `thread_id`, if anything.
+
+    Raises ConfigError for a thread of another graph, and for one that is damaged.
+    """
+    try:
+        return _kept(agent, thread_id)
+    except (CofError, sqlite3.Error, OSError):
+        raise
+    except Exception as error:  # what stands in a damaged file may be anything, and so may what reading it raises
+        raise ConfigError(
+            f"the conversation {thread_id!r} is damaged ({type(error).__name__}: {error}): begin another --thread"
+        ) from error
+
+
+def _kept(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
     from cof_agent.agent.trajectory import Trajectory
+    from cof_agent.images.display_name import show_source
     from cof_agent.images.reference import ImageRef
     from cof_agent.loop.pregel import began_with
     from cof_agent.loop.transcript import question_of, views_of
@@ -127,7 +147,7 @@ def kept_conversation(agent: ChainOfFocus, thread_id: str) -> KeptConversation |
     refs = [view.image for view in views_of(state.get("messages", []))]
     refs += [ImageRef.from_json(image)] if "sha256" in image else []
     return KeptConversation(
-        source=str(image.get("source")),
+        source=show_source(str(image.get("source"))),
         sha256=image.get("sha256"),
         question=str(asked or question_of(state["messages"][state["first_message"]])),
         ended=None if pending else Trajectory.from_state(state),
@@ -143,7 +163,9 @@ def new_thread(agent: ChainOfFocus) -> str:
             return name
 
 
-def ask_kept(agent: ChainOfFocus, image: str, question: str, keep: Path | None, thread: str | None) -> Iterator[Event]:
+def ask_kept(
+    agent: ChainOfFocus, image: ImageSource, question: str, keep: Path | None, thread: str | None
+) -> Iterator[Event]:
     """The events of one question; where the same was cut short in that thread, those that are left of it.
 
     It begins anew where its images were lost.
@@ -156,7 +178,7 @@ def ask_kept(agent: ChainOfFocus, image: str, question: str, keep: Path | None, 
         return
     if thread is None:
         thread = new_thread(agent)
-        typer.echo(f"kept in {keep} as --thread {thread}", err=True)
+        say(f"kept in {keep} as --thread {thread}", err=True)
     with conversation_lock(keep, thread):
         if there := kept_conversation(agent, thread):
             there.check_image(agent, image, thread)

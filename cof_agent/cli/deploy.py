@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from cof_agent.cli.options import PolicyOption, failures
+from cof_agent.cli.output import say
 from cof_agent.errors import ConfigError
 
 MODULE = '''"""The loop as an assistant: a conversation about images, sent in messages or named under `image`.
@@ -66,8 +67,8 @@ def deploy_command(
             ".env": f"COF_POLICY={_quoted(policy)}\nCOF_ROOTS={_quoted(roots)}\n",
         }
         _write(directory, files)
-    typer.echo(f"wrote {', '.join(files)} to {directory}", err=True)
-    typer.echo(f'next: pip install "cof-agent[serve]", cd {directory}, langgraph dev --no-browser', err=True)
+    say(f"wrote {', '.join(files)} to {directory}", err=True)
+    say(f'next: pip install "cof-agent[serve]", cd {directory}, langgraph dev --no-browser', err=True)
 
 
 def _settings() -> dict[str, object]:

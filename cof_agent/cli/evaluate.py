@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cof_agent.cli.limits import Limits, config_of, in_options, option_of, takes_limits
 from cof_agent.cli.options import (
     EXIT_CODES,
     DialectOption,
     OptionOption,
     ProfileOption,
-    SecondsOption,
     UrlOption,
-    ZoomsOption,
     failures,
     named_policy,
     stop,
 )
+from cof_agent.cli.output import say_all, say_json
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, numbers, told
 from cof_agent.policies.kinds import listed
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from cof_agent.evaluation.summary import Summary
     from cof_agent.loop.config import FocusConfig
     from cof_agent.policies.policy import Policy
@@ -62,7 +57,10 @@ BudgetsOption = Annotated[
     str,
     typer.Option(help="Sides of the square that the first look may fill, in pixels; `native` is the policy's own."),
 ]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")]
+StartOption = Annotated[int, typer.Option(min=0, metavar="K", help="Leave out the first K questions.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Only N questions. A run may go on with a larger N: name its --out.")
+]
 ConcurrencyOption = Annotated[int, typer.Option(min=1, help="Questions asked at a time.")]
 JudgeOption = Annotated[str | None, typer.Option(help="A policy that decides where no rule can tell.")]
 RegionOption = Annotated[
@@ -86,12 +84,14 @@ FullOption = Annotated[bool, typer.Option("--full", help="Print every table of t
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+@takes_limits
 def evaluate_command(
     benchmark: BenchmarkArgument,
     policy: DrivenOption,
     mode: ModeOption = "adaptive",
     resolutions: ResolutionsOption = RESOLUTIONS,
     overview_budgets: BudgetsOption = "native",
+    start: StartOption = 0,
     limit: LimitOption = None,
     concurrency: ConcurrencyOption = 8,
     judge: JudgeOption = None,
@@ -104,19 +104,20 @@ def evaluate_command(
     dialect: DialectOption = None,
     base_url: UrlOption = None,
     option: OptionOption = None,
-    max_zooms: ZoomsOption = None,
-    max_seconds: SecondsOption = None,
     full: FullOption = False,
     as_json: JsonOption = False,
+    *,
+    limits: Limits,
 ) -> None:
     """Measure a policy on a benchmark: accuracy and cost at each resolution, with a report.
 
     Every result is written at once: after an interruption, even a sudden one, the same command goes on where it was.
     Exit code 0 done, 1 failed, 2 usage, 130 interrupted.
     """
+    from cof_agent.cli.console import CleanConsole
     from cof_agent.evaluation.progress import RunProgress
 
-    progress = RunProgress()
+    progress = RunProgress(CleanConsole(stderr=True))
     with failures(lambda: _how_to_go_on(progress.directory)):
         from cof_agent.evaluation.evaluating import evaluate
 
@@ -126,6 +127,7 @@ def evaluate_command(
             mode=mode,
             resolutions=numbers(resolutions, "--resolutions"),
             overview_budgets=numbers(overview_budgets, "--overview-budgets"),
+            start=start,
             limit=limit,
             concurrency=concurrency,
             judge=judge,
@@ -134,7 +136,7 @@ def evaluate_command(
             trajectories=trajectories,
             retry_failed=retry_failed,
             out=out,
-            config=_limits(mode, max_zooms, max_seconds),
+            config=_limits(mode, limits),
             profile=_profile(profile) if policy == "observer" else None,
             options=option or (),
             progress=progress,
@@ -142,16 +144,17 @@ def evaluate_command(
         where = progress.directory
         assert where, "a run that is over had a directory"
         if as_json:
-            typer.echo(json.dumps(summary.model_dump(mode="json", by_alias=True)))
+            say_json(summary.model_dump(mode="json", by_alias=True))
         else:
+            from cof_agent.cli.console import tables_console
             from cof_agent.evaluation.report.terminal import print_summary
 
-            print_summary(summary, _console(), full=full)
-        typer.echo("\n".join(_last_words(summary, where)), err=True)
+            print_summary(summary, tables_console(), full=full)
+        say_all(_last_words(summary, where), err=True)
     rows, failed = summary.rows + summary.unopened, summary.failed + summary.unopened
     if rows and failed == rows:
         most = max(summary.failures + summary.unopened_why, key=lambda found: found.count).message
-        raise stop(f"all {rows} questions failed, most often so: {most}", EXIT_CODES["failed"])
+        raise stop(f"all {rows} questions failed, most often so: {in_options(most)}", EXIT_CODES["failed"])
 
 
 def compare(
@@ -162,30 +165,16 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs question by question: which is better, and whether chance explains it."""
-    with failures("nothing was changed"):
+    with failures(f"{out} may be unfinished: run the same command again" if out else "nothing was changed"):
+        from cof_agent.cli.console import tables_console
         from cof_agent.evaluation.compare import compare_runs
         from cof_agent.evaluation.report.terminal import print_comparison
 
         comparison = compare_runs(runs, out)
         if as_json:
-            typer.echo(json.dumps(comparison.model_dump(mode="json", by_alias=True)))
+            say_json(comparison.model_dump(mode="json", by_alias=True))
         else:
-            print_comparison(comparison, _console())
-
-
-def _console() -> Console:
-    """For tables on standard output, 100 columns wide where that is no terminal.
-
-    What its encoding lacks is replaced: a run must not end in an error by that.
-    """
-    from rich.console import Console
-
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 100
-    return console
+            print_comparison(comparison, tables_console())
 
 
 def _driving(
@@ -204,15 +193,13 @@ def _profile(path: Path | None) -> Any:
     return load_profile(path) if path else None
 
 
-def _limits(mode: str, max_zooms: int | None, max_seconds: float | None) -> FocusConfig:
-    from cof_agent.loop.config import FocusConfig
-
-    if mode == "direct" and max_zooms:
-        raise ConfigError(
-            f"mode direct shows no regions, so --max-zooms {max_zooms} says nothing: leave one of them out"
-        )
-    limits = {"max_zooms": max_zooms, "max_seconds": max_seconds}
-    return FocusConfig.parse({name: value for name, value in limits.items() if value is not None})
+def _limits(mode: str, limits: Limits) -> FocusConfig:
+    for name in ("max_zooms", "min_zooms"):
+        if mode == "direct" and limits.get(name):
+            raise ConfigError(
+                f"mode direct shows no regions, so {option_of(name)} {limits[name]} says nothing: leave one of them out"
+            )
+    return config_of(limits)
 
 
 def _how_to_go_on(where: Path | None) -> str:
@@ -227,9 +214,14 @@ def _last_words(summary: Summary, where: Path) -> list[str]:
     words = [f"the results and the report are in {where}"]
     if failed := summary.failed + summary.unopened:
         words.append(f"failed questions: {failed}. {where / RESULTS} says why, --retry-failed asks again")
+    if summary.timed_out:
+        words.append(
+            f"questions whose time ran out, counted as wrong: {summary.timed_out}. --retry-failed asks them again; "
+            "--max-seconds gives them more in a run of its own"
+        )
     if summary.unopened:
         one = summary.unopened_why[0].message
-        words.append(f"pictures that could not be opened, in no figure: {summary.unopened}. One is {one}")
+        words.append(f"pictures that could not be opened, in no figure: {summary.unopened}. One is {in_options(one)}")
     for _, first in islice(read_lines(where / MALFORMED), 1):
         one = f"{first['where']}: {first['why']}"
         words.append(

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from cof_agent.cli.limits import in_options
 from cof_agent.cli.options import ProfileOption, failures
+from cof_agent.cli.output import say
 
 _TOLD = 5
 """Rows left out that are told one by one."""
@@ -61,7 +63,7 @@ def export_command(
             allow_test=allow_test,
         )
     for left in done.left_out[:_TOLD]:
-        typer.echo(f"cof-agent: left out {left.where}: {left.why}", err=True)
+        say(f"cof-agent: left out {left.where}: {in_options(left.why)}", err=True)
     if len(done.left_out) > _TOLD:
-        typer.echo(f"cof-agent: left out {len(done.left_out)} in all", err=True)
-    typer.echo(f"{done.rows} rows in {done.directory}")
+        say(f"cof-agent: left out {len(done.left_out)} in all", err=True)
+    say(f"{done.rows} rows in {done.directory}")

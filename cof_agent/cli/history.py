@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cof_agent.cli.options import EXIT_CODES, SaveOption, failures
+from cof_agent.cli.options import EXIT_CODES, SaveOption, StripOption, failures, tell_what_is_saved
+from cof_agent.cli.output import say, say_json
 from cof_agent.errors import TrajectoryError
+
+if TYPE_CHECKING:
+    from cof_agent.agent.trajectory import Trajectory
+    from cof_agent.images.store import ImageStore
 
 
 def history_command(
     runs: Annotated[Path, typer.Argument(help="The file that a SqliteSaver wrote.")],
     thread: Annotated[str | None, typer.Option(help="Of this thread alone.")] = None,
     save: SaveOption = None,
+    strip_metadata: StripOption = False,
     images: Annotated[
         Path | None, typer.Option(help="The directory of their images. Default: `images` beside the file.")
     ] = None,
@@ -28,7 +33,12 @@ def history_command(
     """
     with failures("what was saved is complete"):
         from cof_agent.agent.history import kept_runs, sqlite_runs
-        from cof_agent.agent.trajectory_file import prepare_directory, read_trajectories, save_trajectory
+        from cof_agent.agent.trajectory_file import (
+            located_trajectories,
+            prepare_directory,
+            save_trajectory,
+            without_metadata,
+        )
         from cof_agent.images.store import DirectoryStore
 
         with sqlite_runs(runs) as saver:
@@ -38,28 +48,33 @@ def history_command(
         there: set[str] = set()
         if save:
             prepare_directory(save)
-            there = {run.id for run in read_trajectories(save)}
+            tell_what_is_saved(strip_metadata)
+            there = {located.id for located in located_trajectories(save)}
         store, saved, kept, lost = DirectoryStore(images or runs.parent / "images"), 0, 0, 0
         for run in found:
             if as_json:
-                typer.echo(json.dumps(run.to_json(), ensure_ascii=False))
+                say_json(run.to_json())
             else:
                 place = f"{run.thread_id} {run.node}".strip()
                 end = run.trajectory and (run.trajectory.answer or run.trajectory.message)
-                typer.echo(f"{place}: {run.question} {run.standing}{f': {end}' if end else ''}")
+                say(f"{place}: {run.question} {run.standing}{f': {end}' if end else ''}")
             if not save or not run.trajectory:
                 continue
-            if run.trajectory.id in there:
-                kept += 1
-                continue
+            trajectory: Trajectory = run.trajectory
+            source: ImageStore = store
             try:
-                save_trajectory(run.trajectory, save, store)
+                if strip_metadata:
+                    trajectory, source = without_metadata(trajectory, store)
+                if trajectory.id in there:
+                    kept += 1
+                    continue
+                save_trajectory(trajectory, save, source)
                 saved += 1
             except TrajectoryError as error:  # the others may have their images
-                typer.echo(f"cof-agent: {error}", err=True)
+                say(f"cof-agent: {error}", err=True)
                 lost += 1
         if save:
             already = f", {kept} were there already" if kept else ""
-            typer.echo(f"{saved} of {len(found)} saved to {save}{already}", err=True)
+            say(f"{saved} of {len(found)} saved to {save}{already}", err=True)
     if lost:
         raise typer.Exit(EXIT_CODES["failed"])

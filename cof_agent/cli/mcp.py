@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cof_agent.cli.limits import Limits, config_of, takes_image_limits, takes_limits
 from cof_agent.cli.options import (
     DialectOption,
     OptionOption,
     PolicyOption,
-    PrivateOption,
     ProfileOption,
     SaveOption,
-    SecondsOption,
+    StripOption,
     UrlOption,
-    ZoomsOption,
     failures,
     named_policy,
+    tell_what_is_saved,
 )
+from cof_agent.cli.output import say
 from cof_agent.errors import CofError, ConfigError, TrajectoryError
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from cof_agent.policies.policy import Policy
 
 
+@takes_limits
+@takes_image_limits
 def mcp_command(
     root: Annotated[
         list[Path] | None,
@@ -62,15 +65,16 @@ def mcp_command(
     ] = 900,
     keep_runs: Annotated[int, typer.Option(min=0, help="Newest runs whose views are resources.")] = 32,
     save: SaveOption = None,
-    max_zooms: ZoomsOption = None,
-    max_seconds: SecondsOption = None,
-    allow_private_hosts: PrivateOption = False,
+    strip_metadata: StripOption = False,
+    *,
+    limits: Limits,
+    image_limits: Limits,
 ) -> None:
     """Serve the tools look_closely and zoom over the Model Context Protocol, and the views of past runs as resources.
 
     Speaks on standard input and output unless --http is given.
     """
-    with failures("the server has ended"):
+    with failures("the server has ended", image_options=True):
         import asyncio
         import threading
         from concurrent.futures import ThreadPoolExecutor
@@ -79,15 +83,16 @@ def mcp_command(
         from cof_agent.images.limits import ImageLimits
         from cof_agent.integrations.mcp import CallLimits, mcp_server, serve_stdio
         from cof_agent.integrations.mcp_http import HttpSettings, serve_http
-        from cof_agent.loop.config import FocusConfig
 
+        if save:
+            tell_what_is_saved(strip_metadata)
         listen = HttpSettings(host, port, token, max_request_mb * 2**20) if http else None
-        questions = {"max_zooms": max_zooms, "max_seconds": max_seconds}
         agent = ChainOfFocus(
             named_policy(policy, profile, dialect, base_url, option),
-            config=FocusConfig.parse({name: value for name, value in questions.items() if value is not None}),
-            limits=ImageLimits(roots=tuple(map(_directory, root or ())), allow_private_hosts=allow_private_hosts),
+            config=config_of(limits),
+            limits=ImageLimits(roots=tuple(map(_directory, root or ())), **image_limits),
             save=save,
+            strip_metadata=strip_metadata,
         )
         server = mcp_server(
             agent,
@@ -100,7 +105,7 @@ def mcp_command(
         if listen is None:  # on a thread of its own: Ctrl-C then ends the wait for input at once
             ThreadPoolExecutor(1).submit(asyncio.run, serve_stdio(server)).result()
         else:
-            asyncio.run(serve_http(server, listen, lambda url: typer.echo(f"cof-agent: MCP at {url}", err=True)))
+            asyncio.run(serve_http(server, listen, lambda url: say(f"cof-agent: MCP at {url}", err=True)))
 
 
 def _warm_up(policy: Policy) -> None:

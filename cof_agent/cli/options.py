@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cof_agent.cli.limits import in_options
+from cof_agent.cli.output import say
 from cof_agent.errors import CofError, ConfigError
+from cof_agent.files import parse_json
+from cof_agent.images.display_name import show_text
 from cof_agent.policies.kinds import listed
 
 if TYPE_CHECKING:
@@ -20,7 +26,7 @@ EXIT_CODES = {"answered": 0, "declined": 3, "budget": 3, "failed": 1}
 USAGE = 2
 INTERRUPTED = 130
 
-ImageArgument = Annotated[str, typer.Argument(help="A path, or an http(s):, file: or data: URL.")]
+ImageArgument = Annotated[str, typer.Argument(help="A path, an http(s):, file: or data: URL, or - for standard input.")]
 ChatImageArgument = Annotated[
     str | None,
     typer.Argument(
@@ -56,21 +62,25 @@ KeepOption = Annotated[
 ThreadOption = Annotated[
     str | None, typer.Option(help="Which conversation of --keep: one that is there goes on. Default: a new one.")
 ]
-ZoomsOption = Annotated[int | None, typer.Option(min=0, help="Regions it may look at; 0: first look only. Default: 6.")]
-SecondsOption = Annotated[float | None, typer.Option(min=0.001, help="Time limit of a question. Default: 300.")]
-PrivateOption = Annotated[bool, typer.Option("--allow-private-hosts", help="Let URLs lead to private addresses.")]
+StripOption = Annotated[
+    bool,
+    typer.Option("--strip-metadata", help="Save and keep the image without its place, time and camera."),
+]
 ShowOption = Annotated[bool, typer.Option("--show", help="Draw each view, where standard error is a colour terminal.")]
 
 
 @contextlib.contextmanager
-def failures(when_interrupted: str | Callable[[], str]) -> Iterator[None]:
-    """Turn what goes wrong inside into one line on standard error and an exit code."""
+def failures(when_interrupted: str | Callable[[], str], *, image_options: bool = False) -> Iterator[None]:
+    """Turn what goes wrong inside into one line on standard error and an exit code.
+
+    `image_options`: the command has options for the limits of images.
+    """
     try:
         yield
     except ConfigError as error:
-        raise stop(error, USAGE) from error
+        raise stop(in_options(str(error), image_options=image_options), USAGE) from error
     except CofError as error:
-        raise stop(error, EXIT_CODES["failed"]) from error
+        raise stop(in_options(str(error), image_options=image_options), EXIT_CODES["failed"]) from error
     except KeyboardInterrupt as interrupt:
         words = when_interrupted if isinstance(when_interrupted, str) else when_interrupted()
         raise stop(f"interrupted: {words}", INTERRUPTED) from interrupt
@@ -92,18 +102,55 @@ def named_policy(
     return load_policy(spec, profile=load_profile(profile) if profile else None, dialect=dialect, **given)
 
 
+def tell_what_is_saved(stripped: bool) -> None:
+    """Say on standard error what --save keeps of an image."""
+    how = "without its metadata" if stripped else "as it came; --strip-metadata leaves out its place, time and camera"
+    say(f"--save keeps the image {how}", err=True)
+
+
 def _name_and_value(option: str) -> tuple[str, Any]:
     """The two sides of NAME=VALUE; the value as JSON where it is JSON, else as text."""
     name, equals, value = option.partition("=")
     if not equals or not name.strip().isidentifier():
         raise ConfigError(f"--option takes NAME=VALUE, such as temperature=0.7, not {option!r}")
     try:
-        return name.strip(), json.loads(value)
+        return name.strip(), parse_json(value)
     except ValueError:
         return name.strip(), value
 
 
 def stop(why: object, code: int) -> typer.Exit:
     """Say on standard error what went wrong, and make what ends the command."""
-    typer.echo(f"cof-agent: {why}", err=True)
+    say(f"cof-agent: {why}", err=True)
     return typer.Exit(code)
+
+
+SYSTEM = (OSError, sqlite3.Error, RecursionError, MemoryError, UnicodeError)
+"""What files, disks and memory raise, wherever a command meets it."""
+
+_MEND = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk",
+    errno.EFBIG: "the system allows no larger file",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path",
+    errno.EISDIR: "name a file",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+}
+"""What to do about errors of the system."""
+
+
+def of_the_system(error: BaseException) -> str:
+    """What a command says of an error that no part of it has met: a full disk, a file that is something else."""
+    if isinstance(error, OSError):
+        where = show_text(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else "a file"
+        remedy = _MEND.get(error.errno or 0, "check the file and its permissions")
+        return f"{where}: {error.strerror or error}: {remedy}"
+    if isinstance(error, RecursionError):
+        return "something that was read is nested too deep: leave it out"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: use smaller files, or fewer at a time"
+    return f"something that was read is damaged ({type(error).__name__}: {show_text(str(error))}): leave it out"

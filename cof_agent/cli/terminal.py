@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
+from cof_agent.cli.limits import in_options
+from cof_agent.cli.output import printable, say
 
 if TYPE_CHECKING:
     from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
@@ -19,14 +20,29 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-def watch(agent: ChainOfFocus, events: Iterator[Event], show: bool) -> FocusResult | Request:
-    """Follow a question to its end or to a person's decision, telling on standard error what is being looked at."""
-    from rich.console import Console
+class Thoughts:
+    """What a policy thinks before several regions is told once."""
 
+    def __init__(self) -> None:
+        self._last: str | None = None
+
+    def unsaid(self, thought: str | None) -> str | None:
+        """`thought`, unless there is none or it was the last that was told."""
+        if not thought or thought == self._last:
+            return None
+        self._last = thought
+        return thought
+
+
+def watch(
+    agent: ChainOfFocus, events: Iterator[Event], show: bool, thoughts: Thoughts | None = None
+) -> FocusResult | Request:
+    """Follow a question to its end or to a person's decision, telling on standard error what is being looked at."""
+    from cof_agent.cli.console import CleanConsole
     from cof_agent.cli.drawing import in_characters
     from cof_agent.images.views import ViewEvent
 
-    console = Console(stderr=True, highlight=False)
+    console, thoughts = CleanConsole(stderr=True), thoughts or Thoughts()
     result: FocusResult | Request | None = None
     with console.status("looking…"):
         for event in aside(events):
@@ -34,9 +50,9 @@ def watch(agent: ChainOfFocus, events: Iterator[Event], show: bool) -> FocusResu
                 result = event
                 continue
             view = event.view
-            if event.thought:
-                console.print(event.thought, style="dim", markup=False, soft_wrap=True)
-            console.print(view.describe(), style="cyan", markup=False, soft_wrap=True)
+            if thought := thoughts.unsaid(event.thought):
+                console.print(thought, style="dim", soft_wrap=True)
+            console.print(printable(view.describe()), style="cyan", soft_wrap=True)
             if show and console.color_system:
                 data = agent.store.get(view.image)
                 console.print(in_characters(data, columns=min(72, console.width), rows=max(8, console.height - 4)))
@@ -76,14 +92,15 @@ def aside(work: Iterator[Item]) -> Iterator[Item]:
 
 def print_result(result: FocusResult) -> None:
     if result.answer is not None:
-        typer.echo(result.answer)
+        say(result.answer, lines=True)
     else:
-        typer.echo(f"{result.status.value} ({result.stop_reason.value}): {result.message}", err=True)
+        why = in_options(result.message or "")
+        say(f"{result.status.value} ({result.stop_reason.value}): {why}", err=True, lines=True)
     for item in result.evidence:
         where = "last looked at" if item.source == "last_view" else "evidence"
-        typer.echo(f"{where}: {list(item.box)} in the original, seen in view {item.view}", err=True)
+        say(f"{where}: {list(item.box)} in the original, seen in view {item.view}", err=True)
     if result.saved:
-        typer.echo(f"saved to {result.saved}", err=True)
+        say(f"saved to {result.saved}", err=True)
 
 
 def typed_lines() -> Iterator[str]:
@@ -93,9 +110,24 @@ def typed_lines() -> Iterator[str]:
         return
     with contextlib.suppress(ImportError):  # not on Windows
         import readline  # noqa: F401  # editing and history for input()
-    prompt = "> " if sys.stdout.isatty() else ""
+    prompt, interrupted = "> " if sys.stdout.isatty() else "", False
     while True:
         try:
-            yield input(prompt)
+            line = input(prompt)
         except EOFError:
             return
+        except KeyboardInterrupt:
+            if interrupted and not _begun():
+                raise
+            interrupted = True
+            say("", err=True)
+            say("Ctrl-C once more, Ctrl-D or /quit leaves", err=True)
+        else:
+            interrupted = False
+            yield line
+
+
+def _begun() -> bool:
+    """Whether something stood on the line that Ctrl-C has just cleared, as far as one can tell."""
+    readline = sys.modules.get("readline")
+    return bool(readline and readline.get_line_buffer())

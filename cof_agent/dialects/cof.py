@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from cof_agent.dialects.json_calls import read_calls, with_tools
 from cof_agent.dialects.lenient_json import MAX_CHARACTERS
 from cof_agent.dialects.markup import Markup
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.tools import CROP, image_tools
 from cof_agent.dialects.turn import Turn
 from cof_agent.dialects.user_turns import Block, blocks_of, user_turns, words
@@ -25,14 +26,13 @@ MAX_CALL_CHARACTERS = MAX_CHARACTERS
 MARKUP = Markup("tool_call")
 
 
-class CofDialect:
+class CofDialect(ReadingDialect):
     """See the module."""
 
-    binds_tools = False
     call_end = "</tool_call>"
 
-    def parse(self, message: AIMessage) -> Turn:
-        return MARKUP.read(message.text, read_calls)
+    def read(self, text: str) -> Turn:
+        return MARKUP.read(text, read_calls)
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         def observed(message: ToolMessage, last: bool) -> list[Block]:

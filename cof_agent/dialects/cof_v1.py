@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
-from cof_agent.dialects.markup import Markup, opened
+from cof_agent.dialects.markup import MAX_CALLS, TOO_MANY, Markup, opened
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import Block, blocks_of, image_in, user_turns, words
@@ -32,18 +34,19 @@ _NUMBER = re.compile(r"[-+]?\d{1,20}(?:\.\d{0,20})?")
 _TOKEN = re.compile(r"<\|\w{1,40}\|>")
 
 
-class CofV1Dialect:
+class CofV1Dialect(ReadingDialect):
     """See the module."""
 
-    binds_tools = False
     call_end = ZOOM_IN
 
-    def parse(self, message: AIMessage) -> Turn:
-        text = opened(message.text)
+    def read(self, text: str) -> Turn:
+        text = opened(text)
         turn = _MARKUP.read(text, lambda inside: ())
-        calls = tuple(_calls(text))
-        answer = _TOKEN.sub("", turn.answer).strip() if turn.answer else None
-        return Turn(_TOKEN.sub("", turn.thought).strip(), calls, answer or None, tuple(_boxes(turn.answer or "")))
+        thought, calls = _TOKEN.sub("", turn.thought).strip(), tuple(islice(_calls(text), MAX_CALLS + 1))
+        if len(calls) > MAX_CALLS:
+            return Turn(thought, fault=TOO_MANY)
+        boxes = tuple(_boxes(turn.answer or ""))
+        return Turn(thought, calls, turn.answer, boxes, None if calls else turn.fault, turn.closed)
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         task = _task(profile, tools)

@@ -8,14 +8,15 @@ turn with several calls only the first is run; a refused call comes back as plai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
 from cof_agent.dialects.json_calls import BOX, function, read_calls, with_tools
 from cof_agent.dialects.markup import Markup
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import Block, image_in, user_turns, words
@@ -33,14 +34,18 @@ _TOOL = function(
 )
 
 
-class DeepEyesDialect:
+class DeepEyesDialect(ReadingDialect):
     """See the module."""
 
-    binds_tools = False
     call_end = "</tool_call>"
 
-    def parse(self, message: AIMessage) -> Turn:
-        return _MARKUP.read(message.text, _calls)
+    def read(self, text: str) -> Turn:
+        return _MARKUP.read(text, lambda inside: map(self.translated, read_calls(inside)))
+
+    def translated(self, call: Call) -> Call:
+        if "bbox" in call.args and "bbox_2d" not in call.args:  # the published schema has both names
+            return replace(call, args={"bbox_2d" if key == "bbox" else key: call.args[key] for key in call.args})
+        return call
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         reminder = f"\n{profile.prompts.reminder}" if tools and profile.prompts.reminder else ""
@@ -57,14 +62,6 @@ class DeepEyesDialect:
             asked=lambda blocks: [*blocks, words(reminder)] if reminder else blocks,
             observed=observed,
         )
-
-
-def _calls(inside: str) -> Iterator[Call]:
-    for call in read_calls(inside):
-        if "bbox" in call.args and "bbox_2d" not in call.args:  # the published schema has both names
-            yield replace(call, args={"bbox_2d" if key == "bbox" else key: call.args[key] for key in call.args})
-        else:
-            yield call
 
 
 _SIZES = SizeRule(28, 4 * 28**2, 8192 * 28**2)

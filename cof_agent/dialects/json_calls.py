@@ -8,9 +8,10 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from cof_agent.dialects.lenient_json import json_values
+from cof_agent.dialects.lenient_json import json_values, object_of
 from cof_agent.dialects.thoughts import with_thought
 from cof_agent.dialects.turn import Call
+from cof_agent.dialects.xml_calls import FUNCTION_TAG, xml_calls
 
 UNREADABLE = 'the call is not a JSON object with "name" and "arguments"'
 
@@ -21,22 +22,34 @@ BOX: Mapping[str, Any] = {"type": "array", "items": {"type": "number"}, "minItem
 def read_calls(inside: str, *, strict: bool = False) -> Iterator[Call]:
     """The calls between one pair of tags: one as a rule, but some models write several, or a list.
 
-    What is not quite JSON is mended, and arguments that are a text with JSON are read too. `strict`: one JSON object,
-    its arguments an object, and nothing else.
+    What is not quite JSON is mended; arguments that are a text with JSON are read, and so are `parameters`, a call
+    inside of `function`, and Qwen's XML. `strict`: one JSON object, its arguments an object, and nothing else.
     """
+    if not strict and FUNCTION_TAG in inside:
+        yield from xml_calls(inside)
+        return
     try:
         values = [json.loads(inside)] if strict else _lenient(inside)
     except (ValueError, RecursionError) as error:
         yield Call("", {}, inside, f"the call is not JSON: {error}")
         return
     for value in values:
-        name, arguments = (value.get("name"), value.get("arguments")) if isinstance(value, dict) else (None, None)
-        if isinstance(arguments, str) and not strict:
-            arguments = next(iter(json_values(arguments, lambda found: isinstance(found, dict))), None)
+        name, arguments = _name_and_arguments(value, strict)
         if isinstance(name, str) and isinstance(arguments, dict):
             yield Call(name, arguments, inside)
         else:
             yield Call(name if isinstance(name, str) else "", {}, inside, UNREADABLE)
+
+
+def _name_and_arguments(value: Any, strict: bool) -> tuple[Any, Any]:
+    if not isinstance(value, dict):
+        return None, None
+    if strict:
+        return value.get("name"), value.get("arguments")
+    function = value.get("function")
+    value = function if isinstance(function, dict) and "name" not in value else value
+    given = next((value[key] for key in ("arguments", "parameters") if value.get(key) is not None), None)
+    return value.get("name"), object_of(given)
 
 
 def as_written(message: AIMessage) -> AIMessage:
@@ -59,8 +72,12 @@ def _lenient(inside: str) -> list[Any]:
 
 def _is_call(value: Any) -> bool:
     if isinstance(value, list):
-        return any(isinstance(item, dict) and "name" in item for item in value)
-    return isinstance(value, dict) and "name" in value
+        return any(map(_is_one_call, value))
+    return _is_one_call(value)
+
+
+def _is_one_call(value: Any) -> bool:
+    return isinstance(value, dict) and ("name" in value or isinstance(value.get("function"), dict))
 
 
 def with_tools(task: str, schemas: Sequence[Mapping[str, Any]]) -> str:

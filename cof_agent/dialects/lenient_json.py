@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 MAX_CHARACTERS = 10_000
@@ -15,14 +15,16 @@ _MAX_FAILURES = 20
 
 _FENCE = re.compile(r"```\w*")
 _OPENING = re.compile(r"[{\[]")
-_SLOPPY = re.compile(
-    r"""  "(?:[^"\\]|\\.)*"            # a JSON string: stays
-        | '(?P<quoted>(?:[^'\\]|\\.)*)'  # a string in single quotes
+_TOKEN = re.compile(
+    r"""  (?P<quote>["'])
         | ,(?=\s*[\]}])                # a trailing comma
         | \b(?:True|False|None)\b      # Python's words
     """,
     re.S | re.X,
 )
+_REST = {'"': re.compile(r'"((?:[^"\\]|\\.)*+)"', re.S), "'": re.compile(r"'((?:[^'\\]|\\.)*+)'", re.S)}
+"""A whole string, by the quote that it begins with."""
+
 _WORDS = {"True": "true", "False": "false", "None": "null", ",": ""}
 
 _JSON = json.JSONDecoder(strict=False)
@@ -33,19 +35,45 @@ def json_values(text: str, wanted: Callable[[Any], bool]) -> list[Any]:
     text = _FENCE.sub("", text)
     if len(text) > MAX_CHARACTERS:
         return []
-    return _decoded(text, wanted) or _decoded(_SLOPPY.sub(_mended, text), wanted)
+    return _decoded(text, wanted) or _decoded("".join(_mended(text)), wanted)
+
+
+def json_at(text: str, start: int = 0) -> tuple[Any, int] | None:
+    """The JSON object or list at `start` of `text`, blanks aside, and where it ends; None where there is none."""
+    opening = _BLANKS.match(text, start)
+    at = opening.end() if opening else start
+    if text[at : at + 1] not in ("{", "["):
+        return None
+    try:
+        return _JSON.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        return None
+
+
+_BLANKS = re.compile(r"\s*+")
 
 
 def json_prefix(text: str) -> str | None:
     """The JSON object or list that `text` begins with, blanks aside, as written; None where it begins with none."""
-    start = len(text) - len(text.lstrip())
-    if text[start : start + 1] not in ("{", "["):
-        return None
-    try:
-        _, end = _JSON.raw_decode(text, start)
-    except (ValueError, RecursionError):
-        return None
-    return text[start:end]
+    found = json_at(text)
+    return text[: found[1]].lstrip() if found else None
+
+
+def object_of(given: object) -> dict[str, Any] | None:
+    """`given` as an object: itself, or the one that its text writes as JSON, also where that text is JSON itself."""
+    for _ in range(3):  # an object in JSON, in a text in JSON
+        if isinstance(given, dict):
+            return given
+        if not isinstance(given, str):
+            return None
+        found = next(iter(json_values(given, lambda value: isinstance(value, dict))), None)
+        if found is not None:
+            return dict(found)
+        try:
+            given = json.loads(given) if len(given) <= MAX_CHARACTERS else None
+        except (ValueError, RecursionError):
+            return None
+    return None
 
 
 def _decoded(text: str, wanted: Callable[[Any], bool]) -> list[Any]:
@@ -66,7 +94,28 @@ def _decoded(text: str, wanted: Callable[[Any], bool]) -> list[Any]:
     return values
 
 
-def _mended(token: re.Match[str]) -> str:
-    if token["quoted"] is None:
-        return _WORDS.get(token[0], token[0])
-    return '"' + re.sub(r'\\.|"', lambda part: {"\\'": "'", '"': '\\"'}.get(part[0], part[0]), token["quoted"]) + '"'
+def _mended(text: str) -> Iterator[str]:
+    """The pieces of `text` as JSON has them, in one pass.
+
+    A quote that is never closed stays as it is, and so does every later one of its kind: a later one stands behind a
+    backslash, so that none closes it either. Each is looked at once.
+    """
+    at, unclosed = 0, set[str]()
+    while token := _TOKEN.search(text, at):
+        yield text[at : token.start()]
+        at, quote = token.end(), token["quote"]
+        if quote is None:
+            yield _WORDS.get(token[0], token[0])
+            continue
+        whole = None if quote in unclosed else _REST[quote].match(text, token.start())
+        if whole is None:
+            unclosed.add(quote)
+            yield quote
+            continue
+        at = whole.end()
+        yield whole[0] if quote == '"' else _in_double_quotes(whole[1])
+    yield text[at:]
+
+
+def _in_double_quotes(inside: str) -> str:
+    return '"' + re.sub(r'\\.|"', lambda part: {"\\'": "'", '"': '\\"'}.get(part[0], part[0]), inside) + '"'

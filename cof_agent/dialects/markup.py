@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, pairwise
 
-from cof_agent.dialects.lenient_json import json_prefix
+from cof_agent.dialects.lenient_json import json_at
+from cof_agent.dialects.model_tokens import without_tokens
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.images.geometry import Corners
 
@@ -13,33 +15,73 @@ _POINTED = re.compile(r'"bbox_2d"\s*:\s*\[([-+\d.,\s]{1,200})\]')
 _ASIDE = re.compile(
     r"<think>.*?(?:</think>|\Z)"
     r"|<(tool_call|grounding)>.*?(?:</\1>|\Z)"
-    r"|</?(?:think|answer|tool_call|tool_response|grounding)>"
-    r"|<\|\w{1,40}\|>",
+    r"|</?(?:think|answer|tool_call|tool_response|grounding)>",
     re.S,
 )
 
+_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.S)
+
+MAX_CALLS = 64
+"""Calls of one turn. The release carries out 6 in a whole run, and no policy known here writes more than a few."""
+
+TOO_MANY = f"the turn has more than {MAX_CALLS} calls"
+NESTED = "<answer> stands inside of another <answer>"
+OPEN = "<answer> was opened and not closed"
+
 
 class Markup:
-    """Text whose thoughts stand in `<think>`, calls in a tag of their own, and answers in `<answer>`."""
+    """Text whose thoughts stand in `<think>`, calls in a tag of their own, and answers in `<answer>`.
+
+    Reads in time that is linear in the text.
+    """
 
     def __init__(self, call: str) -> None:
         """`call` is the name of the tag around a call."""
         parts = rf"<{call}>|<answer>|<think>"
         self._think = re.compile(rf"<think>(?:((?:(?!<think>).)*?)</think>|(.*?)(?={parts}|\Z))", re.S)
         self._call = re.compile(rf"<{call}>(.*?)(?:</{call}>|(?={parts})|\Z)", re.S)
-        self._answer = re.compile(rf"<answer>(.*?)(?:</answer>|(?={parts})|\Z)", re.S)
+        self._tag = re.compile(rf"</answer>|{parts}")
 
     def read(self, text: str, calls_in: Callable[[str], Iterable[Call]]) -> Turn:
         """What `text` says; `calls_in` reads what stands between one pair of call tags."""
         thoughts = [closed or unclosed for closed, unclosed in self._think.findall(text)]
-        said = self._think.sub("", text)
-        calls = tuple(call for inside in self._call.findall(said) for call in calls_in(inside))
-        answers = (json_prefix(said[match.start(1) :]) or match[1].strip() for match in self._answer.finditer(said))
-        answer = next(filter(None, answers), None)
+        thought, said = "\n".join(map(str.strip, thoughts)), self._think.sub("", text)
+        calls = self._calls(said, calls_in)
+        answer, closed, fault = self._answer(said)
         if not calls and answer is None:  # some models forget to end the thought before they call
-            found = (call for inside in self._call.findall("\n".join(thoughts)) for call in calls_in(inside))
-            calls = tuple(call for call in found if not call.error)
-        return Turn("\n".join(map(str.strip, thoughts)), calls, answer, tuple(pointed(answer or "")))
+            calls = [call for call in self._calls("\n".join(thoughts), calls_in) if not call.error]
+        if len(calls) > MAX_CALLS:
+            return Turn(thought, fault=TOO_MANY)
+        if calls and fault:  # what broke off was no answer
+            fault = None
+        return Turn(thought, tuple(calls), answer, tuple(pointed(answer or "")), fault, closed)
+
+    def _calls(self, text: str, calls_in: Callable[[str], Iterable[Call]]) -> list[Call]:
+        """The calls in `text`, at most one more than a turn may have."""
+        found = (call for tagged in self._call.finditer(text) for call in calls_in(tagged[1]))
+        return list(islice(found, MAX_CALLS + 1))
+
+    def _answer(self, said: str) -> tuple[str | None, bool | None, str | None]:
+        """The first answer that is not empty, whether it is closed, and why there is none."""
+        tags = [(tag[0], tag.start(), tag.end()) for tag in self._tag.finditer(said)]
+        for (name, _, start), (then, end, _) in pairwise([*tags, ("", len(said), len(said))]):
+            if name != "<answer>":
+                continue
+            value = json_at(said, start)  # an answer in JSON may have tags in its texts
+            if value is not None and (after := _AFTER_JSON.match(said, value[1])):
+                return said[start : value[1]].strip(), bool(after[1]), None
+            answer = said[start:end].strip()
+            if then == "</answer>":
+                if answer:
+                    return answer, True, None
+            elif then == "":
+                return (answer, False, None) if answer else (None, None, OPEN)
+            else:
+                return None, None, NESTED if then == "<answer>" else OPEN
+        return None, None, None
+
+
+_AFTER_JSON = re.compile(r"\s*+(?:(</answer>)|\Z)")
 
 
 def opened(text: str) -> str:
@@ -48,9 +90,14 @@ def opened(text: str) -> str:
     return f"<think>{text}" if end and "<think>" not in thought else text
 
 
+def unthought(text: str) -> str:
+    """`text` without its thoughts; one that is never closed goes on to the end."""
+    return _THOUGHT.sub("", text)
+
+
 def plain(text: str) -> str:
-    """What is said beside thoughts and calls, without tags."""
-    return _ASIDE.sub("", text).strip()
+    """What is said beside thoughts and calls, without tags and without tokens that are no words."""
+    return without_tokens(_ASIDE.sub("", text))
 
 
 def pointed(answer: str) -> Iterator[Corners]:

@@ -9,13 +9,17 @@ turns); camphortree17/mini-o3-rotate@d67934615d05572c8d864bd23c7a184e76db4f1f,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
 from cof_agent.dialects.lenient_json import json_values
-from cof_agent.dialects.markup import Markup
+from cof_agent.dialects.markup import MAX_CALLS, TOO_MANY, Markup, unthought
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.terms import Terms
 from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
@@ -27,14 +31,20 @@ _SOURCE = re.compile(r"\s*(?:original_image|observation_(\d{1,9}))\s*")
 _TERMS = Terms("grounding", "source", lambda number: f"observation_{number}" if number else "original_image")
 
 
-class MiniO3Dialect:
+class MiniO3Dialect(ReadingDialect):
     """See the module."""
 
-    binds_tools = False
     call_end = "</grounding>"
 
-    def parse(self, message: AIMessage) -> Turn:
-        return _MARKUP.read(message.text, _calls)
+    def read(self, text: str) -> Turn:
+        turn = _MARKUP.read(text, _calls)
+        if turn.calls or turn.answer or turn.fault or '"source"' not in (spoken := unthought(text)):
+            return turn
+        calls = tuple(islice(_bare_groundings(spoken), MAX_CALLS + 1))  # without tags
+        return Turn(turn.thought, fault=TOO_MANY) if len(calls) > MAX_CALLS else replace(turn, calls=calls)
+
+    def translated(self, call: Call) -> Call:
+        return _in_our_terms(call.args, call.text) if call.name == "grounding" else call
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         reminder = profile.prompts.reminder
@@ -66,18 +76,24 @@ def _calls(inside: str) -> Iterator[Call]:
     groundings = json_values(inside, lambda value: isinstance(value, dict) and "bbox_2d" in value)
     if not groundings:
         yield Call(ZOOM, {}, inside, 'the grounding is not a JSON object with "bbox_2d" and "source"')
-    for written in groundings:
-        args = {key: written[key] for key in ("bbox_2d", "label") if written.get(key) is not None}
-        source = written.get("source")
-        if isinstance(source, str) and (match := _SOURCE.fullmatch(source)):
-            yield Call(ZOOM, {**args, "view": int(match[1] or 0)}, inside)
-        elif source is None:
-            yield Call(ZOOM, args, inside)
-        elif isinstance(source, int) and not isinstance(source, bool):
-            yield Call(ZOOM, {**args, "view": source}, inside)
-        else:
-            error = f'"source" must be "original_image" or "observation_i", not {str(source)[:40]!r}'
-            yield Call(ZOOM, {}, inside, error)
+    yield from (_in_our_terms(written, inside) for written in groundings)
+
+
+def _bare_groundings(text: str) -> Iterator[Call]:
+    found = json_values(text, lambda value: isinstance(value, dict) and {"bbox_2d", "source"} <= value.keys())
+    return (_in_our_terms(written, text) for written in found)
+
+
+def _in_our_terms(written: Mapping[str, Any], inside: str) -> Call:
+    args = {key: written[key] for key in ("bbox_2d", "label") if written.get(key) is not None}
+    source = written.get("source")
+    if isinstance(source, str) and (match := _SOURCE.fullmatch(source)):
+        return Call(ZOOM, {**args, "view": int(match[1] or 0)}, inside)
+    if source is None:
+        return Call(ZOOM, args, inside)
+    if isinstance(source, int) and not isinstance(source, bool):
+        return Call(ZOOM, {**args, "view": source}, inside)
+    return Call(ZOOM, {}, inside, f'"source" must be "original_image" or "observation_i", not {str(source)[:40]!r}')
 
 
 _SIZES = SizeRule(28, 40_000, 2_000_000)

@@ -13,14 +13,26 @@ signed thoughts, goes back as it came. A thought that came apart from plain text
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    InvalidToolCall,
+    SystemMessage,
+    ToolMessage,
+)
 
+from cof_agent.dialects.finish import Finish, finish_of
 from cof_agent.dialects.json_calls import UNREADABLE, read_calls
-from cof_agent.dialects.markup import Markup, opened, plain, pointed
+from cof_agent.dialects.lenient_json import object_of
+from cof_agent.dialects.markup import MAX_CALLS, TOO_MANY, Markup, opened, plain, pointed
 from cof_agent.dialects.profile import Profile
-from cof_agent.dialects.thoughts import KEY, thought_beside
+from cof_agent.dialects.reading import ReadingDialect, by_ending
+from cof_agent.dialects.thoughts import KEY, all_thought, thought_beside
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import blocks_of
 
@@ -30,25 +42,35 @@ _HOW_TO_READ = {"output_version", "model_provider"}
 """Keys of a response's metadata by which adapters know their own content blocks."""
 
 
-class NativeDialect:
+class NativeDialect(ReadingDialect):
     """See the module."""
 
     binds_tools = True
-    call_end = None
+
+    def read(self, text: str) -> Turn:
+        """A server without a parser for tool calls hands them on as text."""
+        text = opened(text)
+        turn = _MARKUP.read(text, read_calls)
+        if turn.calls or turn.answer or turn.fault:
+            return turn
+        answer = plain(text) or None
+        return replace(turn, answer=answer, pointed=tuple(pointed(answer or "")))
 
     def parse(self, message: AIMessage) -> Turn:
-        text = opened(message.text)
-        tagged = _MARKUP.read(text, read_calls)
-        calls = [Call(call["name"], call["args"], id=call["id"]) for call in message.tool_calls]
-        calls += [
-            Call(call["name"] or "", {}, call["args"] or "", call["error"] or UNREADABLE, call["id"])
-            for call in message.invalid_tool_calls
-        ]
-        calls = calls or list(tagged.calls)  # a server without a parser for tool calls hands them on as text
-        said = plain(text)
-        answer = tagged.answer or (said if said and not calls else None)
-        thought = "\n".join(filter(None, [*_apart(message), tagged.thought]))
-        return Turn(thought, tuple(calls), answer, tuple(pointed(answer or "")))
+        thought = "\n".join(_apart(message))
+        if inside := all_thought(message):
+            turn = self.read_text(inside)
+            turn = turn if turn.calls or turn.closed else Turn(thought)
+            return by_ending(turn, message)
+        turn = self.read_text(message.text)
+        turn = replace(turn, thought="\n".join(filter(None, [thought, turn.thought])))
+        calls = _providers(message)
+        if len(calls) > MAX_CALLS:
+            return Turn(turn.thought, fault=TOO_MANY)
+        if calls:
+            tagged = turn.answer if turn.closed is not None else None
+            turn = replace(turn, calls=calls, answer=tagged, fault=None, said=None)
+        return by_ending(turn, message)
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         rendered: list[BaseMessage] = [SystemMessage(profile.prompts.task if tools else profile.prompts.direct)]
@@ -68,6 +90,26 @@ class NativeDialect:
                 rendered.append(HumanMessage([*regions, *blocks_of(message)]))
             regions = []
         return [*rendered, HumanMessage(regions)] if regions else rendered
+
+
+def _providers(message: AIMessage) -> tuple[Call, ...]:
+    """The calls of the provider's own form.
+
+    LangChain's models mend the arguments of a call that broke off, so the last one before a cut is not read.
+    """
+    cut, most = finish_of(message) is Finish.CUT, MAX_CALLS + 1
+    good = message.tool_calls[: -1 if cut else None][:most]
+    bad = [] if cut else message.invalid_tool_calls[:most]
+    return (*(Call(call["name"], call["args"], id=call["id"]) for call in good), *map(_mended, bad))
+
+
+def _mended(call: InvalidToolCall) -> Call:
+    """A call whose arguments the adapter could not read: perhaps they are JSON that was encoded twice."""
+    name, written = call["name"] or "", call["args"] or ""
+    args = object_of(written) if name and isinstance(written, str) else None
+    if args is not None:
+        return Call(name, args, written, id=call["id"])
+    return Call(name, {}, str(written), call["error"] or UNREADABLE, call["id"])
 
 
 def _observation(message: ToolMessage, profile: Profile) -> tuple[str | list[Any], list[Any]]:

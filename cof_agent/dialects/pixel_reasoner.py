@@ -10,15 +10,16 @@ they are refused where they leave the image.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
 from cof_agent.dialects.json_calls import BOX, function, read_calls, with_tools
 from cof_agent.dialects.lenient_json import json_prefix
 from cof_agent.dialects.markup import Markup, plain, pointed
 from cof_agent.dialects.profile import DECLINE, Profile, Prompts
+from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.terms import Terms
 from cof_agent.dialects.tools import CROP
 from cof_agent.dialects.turn import Call, Turn
@@ -29,6 +30,7 @@ TOOL = "crop_image_normalized"
 
 _MARKUP = Markup("tool_call")
 _TERMS = Terms(TOOL, "target_image", lambda number: f"target_image {number + 1}")
+_BRACE = re.compile(r"[{}]")
 _TEXT = re.compile(r"\\text\{(.*)\}", re.S)
 _SCHEMA = function(
     TOOL,
@@ -41,17 +43,35 @@ _SCHEMA = function(
 )
 
 
-class PixelReasonerDialect:
+class PixelReasonerDialect(ReadingDialect):
     """See the module."""
 
-    binds_tools = False
     call_end = "</tool_call>"
 
-    def parse(self, message: AIMessage) -> Turn:
-        turn = _MARKUP.read(message.text, _calls)
-        said = plain(message.text)
-        answer = boxed(said) or turn.answer
-        return Turn(turn.thought or said, turn.calls, answer, tuple(pointed(answer or "")))
+    def read(self, text: str) -> Turn:
+        turn = _MARKUP.read(text, lambda inside: map(self.translated, read_calls(inside)))
+        said = plain(text)
+        inside, closed = boxed(said)
+        answer = inside or turn.answer
+        return Turn(
+            turn.thought or said,
+            turn.calls,
+            answer,
+            tuple(pointed(answer or "")),
+            None if inside else turn.fault,
+            closed if inside else turn.closed,
+        )
+
+    def translated(self, call: Call) -> Call:
+        if call.error or call.name != TOOL:
+            return call
+        args = {"bbox_2d": call.args["bbox_2d"]} if "bbox_2d" in call.args else {}
+        target = call.args.get("target_image", 1)
+        number = _whole(target)
+        if number is None:
+            error = f"target_image must be a whole number, 1 for the first image, not {str(target)[:40]!r}"
+            return Call(CROP, {}, call.text, error)
+        return Call(CROP, {**args, "view": number - 1}, call.text)
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         reminder = profile.prompts.reminder if tools else ""
@@ -73,35 +93,20 @@ class PixelReasonerDialect:
         )
 
 
-def boxed(text: str) -> str | None:
-    r"""What the last `\boxed{…}` holds, braces counted; None where there is none, or nothing in it."""
+def boxed(text: str) -> tuple[str | None, bool]:
+    r"""What the last `\boxed{…}` holds, braces counted, and whether it is closed; None where it holds nothing."""
     _, found, rest = text.rpartition("\\boxed{")
     if value := json_prefix(rest):
-        return value
+        return value, "}" in rest.partition(value)[2][:100]
     depth, end = 1, len(rest)
-    for position, letter in enumerate(rest):
-        depth += {"{": 1, "}": -1}.get(letter, 0)
+    for brace in _BRACE.finditer(rest):
+        depth += 1 if brace[0] == "{" else -1
         if depth == 0:
-            end = position
+            end = brace.start()
             break
     inside = rest[:end].strip() if found else ""
     wrapped = _TEXT.fullmatch(inside)
-    return (wrapped[1].strip() if wrapped else inside) or None
-
-
-def _calls(inside: str) -> Iterator[Call]:
-    for call in read_calls(inside):
-        if call.error or call.name != TOOL:
-            yield call
-            continue
-        args = {"bbox_2d": call.args["bbox_2d"]} if "bbox_2d" in call.args else {}
-        target = call.args.get("target_image", 1)
-        number = _whole(target)
-        if number is None:
-            error = f"target_image must be a whole number, 1 for the first image, not {str(target)[:40]!r}"
-            yield Call(CROP, {}, inside, error)
-        else:
-            yield Call(CROP, {**args, "view": number - 1}, inside)
+    return (wrapped[1].strip() if wrapped else inside) or None, depth == 0
 
 
 def _whole(value: Any) -> int | None:

@@ -10,14 +10,15 @@ open `<think>` themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
 from cof_agent.dialects.json_calls import BOX, function, read_calls, with_tools
 from cof_agent.dialects.markup import Markup, opened, plain, pointed
 from cof_agent.dialects.profile import Profile, Prompts
+from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.terms import Terms
 from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
@@ -42,19 +43,23 @@ _TOOL = function(
 )
 
 
-class Qwen3Dialect:
+class Qwen3Dialect(ReadingDialect):
     """See the module."""
 
-    binds_tools = False
     call_end = "</tool_call>"
 
-    def parse(self, message: AIMessage) -> Turn:
-        text = opened(message.text)
-        turn = _MARKUP.read(text, _calls)
-        if turn.calls or turn.answer:
+    def read(self, text: str) -> Turn:
+        text = opened(text)
+        turn = _MARKUP.read(text, lambda inside: map(self.translated, read_calls(inside)))
+        if turn.calls or turn.answer or turn.fault:
             return turn
         answer = plain(text)
         return replace(turn, answer=answer or None, pointed=tuple(pointed(answer)))
+
+    def translated(self, call: Call) -> Call:
+        if call.name != ZOOM:
+            return call
+        return replace(call, args={_ARGUMENTS[key]: call.args[key] for key in call.args if key in _ARGUMENTS})
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         reminder = f"\n{profile.prompts.reminder}" if profile.prompts.reminder else ""
@@ -67,13 +72,6 @@ class Qwen3Dialect:
 
         system = with_tools(profile.prompts.task, [_TOOL]) if tools else profile.prompts.direct
         return user_turns(messages, system, observed=observed)
-
-
-def _calls(inside: str) -> Iterator[Call]:
-    for call in read_calls(inside):
-        if call.name == ZOOM:
-            call = replace(call, args={_ARGUMENTS[key]: call.args[key] for key in call.args if key in _ARGUMENTS})
-        yield call
 
 
 _SIZES = SizeRule(32, 256 * 32**2, 1280 * 32**2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.turn import Call, Dialect, Turn
 from cof_agent.errors import ConfigError
+from cof_agent.files import parse_json
 
 __all__ = [
     "DIALECTS",
@@ -67,7 +67,7 @@ def parse_profile(value: object, where: str) -> Profile:
 def load_profile(path: str | Path) -> Profile:
     """Read a profile from a JSON file. Raises ConfigError that names the file and the field."""
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = parse_json(Path(path).read_bytes())
     except OSError as error:
         raise ConfigError(f"profile {path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:

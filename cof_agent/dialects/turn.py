@@ -28,13 +28,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A thought, and then either calls or an answer."""
+    """A thought, and then either calls or an answer; or neither, which `fault` explains."""
 
     thought: str = ""
     calls: tuple[Call, ...] = ()
     answer: str | None = None
     pointed: tuple[Corners, ...] = field(default=())
     """Boxes the answer points to, in the profile's coordinates of the overview."""
+    fault: str | None = None
+    """Why nothing in the turn counts, in words for the policy; None where it is in order, or simply says nothing."""
+    closed: bool | None = field(default=None, compare=False)
+    """Whether the answer's own mark closes it; None for an answer without marks, which the end of the turn closes."""
+    said: str | None = field(default=None, compare=False)
+    """Plain text beside thoughts, calls and marks. In a closing turn without an answer it is the answer."""
 
 
 class Dialect(Protocol):
@@ -46,7 +52,10 @@ class Dialect(Protocol):
     """The text that ends a call as the policy writes it; None where calls are not text."""
 
     def parse(self, message: AIMessage) -> Turn:
-        """What the policy said. Never raises: what cannot be read is a call with an `error`."""
+        """What the policy said. Never raises.
+
+        What cannot be read is a call with an `error`, or a turn with a `fault`.
+        """
         ...
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:

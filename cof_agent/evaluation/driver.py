@@ -19,9 +19,6 @@ from cof_agent.images.store import MemoryStore
 from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.policy import Policy
 
-OBSERVER = "observer"
-"""The policy spec of the scenes' ideal observer, which is told where to look: one of its own for each question."""
-
 
 class Driver:
     """Agents that share one policy and one memory of images, one for each overview budget and kind of regions.
@@ -74,6 +71,7 @@ class Driver:
             config=self._config,
             store=self.images,
             save=self._save,
+            strip_metadata=self._save is not None,
             region_pixels=region.pixels if region else None,
         )
 

@@ -17,7 +17,7 @@ from langchain_core.language_models import BaseChatModel
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.evaluation.benchmarks import default_limit, open_benchmark
-from cof_agent.evaluation.driver import OBSERVER, Driver
+from cof_agent.evaluation.driver import Driver
 from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.judging import judge_again
 from cof_agent.evaluation.plan import Plan
@@ -38,6 +38,7 @@ from cof_agent.evaluation.tampering import Tampering
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import as_policy
 from cof_agent.loop.run_info import versions
+from cof_agent.policies.kinds import OBSERVER
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
 
@@ -57,6 +58,7 @@ def evaluate(
     mode: str = Mode.ADAPTIVE,
     resolutions: Sequence[int | str | None] = DEFAULT_RESOLUTIONS,
     overview_budgets: Sequence[int | str | None] = (None,),
+    start: int = 0,
     limit: int | None = None,
     concurrency: int = 8,
     judge: str | Policy | BaseChatModel | None = None,
@@ -79,6 +81,7 @@ def evaluate(
         mode=mode,
         resolutions=resolutions,
         overview_budgets=overview_budgets,
+        start=start,
         limit=limit,
         concurrency=concurrency,
         judge=judge,
@@ -108,6 +111,7 @@ async def aevaluate(
     mode: str = Mode.ADAPTIVE,
     resolutions: Sequence[int | str | None] = DEFAULT_RESOLUTIONS,
     overview_budgets: Sequence[int | str | None] = (None,),
+    start: int = 0,
     limit: int | None = None,
     concurrency: int = 8,
     judge: str | Policy | BaseChatModel | None = None,
@@ -126,7 +130,8 @@ async def aevaluate(
 
     `benchmark` is a spec such as `scenes` or `vstar:DIRECTORY`, or a benchmark of one's own. `policy` is a spec for
     `load_policy`, `observer` for the scenes' ideal observer, a `Policy`, or a chat model. The first `limit` questions
-    (default: 300 scenes, or all of another benchmark) are asked at each of the `resolutions` (long side in pixels, or
+    after `start` ones (default: 300 scenes, or all of another benchmark) are asked at each of the `resolutions` (long
+    side in pixels, or
     "native") with each of the `overview_budgets` (side in shown pixels of the square whose area the first look may
     have, or "native" for the policy's own), and there once more for each of `regions` ("blank", "elsewhere",
     "overview"; see `Tampering`): the summary then tells how far accuracy falls. `mode` and `counterfactual` are those
@@ -134,13 +139,15 @@ async def aevaluate(
     can tell; `profile` replaces the policy's own; `options` say, as NAME=VALUE, with which ones the policy was loaded.
 
     A run that was cut short goes on where it was, when it is asked for again with the same directory `out`. With
-    `retry_failed` it asks again what failed; an answer that could not be judged is judged again, and not asked for. A
-    `judge` may be added, and exchanged until it has decided something. `trajectories` are saved in `out`; a question
-    that was cut off after its trajectory was written has two of them. `progress=RunProgress()` tells on standard error
+    `retry_failed` it asks again what failed and what ran out of time; an answer that could not be judged is judged
+    again, and not asked for. A `judge` may be added, and exchanged until it has decided something, and `limit` may
+    grow. `trajectories` are saved in `out`, each under the id that its row of the results names; a question that was
+    cut off or is asked again has another one. `progress=RunProgress()` tells on standard error
     how far it is, and how long it will take where the benchmark is one of ours or has a length. `report` is whether the
-    files of the report are written. Raises ConfigError for settings that are not valid or not those of the run in
-    `out`, TrajectoryError when the directory cannot be written, PolicyError for a judge that cannot give its first
-    verdict, and what the benchmark raises. What happens to one question is in its row of the results.
+    files of the report are written. Raises LockedError where another run writes to `out`, ConfigError for settings that
+    are not valid or not those of the run in `out`, TrajectoryError when the directory cannot be written, PolicyError
+    for a judge that cannot give its first verdict, and what the benchmark raises. What happens to one question is in
+    its row of the results.
     """
     if concurrency < 1:
         raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
@@ -152,7 +159,6 @@ async def aevaluate(
     judging = _named(load_policy(judge) if isinstance(judge, str) else judge) if judge is not None else None
     counts = isinstance(benchmark, str)  # nobody knows what reading another one twice at a time would do
     wanted = _chosen(Mode, mode, "mode")
-    limits = limits_of(wanted, config or FocusConfig(), own)
     settings = RunSettings.of(
         benchmark=opened.name,
         role=opened.role,
@@ -164,13 +170,16 @@ async def aevaluate(
         mode=wanted,
         resolutions=_numbers(resolutions, "resolutions"),
         budgets=_numbers(overview_budgets, "overview_budgets"),
+        start=start,
         limit=limit if limit is not None else default_limit(opened),
         regions=_regions(regions),
         counterfactual=counterfactual,
         judge=judging.name if judging else None,
-        limits=limits.model_dump(mode="json"),
+        limits={},
         version=versions()["cof-agent"],
     )
+    limits = limits_of(wanted, config or FocusConfig(), own, settings.budgets)
+    settings = settings.model_copy(update={"limits": limits.model_dump(mode="json")})
     out = Path(out) if out is not None else default_directory(settings, default_limit(opened))
     plan = Plan(opened, settings, scenes_only=driving is None)
     saved = out / TRAJECTORIES if trajectories else None
@@ -178,14 +187,17 @@ async def aevaluate(
     driver.agent(plan.first(), (224, 224))  # what cannot be asked at all is told before anything is written
     if progress:
         progress.directory = out
-    with writing(out, settings, retry_failed=retry_failed) as directory, progress or contextlib.nullcontext():
-        asker = Judge(judging, out / JUDGMENTS) if judging else None
-        await judge_again(directory, asker, concurrency=concurrency, failed=retry_failed)
-        runner = Runner(plan, driver, directory, concurrency=concurrency, judge=asker, progress=progress, count=counts)
-        await runner.run()
-    from cof_agent.evaluation.report.files import sum_up, write_report
+    with writing(out, settings, retry_failed=retry_failed) as directory:
+        with progress or contextlib.nullcontext():
+            asker = Judge(judging, out / JUDGMENTS) if judging else None
+            await judge_again(directory, asker, concurrency=concurrency, failed=retry_failed)
+            runner = Runner(
+                plan, driver, directory, concurrency=concurrency, judge=asker, progress=progress, count=counts
+            )
+            await runner.run()
+        from cof_agent.evaluation.report.files import sum_up, write_report
 
-    return await asyncio.to_thread(write_report if report else sum_up, out)
+        return await asyncio.to_thread(write_report if report else sum_up, out)
 
 
 def _checked(benchmark: Benchmark) -> Benchmark:

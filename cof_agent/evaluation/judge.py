@@ -14,6 +14,7 @@ from pathlib import Path
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from cof_agent.errors import CofError, ConfigError, PolicyError
+from cof_agent.files import owner_only, private_directory
 from cof_agent.policies.calling import acall
 from cof_agent.policies.policy import Policy
 
@@ -80,7 +81,7 @@ class Judge:
         if self._unfit:
             raise PolicyError(
                 f"{self._unfit}. It was to be the first verdict, so the run stops here; the answers so far are kept. "
-                "Mend the judge or name another with --judge, and add --retry-failed to have them judged"
+                "Mend the judge or name another with judge=, and add retry_failed=True to have them judged"
             )
 
     def _key(self, question: str, truth: str, answer: str) -> str:
@@ -151,8 +152,8 @@ def _read(path: Path) -> dict[str, bool]:
     """The verdicts of a cache, which is made if it is missing. Lines that a crash has torn are left out."""
     verdicts = {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("ab").close()
+        private_directory(path.parent)
+        open(path, "ab", opener=owner_only).close()
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:

@@ -47,6 +47,8 @@ class Plan:
         questions = len(self.benchmark) if isinstance(self.benchmark, Sized) else self.settings.limit
         if questions is None:
             return None
+        if isinstance(self.benchmark, Sized):
+            questions = max(0, questions - self.settings.start)
         return min(questions, self.settings.limit or questions) * len(self.settings.cells)
 
     def count(self) -> int:
@@ -62,7 +64,8 @@ class Plan:
         first, again = (next(self._tasks(refused), None) for _ in range(2))
         if first is None:
             why = f": {refused[0].where}: {refused[0].why}" if refused else ""
-            raise ConfigError(f"{self.benchmark.name} has no question that can be asked{why}")
+            after = f" after the first {self.settings.start}" if self.settings.start else ""
+            raise ConfigError(f"{self.benchmark.name} has no question that can be asked{after}{why}")
         if again is None or again.key != first.key:
             raise ConfigError(
                 f"{self.benchmark.name} gives its questions only once, so the first would be lost: its __iter__ must "
@@ -79,14 +82,16 @@ class Plan:
                 refused.append(item)
 
     def __iter__(self) -> Iterator[PlannedQuestion | MalformedRow]:
-        number = 0
+        number, settings = 0, self.settings
+        last = None if settings.limit is None else settings.start + settings.limit
         for item in checked(self.benchmark):
             if isinstance(item, MalformedRow):
                 yield item
                 continue
-            yield from self._asked(number, item)
+            if number >= self.settings.start:
+                yield from self._asked(number, item)
             number += 1
-            if number == self.settings.limit:
+            if number == last:
                 return
 
     def _asked(self, number: int, question: BenchmarkQuestion) -> Iterator[PlannedQuestion]:

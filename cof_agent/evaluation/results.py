@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -19,19 +16,22 @@ from cof_agent.evaluation.plan import PlannedQuestion
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.row import ResultRow, Rule
 from cof_agent.evaluation.settings import RunSettings, differing, shown
-from cof_agent.files import LineWriter, atomic_write, corrupt, json_line, read_lines
+from cof_agent.files import (
+    LineWriter,
+    atomic_write,
+    corrupt,
+    json_line,
+    locked,
+    parse_json,
+    private_directory,
+    read_lines,
+)
 from cof_agent.loop.state import Status
-
-if sys.platform != "win32":
-    import fcntl
-
-log = logging.getLogger(__name__)
 
 SETTINGS = "run.json"
 RESULTS = "results.jsonl"
 SKIPPED = "skipped.jsonl"
 MALFORMED = "malformed.jsonl"
-LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class RunDirectory:
             if (before := getattr(row, field)) != now:
                 raise ConfigError(
                     f"the benchmark was changed since {self.path} was begun: the {field} of {question.id} was "
-                    f"{shown(before)} and is now {shown(now)}. Choose another directory with --out"
+                    f"{shown(before)} and is now {shown(now)}. Choose another directory with out="
                 )
 
     def _append(self, name: str, value: dict[str, Any]) -> None:
@@ -122,81 +122,83 @@ class RunDirectory:
 def writing(path: str | Path, settings: RunSettings, *, retry_failed: bool = False) -> Iterator[RunDirectory]:
     """Begin a run in a directory, or go on with the one that is there.
 
-    With `retry_failed` its failed rows are left out, but for those that have an answer, which can be judged again.
-    Raises ConfigError when it was made with other settings (naming them; another judge is none until one has decided
-    something), another process writes to it, or it cannot be made; TrajectoryError, naming file and line, for a line
-    that is damaged.
+    With `retry_failed` its failed rows are left out, but for those that have an answer, which can be judged again, and
+    those whose time ran out.
+    Raises ConfigError when it was made with other settings (naming them; a larger limit is none, and another judge is
+    none until one has decided something), or it cannot be made; LockedError where another process writes to it;
+    TrajectoryError, naming file and line, for a line that is damaged.
     """
     path = Path(path)
     with contextlib.ExitStack() as files:
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            files.enter_context(_lock(path))
+            private_directory(path)
+            doing = f"evaluating {settings.policy} on {settings.benchmark}"
+            files.enter_context(locked(path, doing, instead="choose another directory with out="))
             _settle(path, settings)
             if retry_failed:
                 _drop_failed(path)
         except OSError as error:
             raise ConfigError(
-                f"a run cannot be kept in {path} ({error.strerror or error}): choose another directory with --out"
+                f"a run cannot be kept in {path} ({error.strerror or error}): choose another directory with out="
             ) from error
         yield RunDirectory(path, files)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Nobody else writes there meanwhile. The system frees the lock of a process that dies, however it dies."""
-    if sys.platform == "win32":
-        log.warning("this system has no file locks: see that no other process writes to %s", path)
-        yield
-        return
-    with (path / LOCK).open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"another process writes to {path}: wait for it, or choose another directory with --out"
-            ) from error
-        except OSError as error:  # some network file systems have none
-            log.warning("%s cannot be locked (%s): see that no other process writes there", path, error.strerror)
-        yield
 
 
 def _settle(path: Path, settings: RunSettings) -> None:
     """Write the settings, or see that they are those which are there."""
     now = settings.to_json()
     if (path / SETTINGS).exists():
-        if not (found := differing([_stored_settings(path), now])):
+        before = {"start": 0, "limit": None, **_stored_settings(path)}  # earlier versions had no start
+        if not (found := differing([before, now])):
             return
-        if found.keys() != {"judge"} or any(row.rule is Rule.JUDGE for row in _rows(path)):
+        if found.keys() - _may_change(path, before, now):
             changes = (
                 f"{name} was {shown(before)} and is now {shown(after)}" for name, (before, after) in found.items()
             )
             raise ConfigError(
                 f"{path} holds a run with other settings: {'; '.join(changes)}. "
-                "Choose another directory with --out, or the same settings to go on with that run"
+                "Choose another directory with out=, or the same settings to go on with that run"
             )
     elif (path / RESULTS).exists():
         raise ConfigError(
-            f"{path} has {RESULTS} but no {SETTINGS}, so nobody knows what was asked: choose another directory (--out)"
+            f"{path} has {RESULTS} but no {SETTINGS}, so nobody knows what was asked: choose another directory with "
+            "out="
         )
     with atomic_write(path / SETTINGS) as file:
         file.write(json_line(now, indent=2))
 
 
+def _may_change(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
+    """The settings that a run may go on with others of: a judge until one has decided something, and a larger limit."""
+    free = set() if any(row.rule is Rule.JUDGE for row in _rows(path)) else {"judge"}
+    if isinstance(before["limit"], int) and (now["limit"] is None or now["limit"] > before["limit"]):
+        free.add("limit")
+    return free
+
+
 def _drop_failed(path: Path) -> None:
-    """Failed rows that have an answer stay: only the judge failed."""
-    _write_rows(path, [row for row in _rows(path) if row.status is not Status.FAILED or row.answer is not None])
+    """Failed rows that have an answer stay, for only the judge failed; those whose time ran out go."""
+    _write_rows(path, [row for row in _rows(path) if not _is_asked_again(row)])
+
+
+def _is_asked_again(row: ResultRow) -> bool:
+    return row.timed_out or (row.status is Status.FAILED and row.answer is None)
 
 
 def _write_rows(path: Path, rows: Iterable[ResultRow]) -> None:
-    with atomic_write(path / RESULTS) as file:
-        file.writelines(json_line(row.model_dump(mode="json")) for row in rows)
+    try:
+        with atomic_write(path / RESULTS) as file:
+            file.writelines(json_line(row.model_dump(mode="json")) for row in rows)
+    except OSError as error:
+        raise TrajectoryError(
+            f"{path / RESULTS} cannot be written ({error.strerror or error}): make room, and run the same again"
+        ) from error
 
 
 def _stored_settings(directory: Path) -> dict[str, Any]:
     path = directory / SETTINGS
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise ConfigError(f"{directory} holds no run: there is no {SETTINGS}") from error
     except OSError as error:

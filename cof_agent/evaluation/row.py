@@ -95,7 +95,12 @@ class ResultRow(Record):
     usage: UsageRecord | None
     """None when the image could not be opened."""
     trajectory: str | None = None
-    """Id of its trajectory, where that was saved."""
+    """The `id` of its line in `trajectories.jsonl`, where that was saved."""
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether its time ran out before there was an answer: on another day it might have been right."""
+        return self.status is Status.BUDGET and self.stop_reason is StopReason.TIME_LIMIT
 
     @property
     def lasting(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.sizes import DEFAULT_RESOLUTIONS, NATIVE, told
 from cof_agent.evaluation.summary import excerpt
 from cof_agent.evaluation.tampering import Tampering
+from cof_agent.images.geometry import SizeRule
 from cof_agent.loop.config import FocusConfig
 from cof_agent.policies.redaction import hide
 
@@ -35,8 +36,28 @@ class Mode(StrEnum):
     """It has to zoom at least once before it may answer."""
 
 
-def limits_of(mode: Mode, config: FocusConfig, profile: Profile) -> FocusConfig:
-    """`config` as `mode` has it. Raises ConfigError where a policy must zoom and cannot."""
+def limits_of(
+    mode: Mode, config: FocusConfig, profile: Profile, budgets: Sequence[int | None] = (None,)
+) -> FocusConfig:
+    """`config` as `mode` has it. Raises ConfigError where a policy must zoom and cannot.
+
+    Where it does not name `max_visual_tokens`, there is room for the largest first look of `budgets` and for all zooms:
+    the release shows images of up to 3840² pixels, of which one takes more than the usual limit.
+    """
+    config = _of_mode(mode, config, profile)
+    if "max_visual_tokens" in config.model_fields_set:
+        return config
+    overviews = [with_budget(profile, side).overview for side in budgets]
+    need = max(map(_most_tokens, overviews)) + config.max_zooms * _most_tokens(profile.regions)
+    return config.model_copy(update={"max_visual_tokens": max(config.max_visual_tokens, need)})
+
+
+def _most_tokens(rule: SizeRule) -> int:
+    """Visual tokens of the largest image that a rule shows."""
+    return rule.max_pixels // rule.factor**2
+
+
+def _of_mode(mode: Mode, config: FocusConfig, profile: Profile) -> FocusConfig:
     if mode is Mode.DIRECT:
         return config.model_copy(update={"max_zooms": 0, "min_zooms": 0})
     if mode is Mode.ADAPTIVE:
@@ -93,8 +114,10 @@ class RunSettings(BaseModel):
     """Long sides in pixels; None: the image as it is."""
     budgets: tuple[int | None, ...] = (None,)
     """Sides of the squares whose areas, in pixels, the overview may have; None: the policy's own."""
+    start: int = Field(default=0, ge=0)
+    """So many questions of the benchmark are left out, the first ones."""
     limit: int | None = Field(default=None, ge=1)
-    """Only so many questions, the first of the benchmark."""
+    """Only so many questions, the next of the benchmark."""
     regions: tuple[Tampering, ...] = ()
     """Each question is asked once more with each of these in place of what its regions show."""
     counterfactual: bool = False
@@ -177,12 +200,14 @@ def default_directory(settings: RunSettings, usual_limit: int | None) -> Path:
     """
     kind, _, where = settings.benchmark.partition(":")
     provider, _, model = settings.policy.partition(":")
-    usual = limits_of(settings.mode, FocusConfig(), Profile.model_validate(settings.profile)).model_dump(mode="json")
+    profile = Profile.model_validate(settings.profile)
+    usual = limits_of(settings.mode, FocusConfig(), profile, settings.budgets).model_dump(mode="json")
     parts = [
         *(kind, _last(where), provider, _last(model), settings.mode, *settings.regions),
         "changed" if settings.counterfactual else "",
         _sizes("at", settings.resolutions, DEFAULT_RESOLUTIONS),
         _sizes("look", settings.budgets, (None,)),
+        f"from {settings.start}" if settings.start else "",
         "" if settings.limit == usual_limit else f"first {settings.limit}",
         *(f"{name} {value}" for name, value in settings.limits.items() if value != usual.get(name)),
         *settings.options,

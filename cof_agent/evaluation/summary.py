@@ -123,6 +123,8 @@ class CellFigures(Record):
     """Of the questions that got an answer, or were declined rightly: those without a zoom."""
     costs: Costs
     statuses: dict[Status, int]
+    timed_out: int = 0
+    """Of those out of budget: their time ran out before they answered. They count as wrong."""
     rightly_declined: int = 0
     """Of the declined ones: those that cannot be answered."""
     rules: dict[Rule, int]
@@ -198,6 +200,8 @@ class Summary(Record):
     """Questions times settings whose image could not be opened."""
     unopened_why: tuple[Failure, ...]
     """Of these, as `failures`; but none of them counts as wrong."""
+    timed_out: int = 0
+    """Questions times settings whose time ran out before they answered. They count as wrong."""
     failed: int
     failures: tuple[Failure, ...]
     """The most frequent first, at most 20 kinds. They count as wrong."""

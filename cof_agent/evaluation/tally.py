@@ -64,6 +64,7 @@ def summarise(
         malformed=malformed,
         unopened=len(unopened),
         unopened_why=_alike_failures(unopened),
+        timed_out=sum(row.timed_out for row in ordered),
         failed=len(failed),
         failures=_alike_failures(failed),
     )
@@ -147,6 +148,7 @@ def _cell_figures(cell: Cell, by_cell: Rows) -> CellFigures:
         ),
         costs=_costs(rows),
         statuses=dict(sorted(Counter(row.status for row in rows).items())),
+        timed_out=sum(row.timed_out for row in rows),
         rightly_declined=sum(row.correct and row.status is Status.DECLINED for row in rows),
         rules=dict(sorted(Counter(row.rule for row in rows).items())),
         contains_truth=Share.of(row.contains_truth for row in rows if row.contains_truth is not None),

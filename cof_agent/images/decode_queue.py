@@ -6,21 +6,21 @@ What a process takes for that is bounded whatever the number of questions and of
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import cache
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from cof_agent.images.decoding import Decoded
+from cof_agent.images.heap import trim_heap
+from cof_agent.images.time_limit import TimeLimit, time_limit
 
 TURNS = 4
 """Images decoded at once, at most; fewer where there are fewer processors."""
@@ -37,6 +37,14 @@ FREED_BYTES = 128 * 2**20
 
 IN_HAND = 8
 """Encoded originals that runs hold at once, at most."""
+
+APART_TURNS = 2
+"""Images decoded at once in processes of their own, at most. They take no turn from the others."""
+
+APART_BYTES = 1024 * 2**20
+"""Memory of these processes together; an image that needs more has them to itself."""
+
+_WAITING, _FEWER = "waiting for the turn to decode", "ask fewer questions at once"
 
 Result = TypeVar("Result")
 
@@ -81,63 +89,122 @@ class DecodeQueue:
 
     @contextmanager
     def in_hand(self) -> Iterator[None]:
-        """Wait for a place to hold an encoded original in. A place within a place is free."""
+        """Wait for a place to hold an encoded original in. A place within a place is free.
+
+        Raises ImageError where the wait takes too long.
+        """
         if _HAS_PLACE.get():
             yield
             return
-        with self._places:
-            token = _HAS_PLACE.set(True)
-            try:
-                yield
-            finally:
-                _HAS_PLACE.reset(token)
+        limit = time_limit()
+        if not self._places.acquire(timeout=limit.left()):
+            raise limit.error(_WAITING, _FEWER)
+        token = _HAS_PLACE.set(True)
+        try:
+            yield
+        finally:
+            _HAS_PLACE.reset(token)
+            self._places.release()
 
     @contextmanager
-    def turn(self, rank: Rank, need: int = 0, key: Key | None = None) -> Iterator[Decoded | None]:
-        """Wait for one's turn to use about `need` bytes, or none if the image of that key is kept. Not to be nested."""
-        ticket = _Ticket(rank, next(self._numbers), need, key)
-        with self._lock:
-            heappush(self._waiting, ticket)
-            self._admit()
+    def turn(
+        self, rank: Rank, need: int = 0, key: Key | None = None, name: str = "an image"
+    ) -> Iterator[Decoded | None]:
+        """Wait for one's turn to use about `need` bytes, or none if the image of that key is kept. Not to be nested.
+
+        Raises ImageError where the wait takes too long.
+        """
+        ticket = self._enter(rank, need, key, name)
         try:
-            ticket.admitted.wait()
             yield ticket.kept
         finally:
-            with self._lock:
-                if ticket.admitted.is_set():
-                    self._leave(ticket)
-                else:  # The wait was interrupted.
-                    self._waiting.remove(ticket)
-                    heapify(self._waiting)
-                self._admit()
-                due = self._freed >= FREED_BYTES
-                self._freed = 0 if due else self._freed
-            if due:
-                with suppress(RuntimeError):  # the interpreter is ending
-                    self._workers.submit(trim_heap)
+            self._end(ticket)
 
-    def run(self, rank: Rank, need: int, work: Callable[[], Result]) -> Result:
+    def run(self, rank: Rank, need: int, work: Callable[[], Result], limit: TimeLimit | None = None) -> Result:
         """The result of `work`, done in one's turn, on one of as many threads as there are turns.
 
         On the callers' own threads, of which there may be hundreds, the C library would keep a heap for each: what
         decoding frees would stay with the process, several times as much as decoding needs.
+
+        Raises ImageError where it takes longer than `limit`. Work that is abandoned keeps its turn until it ends.
         """
-        with self.turn(rank, need):
-            return self._workers.submit(work).result()
+        limit = limit or time_limit()
+        return self._work(self._enter(rank, need, name=limit.name), work, limit)
 
     def show(
-        self, rank: Rank, need: int, key: Key, decode: Callable[[], Decoded], show: Callable[[Decoded], Result]
+        self,
+        rank: Rank,
+        need: int,
+        key: Key,
+        decode: Callable[[], Decoded],
+        show: Callable[[Decoded], Result],
+        limit: TimeLimit | None = None,
     ) -> Result:
         """What `show` makes of the image of `key`, which `decode` makes unless it is kept: `run` for both."""
+        limit = limit or time_limit()
+        ticket = self._enter(rank, need, key, limit.name)
 
-        def work(kept: Decoded | None) -> Result:
-            decoded = kept or decode()
-            if kept is None:
+        def work() -> Result:
+            decoded = ticket.kept or decode()
+            if ticket.kept is None:
                 self.remember(key, decoded)
             return show(decoded)
 
-        with self.turn(rank, need, key) as kept:
-            return self._workers.submit(work, kept).result()
+        return self._work(ticket, work, limit)
+
+    def show_kept(self, rank: Rank, key: Key, show: Callable[[Decoded], Result]) -> Result | None:
+        """What `show` makes of the image of `key` where that is kept, otherwise None."""
+        with self._lock:
+            if key not in self._cache:
+                return None
+        ticket = self._enter(rank, 0, key)
+        return self._work(ticket, lambda: show(ticket.kept) if ticket.kept else None, time_limit())
+
+    def _work(self, ticket: _Ticket, work: Callable[[], Result], limit: TimeLimit) -> Result:
+        def turn() -> Result:
+            try:
+                return work()
+            finally:
+                self._end(ticket)
+
+        try:
+            future = self._workers.submit(turn)
+        except BaseException:
+            self._end(ticket)
+            raise
+        if not wait([future], limit.left()).done:
+            raise limit.error("decoding", "save it smaller")
+        return future.result()
+
+    def _enter(self, rank: Rank, need: int, key: Key | None = None, name: str = "an image") -> _Ticket:
+        ticket, limit = _Ticket(rank, next(self._numbers), need, key), time_limit(name=name)
+        with self._lock:
+            heappush(self._waiting, ticket)
+            self._admit()
+        try:
+            ticket.admitted.wait(limit.left())
+        except BaseException:  # the wait was interrupted
+            self._end(ticket)
+            raise
+        if not ticket.admitted.is_set():
+            self._end(ticket)
+            raise limit.error(_WAITING, _FEWER)
+        return ticket
+
+    def _end(self, ticket: _Ticket) -> None:
+        """Give a turn back, or the wait for it up."""
+        with self._lock:
+            if ticket.admitted.is_set():
+                self._leave(ticket)
+            else:
+                self._waiting.remove(ticket)
+                heapify(self._waiting)
+            self._admit()
+            due = self._freed >= FREED_BYTES
+            self._freed = 0 if due else self._freed
+        if due:
+            with suppress(RuntimeError):  # the interpreter is ending
+                self._workers.submit(trim_heap)
 
     def _admit(self) -> None:
         while self._waiting and self._fits(self._waiting[0]):
@@ -189,39 +256,27 @@ class DecodeQueue:
 _HAS_PLACE: ContextVar[bool] = ContextVar("cof_agent_has_place", default=False)
 
 _OF_PROCESS: dict[int, DecodeQueue] = {}
+_APART: dict[int, DecodeQueue] = {}
 
 
 def decode_queue() -> DecodeQueue:
     """The turns that all threads of this process share. A forked child starts afresh, as no lock survives a fork."""
+    return _of_process(_OF_PROCESS, lambda: DecodeQueue(min(TURNS, _processors())))
+
+
+def apart_queue() -> DecodeQueue:
+    """The turns of processes that decode one image each."""
+    return _of_process(_APART, lambda: DecodeQueue(min(APART_TURNS, _processors()), 0, APART_BYTES))
+
+
+def _of_process(queues: dict[int, DecodeQueue], made: Callable[[], DecodeQueue]) -> DecodeQueue:
     process = os.getpid()
-    if process not in _OF_PROCESS:
-        _OF_PROCESS.clear()
-    return _OF_PROCESS.setdefault(process, DecodeQueue(min(TURNS, _processors())))
+    for other in [other for other in queues if other != process]:
+        queues.pop(other, None)
+    return queues.get(process) or queues.setdefault(process, made())
 
 
 def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def trim_heap() -> None:
-    """Have glibc give back what was freed: it keeps up to some hundred megabytes for itself, and never looks again.
-
-    Nothing that is in use moves. Does nothing with other C libraries, which have no such call.
-    """
-    trim = _malloc_trim()
-    if trim is not None:
-        trim(0)
-
-
-@cache
-def _malloc_trim() -> Any:
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim.argtypes = [ctypes.c_size_t]
-    return trim

@@ -1,17 +1,24 @@
-"""From encoded bytes to pixels: identified, decoded, flattened over white, and cut out upright."""
+"""From encoded bytes to pixels: identified, decoded, flattened, and cut out upright."""
 
 from __future__ import annotations
 
 import io
-import math
-import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from PIL import Image, ImageFile
 
 from cof_agent.errors import ImageError
+from cof_agent.images.exif import is_sound
+from cof_agent.images.flattening import flatten
+from cof_agent.images.formats import Cost, Format, Header, Place, remedy
 from cof_agent.images.geometry import Box, Size
+from cof_agent.images.headers import image_start, is_jpeg, is_read_here, read_header, read_tga
+from cof_agent.images.jpeg_segments import JpegSegments, read_jpeg
 from cof_agent.images.limits import ImageLimits
+from cof_agent.images.loading import decoder_of, load_pixels, other_formats
+from cof_agent.images.png_chunks import SIGNATURE, clean_png
 
 _JPEG_SPARE = 1.25
 """How much larger than wanted a reduced JPEG must stay, so that the last step is still a proper Lanczos reduction."""
@@ -29,9 +36,6 @@ _TO_UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-# EPS and WMF are programs rather than pixels (Pillow hands EPS to Ghostscript); for the others Pillow has no decoder.
-_REFUSED_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ def stored_box(box: Box, upright: Size, orientation: int) -> Box:
 def orientation_of(image: Image.Image) -> int:
     """The EXIF orientation, 1 where there is none that can be read."""
     try:
+        if not is_sound(image.info.get("exif") or b""):
+            return 1
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # A damaged EXIF block makes Pillow raise anything from KeyError to SyntaxError.
         return 1
@@ -120,76 +126,160 @@ def jpeg_scale(full: Size, wanted: Size) -> int:
 
 
 class Encoded:
-    """Image bytes whose header was read: what they are is known, their pixels are not decoded yet.
+    """Image bytes that were identified; their pixels are not decoded yet. What metadata holds is not looked at.
 
-    Raises ImageError, naming `name`, when they are no image that Pillow can read or are outside of `limits`.
+    Raises ImageError, naming `name`, when they are no image in a format that is opened, or are outside of `limits`.
     """
 
     def __init__(self, data: bytes, name: str, limits: ImageLimits) -> None:
-        self.name = name
-        file = _identify(data, name)
-        limits.check_size(file.size, name)
-        self._files = [file]
-        self.size: Size = file.size
-        """Full width and height as stored."""
-        # A camera's "multi-picture object" is a JPEG with more of them appended.
-        self.is_jpeg = file.format in ("JPEG", "MPO")
-        usual = Image.MIME.get(file.format or "", "application/octet-stream")
-        self.mime_type = "image/jpeg" if self.is_jpeg else usual
+        self.name, self.limits, self.received = name, limits, data
+        self._length = len(data)
+        self._jpeg: JpegSegments | None = None
+        self.header: Header | None = None
+        """None for a format whose header only its decoder reads."""
+        self._formats = [] if is_read_here(data) else other_formats(data)
+        with self._as_damaged_header():
+            if not self._formats:
+                data = self._picture(data)
+                self.header = read_header(data, self._jpeg) or read_tga(data)
+        self._formats = self._formats or [self.header.format if self.header else self._unread(data)]
+        self.format = self._formats[0]
+        self._data = [data]
+        self.scalable = self._jpeg is not None and self._jpeg.ends
+        """Whether it can be decoded at reduced scale."""
+        if self.header:
+            self._check(self.header)
 
-    def decoding_bytes(self, scale: int) -> int:
-        """About how much memory `decode` will take while it runs."""
-        (file,), pixels = self._files, self.size[0] * self.size[1]
-        if not self.is_jpeg:
-            # Other modes are converted, transparent ones by way of two copies.
-            return (4 if _is_flat(file) else 10) * pixels
-        coefficients = 6 * pixels if file.info.get("progressive") else 0
-        return coefficients + 4 * pixels // scale**2
+    @property
+    def is_jpeg(self) -> bool:
+        return self._jpeg is not None
 
-    def decode(self, scale: int) -> Decoded:
-        """Read all of the data, once only. Raises ImageError when it is truncated or damaged."""
-        file, stored = self._files.pop(), self.size  # whoever goes on holding this does not hold the pixels
+    @property
+    def size(self) -> Size | None:
+        """Full width and height as stored, where the header says so: that of an icon has several sizes."""
+        return self.header.size if self.header and self.format.name != "ICO" else None
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it costs too much."""
+        return remedy(self.format)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether what decoding takes is known, whatever the data holds."""
+        return self.header.bounded if self.header else self.format.known
+
+    def place(self, scale: int) -> Place:
+        """Where it is decoded at 1/`scale`."""
+        return self.header.place(self._length, scale) if self.header else Place.APART
+
+    def cost(self, scale: int) -> Cost | None:
+        """What `decode` will take; None where only a decoder can tell."""
+        return self.header.cost(self._length, scale if self.scalable else 1) if self.header else None
+
+    def decode(self, scale: int, agree: Callable[[Cost], None] | None = None) -> Decoded:
+        """Read all of the data, once only. `agree` gets to know the cost before anything is decoded.
+
+        Raises ImageError when it is truncated or damaged.
+        """
+        data = self._data.pop()  # whoever goes on holding this does not hold the pixels
+        scale = scale if self.scalable else 1
         try:
-            if self.is_jpeg and scale > 1:
+            read_here = self.header is not None
+            if agree and (cost := self.cost(scale)):
+                agree(cost)
+            file = self.opened(data)
+            if agree and not read_here and (cost := self.cost(scale)):
+                agree(cost)
+            stored = file.size
+            if scale > 1:
                 file.draft(None, (stored[0] // scale, stored[1] // scale))
-            file.load()
+            image = load_pixels(file, data, self._jpeg, self.opened)
             # Some formats tell their orientation only now; TIFF has already applied it.
-            stored = stored if self.is_jpeg else file.size
+            stored = stored if self.is_jpeg else image.size
             orientation = orientation_of(file)
-            flat = flatten(file)
-        except Exception as error:  # Decoders raise nearly every exception for damaged data.
+            flat = flatten(image)
+        except ImageError:
+            raise
+        except MemoryError as error:
             raise ImageError(
-                f"{self.name} is truncated or damaged and cannot be decoded ({reason(error)}): "
+                f"{self.name} ({self.format.name}) takes more memory to decode than there is, or than an image of its "
+                f"size may: {self.remedy}"
+            ) from error
+        except Exception as error:  # Decoders raise nearly every exception for damaged data.
+            costly = ", or takes more memory than an image of its size may," if agree else ""
+            raise ImageError(
+                f"{self.name} is truncated or damaged{costly} and cannot be decoded ({reason(error)}): "
                 "copy, download or save it again"
             ) from error
         flat.info = {}
-        return Decoded(flat, stored, scale if self.is_jpeg else 1, orientation, self.mime_type)
+        return Decoded(flat, stored, scale, orientation, self.mime_type)
 
+    @property
+    def mime_type(self) -> str:
+        return Image.MIME.get(self.format.name, "application/octet-stream")
 
-def _identify(data: bytes, name: str) -> ImageFile.ImageFile:
-    """What Image.open does, without its process-wide limit, the warning below that limit, and the refused formats."""
-    prefix = data[:16]
-    for load_plugins in (Image.preinit, Image.init):
-        load_plugins()
-        for kind in list(Image.ID):
-            factory, accepts = Image.OPEN[kind]
-            if kind in _REFUSED_FORMATS:
-                continue
-            try:
-                verdict = accepts(prefix) if accepts else True
-                if verdict and not isinstance(verdict, str):
-                    return factory(io.BytesIO(data), "")
-            except (SyntaxError, IndexError, TypeError, struct.error):
-                continue
-            except Exception as error:  # The header claims this format and is damaged in some way of its own.
-                raise ImageError(
-                    f"{name} has a damaged header and cannot be read ({reason(error)}): copy, download or save it again"
-                ) from error
-    what = "is a text, a web page or an SVG drawing rather than" if _is_markup(data) else "is not"
-    raise ImageError(
-        f"{name} {what} an image in a format that can be read: save it as PNG, JPEG or WebP, "
-        "and give the address of the image itself rather than of a page that shows it"
-    )
+    def opened(self, data: bytes) -> ImageFile.ImageFile:
+        """What the decoder makes of the header. Raises ImageError where that is not what our own code read."""
+        with self._as_damaged_header():
+            file = self._identified(data)
+        pixels = file.size[0] * file.size[1]
+        if self.header is None:
+            model = self.format
+            self.header = Header(model, file.size, model.pixel_bytes)
+            self._check(self.header)
+        elif pixels > self.header.size[0] * self.header.size[1]:
+            raise ImageError(f"{self.name} has a damaged header, which states two sizes: save it again")
+        return file
+
+    def _identified(self, data: bytes) -> ImageFile.ImageFile:
+        for model in self._formats[:-1]:
+            with suppress(SyntaxError):
+                self.format, file = model, decoder_of(model)(io.BytesIO(data), "")
+                return file
+        self.format = self._formats[-1]
+        return decoder_of(self.format)(io.BytesIO(data), "")
+
+    def _check(self, header: Header) -> None:
+        if self.format.most_pixels is None:  # an icon may hold larger ones than the one that is shown
+            self.limits.check_size(header.size, self.name)
+        header.check(self._length, self.name)
+
+    def _picture(self, data: bytes) -> bytes:
+        """The data from its first to its last byte that belong to the picture."""
+        start = image_start(data)
+        if is_jpeg(data[start : start + 3]):
+            self._jpeg = read_jpeg(data, start)
+            return data if self._jpeg.tidy and self._jpeg.ends else self._jpeg.cleaned(data)
+        data = data[start:] if start else data
+        return clean_png(data) if data.startswith(SIGNATURE) else data
+
+    def _unread(self, data: bytes) -> Format:
+        """The format of data whose header our own code cannot read, and a decoder may."""
+        if is_read_here(data) and (models := other_formats(data, read_here=True)):
+            return models[0]
+        if data[:1024].lstrip().startswith(b"%PDF-"):
+            raise ImageError(
+                f"{self.name} is a PDF rather than an image: save the page as a picture first, for example with "
+                "`pdftoppm -r 200 -png FILE.pdf page`"
+            )
+        what = "is a text, a web page or an SVG drawing rather than" if _is_markup(data) else "is not"
+        raise ImageError(
+            f"{self.name} {what} an image in a format that can be read: save it as PNG, JPEG or WebP, "
+            "and give the address of the image itself rather than of a page that shows it"
+        )
+
+    @contextmanager
+    def _as_damaged_header(self) -> Iterator[None]:
+        try:
+            yield
+        except (ImageError, MemoryError):
+            raise
+        except Exception as error:  # The header claims this format and is damaged in some way of its own.
+            raise ImageError(
+                f"{self.name} has a damaged header and cannot be read ({reason(error)}): "
+                "copy, download or save it again"
+            ) from error
 
 
 def _is_markup(data: bytes) -> bool:
@@ -199,57 +289,3 @@ def _is_markup(data: bytes) -> bool:
 def reason(error: Exception) -> str:
     """What an exception says, or its kind where it says nothing."""
     return str(error) or type(error).__name__
-
-
-def flatten(image: Image.Image) -> Image.Image:
-    """`image`, of any mode, as L or RGB over white; the image itself where that is what it is.
-
-    Integers of 16 bits mean 0 to 65535. Mode I holds either 8 or 16 bits, told apart by its largest value. What lies
-    outside, and mode F outside of 0 to 1 or 0 to 255, is stretched between its smallest and largest value.
-    """
-    mode = image.mode
-    if _is_flat(image):
-        return image
-    if mode.startswith("I;16"):
-        return _scaled(image.convert("I"), 0.0, 65535.0)
-    if mode in ("I", "F"):
-        return _scaled(image, *_value_range(image))
-    if mode == "1" and "transparency" not in image.info:
-        return image.convert("L")
-    if mode == "La":
-        image = image.convert("LA")
-    if image.has_transparency_data:
-        clear = image.convert("RGBA")
-        ground = Image.new("RGB", clear.size, "white")
-        ground.paste(clear, mask=clear)
-        return ground
-    return image.convert("RGB")
-
-
-def _is_flat(image: Image.Image) -> bool:
-    return image.mode in ("L", "RGB") and "transparency" not in image.info
-
-
-def _value_range(image: Image.Image) -> tuple[float, float]:
-    """The values of a mode I or F image that mean black and white."""
-    low, high = (float(value) for value in _extremes(image))
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError("it holds values that are not finite numbers")
-    usual = (255.0, 65535.0) if image.mode == "I" else (1.0, 255.0)
-    for white in usual:
-        if low >= 0 and high <= white:
-            return 0.0, white
-    return low, max(high, low + 1.0)
-
-
-def _extremes(image: Image.Image) -> tuple[float, float]:
-    low, high = image.getextrema()
-    assert isinstance(low, (int, float)), "modes I and F have one band"
-    assert isinstance(high, (int, float)), "modes I and F have one band"
-    return low, high
-
-
-def _scaled(image: Image.Image, black: float, white: float) -> Image.Image:
-    factor = 255.0 / (white - black)
-    # Half a step more, because the conversion to 8 bits truncates.
-    return image.point(lambda value: value * factor + (0.5 - black * factor)).convert("L")

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cof_agent.errors import ConfigError, ImageError
-from cof_agent.images.display_name import show_text
+from cof_agent.images.display_name import show_source
 from cof_agent.images.geometry import MAX_ASPECT, Size
+
+DECODE_SECONDS = 30.0
+"""Twice what the model states for a WebP of 178 megapixels, the slowest of the usual formats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class ImageLimits:
     """Most redirects followed for one URL."""
     allow_private_hosts: bool = False
     """Whether a URL may lead to an address that is not public: loopback, private, link-local and the like."""
+    decode_seconds: float = DECODE_SECONDS
+    """Wall-clock time for decoding one image, each time its pixels are needed."""
     roots: tuple[str | os.PathLike[str], ...] | None = None
     """Directories below which files may be read, symbolic links resolved. None: anywhere; empty: nowhere."""
 
@@ -38,6 +43,8 @@ class ImageLimits:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: it must be at least 1")
         if not self.http_seconds > 0:
             raise ConfigError(f"http_seconds is {self.http_seconds!r}: it must be above 0")
+        if not self.decode_seconds > 0:
+            raise ConfigError(f"decode_seconds is {self.decode_seconds!r}: it must be above 0")
         if self.max_redirects < 0:
             raise ConfigError(f"max_redirects is {self.max_redirects!r}: it must not be negative")
         if isinstance(self.roots, str | os.PathLike):  # whose characters would be roots
@@ -53,8 +60,8 @@ class ImageLimits:
         real, roots = os.path.realpath(path), [os.path.realpath(root) for root in self.roots]
         if not any(Path(real).is_relative_to(root) for root in roots):
             instead = f"pass a file below {' or '.join(roots)}" if roots else "pass a URL"
-            allow = "allow its directory (--root, or roots in ImageLimits)"
-            raise ImageError(f"{show_text(path)} may not be read: {instead}, or {allow}")
+            allow = "allow its directory: name it among the roots in ImageLimits"
+            raise ImageError(f"{show_source(path)} may not be read: {instead}, or {allow}")
         return real
 
     def check_bytes(self, count: int, source: str) -> None:

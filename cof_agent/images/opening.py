@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
@@ -13,13 +14,17 @@ from typing import TypeAlias
 from PIL import Image
 
 from cof_agent.errors import ConfigError, ImageError, StoreError
+from cof_agent.images.apart import Asked, can_start, look_apart
 from cof_agent.images.decode_queue import Rank, decode_queue
-from cof_agent.images.decoding import Decoded, Encoded, flatten, jpeg_scale, orientation_of, reason, to_upright
+from cof_agent.images.decoding import Decoded, Encoded, jpeg_scale, orientation_of, reason, to_upright
+from cof_agent.images.flattening import flatten
+from cof_agent.images.formats import Place
 from cof_agent.images.geometry import MAX_ASPECT, Box, Size
-from cof_agent.images.limits import ImageLimits
+from cof_agent.images.limits import DECODE_SECONDS, ImageLimits
 from cof_agent.images.receiving import receive
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore
+from cof_agent.images.time_limit import time_limit
 
 __all__ = [
     "ImageLimits",
@@ -70,6 +75,8 @@ class SourceImage:
     """As received; PNG bytes of the upright RGB pixels where the source was a PIL image."""
     source: str
     """What to call it in messages for people: short, without passwords."""
+    seconds: float = field(default=DECODE_SECONDS, repr=False, compare=False)
+    """Wall-clock time for decoding it, each time its pixels are needed."""
 
     def overview(self, size: Size) -> Image.Image:
         """The whole image at `size` (width, height), Lanczos, RGB. A JPEG is decoded at reduced scale where that does.
@@ -91,17 +98,28 @@ class SourceImage:
         return self._render(box, size, 1)
 
     def _render(self, box: Box | None, size: Size, scale: int) -> Image.Image:
-        encoded = Encoded(self.data, self.source, _unlimited(self.ref.size))
-        if sorted(encoded.size) != sorted(self.ref.size):
-            raise self._mismatch(encoded.size)
-
         def show(decoded: Decoded) -> Image.Image:
             if decoded.upright != self.ref.size:
                 raise self._mismatch(decoded.upright)
             return decoded.overview(size) if box is None else decoded.region(box, size)
 
-        need, key = encoded.decoding_bytes(scale), (self.ref.sha256, scale)
-        return decode_queue().show(Rank.SHOW, need, key, lambda: encoded.decode(scale), show)
+        queue, key = decode_queue(), (self.ref.sha256, scale)
+        encoded = Encoded(self.data, self.source, _unlimited(self.ref.size))
+        if encoded.size and sorted(encoded.size) != sorted(self.ref.size):
+            raise self._mismatch(encoded.size)
+        if not _is_apart(encoded, scale):
+            need, limit = _need(encoded, scale), time_limit(self.seconds, self.source)
+            return queue.show(Rank.SHOW, need, key, lambda: encoded.decode(scale), show, limit)
+        kept = queue.show_kept(Rank.SHOW, key, show)
+        if kept is not None:
+            return kept
+        looked = look_apart(encoded, Asked(scale, self.ref.size, box, size), Rank.SHOW, self.seconds)
+        if looked.upright != self.ref.size:
+            raise self._mismatch(looked.upright)
+        if looked.whole is None:
+            assert looked.view is not None, "it has the size that was named"
+            return looked.view
+        return _keep(looked.whole, key, show)
 
     def _mismatch(self, found: Size) -> ImageError:
         return ImageError(
@@ -122,16 +140,55 @@ def open_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Sou
     received = receive(source, limits)
     encoded = Encoded(received.data, received.name, limits)
     data = HashedBytes(received.data)
-    scale = jpeg_scale(encoded.size, _usual_overview(encoded.size)) if encoded.is_jpeg else 1
-    upright, mime_type = decode_queue().show(
-        Rank.OPEN,
-        encoded.decoding_bytes(scale),
-        (data.sha256, scale),
-        lambda: encoded.decode(scale),
-        lambda decoded: (decoded.upright, decoded.mime_type),
+    size = encoded.size if encoded.scalable else None
+    scale = jpeg_scale(size, _usual_overview(size)) if size else 1
+    key = (data.sha256, scale)
+    upright, mime_type = (
+        _check_apart(encoded, key, limits) if _is_apart(encoded, scale) else _check(encoded, key, limits)
     )
     limits.check_size(upright, received.name)
-    return SourceImage(ImageRef(data.sha256, mime_type, *upright), data, received.name)
+    return SourceImage(ImageRef(data.sha256, mime_type, *upright), data, received.name, limits.decode_seconds)
+
+
+def _check(encoded: Encoded, key: tuple[str, int], limits: ImageLimits) -> tuple[Size, str]:
+    """Size and type of an image, all of whose data was decoded in this process."""
+    scale, limit = key[1], time_limit(limits.decode_seconds, encoded.name)
+    return decode_queue().show(
+        Rank.OPEN,
+        _need(encoded, scale),
+        key,
+        lambda: encoded.decode(scale),
+        lambda decoded: (decoded.upright, decoded.mime_type),
+        limit,
+    )
+
+
+def _check_apart(encoded: Encoded, key: tuple[str, int], limits: ImageLimits) -> tuple[Size, str]:
+    """The same for an image that is decoded in a process of its own."""
+    kept = decode_queue().show_kept(Rank.OPEN, key, lambda decoded: (decoded.upright, decoded.mime_type))
+    if kept is not None:
+        return kept
+    looked = look_apart(encoded, Asked(key[1]), Rank.OPEN, limits.decode_seconds)
+    if looked.whole is not None:
+        decode_queue().remember(key, looked.whole)
+    return looked.upright, looked.mime_type
+
+
+def _keep(decoded: Decoded, key: tuple[str, int], show: Callable[[Decoded], Image.Image]) -> Image.Image:
+    queue = decode_queue()
+    queue.remember(key, decoded)
+    return queue.run(Rank.SHOW, 0, lambda: show(decoded))
+
+
+def _is_apart(encoded: Encoded, scale: int) -> bool:
+    """Whether an image is decoded in a process of its own. One of known cost is not, where none can be started."""
+    return encoded.place(scale) is Place.APART and (can_start() or encoded.header is None or not encoded.bounded)
+
+
+def _need(encoded: Encoded, scale: int) -> int:
+    cost = encoded.cost(scale)
+    assert cost is not None, "what is decoded in this process has a header that was read"
+    return cost.nbytes
 
 
 def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None = None) -> SourceImage:
@@ -148,7 +205,7 @@ def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None =
         raise StoreError(
             f"{ref.url} in {store!r} holds other content than its hash says: delete it and open the image again"
         )
-    return SourceImage(ref, data, ref.url)
+    return SourceImage(ref, data, ref.url, limits.decode_seconds)
 
 
 def encode_view(image: Image.Image, encoding: ViewEncoding | None = None) -> tuple[bytes, ImageRef]:
@@ -194,9 +251,10 @@ def _from_pil(image: Image.Image, limits: ImageLimits) -> SourceImage:
         limits.check_bytes(len(data), name)
         ref = ImageRef(sha256, "image/png", *flat.size)
         decode_queue().remember((sha256, 1), Decoded(flat, flat.size, 1, 1, "image/png"))
-        return SourceImage(ref, data, name)
+        return SourceImage(ref, data, name, limits.decode_seconds)
 
-    return decode_queue().run(Rank.OPEN, 10 * image.width * image.height, convert)
+    need, limit = 14 * image.width * image.height, time_limit(limits.decode_seconds, name)
+    return decode_queue().run(Rank.OPEN, need, convert, limit)
 
 
 def _hash_of(data: bytes) -> str:

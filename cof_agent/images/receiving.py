@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
-import stat
 from dataclasses import dataclass
 from typing import TypeAlias
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 from cof_agent.errors import ImageError
+from cof_agent.images.data_url import decode_data_url
 from cof_agent.images.decode_queue import Rank, decode_queue
-from cof_agent.images.display_name import show_data_url, show_text, show_url
+from cof_agent.images.display_name import show_data_url, show_source, show_url
 from cof_agent.images.limits import ImageLimits
+from cof_agent.images.regular_file import SpecialFileError, open_regular, read_at_most, size_of
 
 EncodedSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
 """Where encoded image bytes may come from. A `str` is a path or a `file:`, `http:`, `https:` or `data:` URL."""
@@ -53,15 +52,18 @@ def receive(source: EncodedSource, limits: ImageLimits) -> Received:
 
 def is_remote(source: object) -> bool:
     """Whether `source` is fetched from another host."""
-    match = _SCHEME.match(source) if isinstance(source, str) else None
+    match = _SCHEME.match(source.strip()) if isinstance(source, str) else None
     return match is not None and match[1].lower() in ("http", "https")
 
 
 def _receive_text(source: str, limits: ImageLimits) -> Received:
-    match = _SCHEME.match(source)
+    text = source.strip()  # a path may begin with a blank, a URL only by mistake
+    match = _SCHEME.match(text)
     scheme = match[1].lower() if match else ""
+    if scheme in ("data", "http", "https"):
+        source = text
     if scheme == "data":
-        return _receive_data_url(source, limits)
+        return Received(decode_data_url(source, limits), show_data_url(source))
     if is_remote(source):
         from cof_agent.images.fetch import fetch
 
@@ -90,58 +92,37 @@ def _receive_file_url(url: str, limits: ImageLimits) -> Received:
     return _receive_path(url2pathname(parts.path), limits)
 
 
-def _receive_data_url(url: str, limits: ImageLimits) -> Received:
-    name = show_data_url(url)
-    header, comma, payload = url.partition(",")
-    if not comma:
-        raise ImageError(f"{name} has no comma: write it like data:image/png;base64,…")
-    # Escapes only ever make a payload longer than its content, at most three times, and base64 once more by 4/3.
-    limits.check_bytes(len(payload) // 4, name)
-    data = unquote_to_bytes(payload)
-    if header.lower().rstrip().endswith(";base64"):
-        compact = b"".join(data.split()).rstrip(b"=")
-        try:
-            data = base64.b64decode(compact + b"=" * (-len(compact) % 4), altchars=_alphabet(compact), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise ImageError(f"{name} is not valid base64 ({error}): encode the image again") from error
+def _receive_path(path: str, limits: ImageLimits) -> Received:
+    name = show_source(path)
+    if not path:
+        raise ImageError(f"the image path is empty: {_ACCEPTED}")
+    try:
+        allowed = limits.allowed_file(path)
+        # Where there are roots, the path was resolved: a link in it now was put there since.
+        with open_regular(allowed, links=limits.roots is None) as file, decode_queue().turn(Rank.READ):
+            limits.check_bytes(size_of(file), name)
+            data = read_at_most(file, limits.max_bytes + 1)
+    except ImageError:
+        raise
+    except (OSError, ValueError) as error:
+        # Its words repeat the path: where that hides something, they are not shown either.
+        raise ImageError(f"{name} {_trouble(error)}") from (error if name == path else None)
     limits.check_bytes(len(data), name)
     return Received(data, name)
 
 
-def _alphabet(encoded: bytes) -> bytes | None:
-    return b"-_" if b"-" in encoded or b"_" in encoded else None
-
-
-def _receive_path(path: str, limits: ImageLimits) -> Received:
-    name = show_text(path)
-    if not path:
-        raise ImageError(f"the image path is empty: {_ACCEPTED}")
-    try:
-        path = limits.allowed_file(path)
-        # Without blocking: opening a FIFO would otherwise wait for somebody to write to it.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file, decode_queue().turn(Rank.READ):
-            status = os.fstat(descriptor)
-            if stat.S_ISREG(status.st_mode):
-                limits.check_bytes(status.st_size, name)
-                data = file.read(limits.max_bytes + 1)
-                limits.check_bytes(len(data), name)
-                return Received(data, name)
-            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
-    except ImageError:
-        raise
-    except FileNotFoundError as error:
-        raise ImageError(f"{name} does not exist: check the path") from error
-    except IsADirectoryError:
-        kind = "a directory"
-    except PermissionError as error:
-        if os.path.isdir(path):
-            kind = "a directory"
-        else:
-            raise ImageError(
-                f"{name} may not be read: check the permissions of the file and its directories"
-            ) from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ImageError(f"{name} cannot be read ({reason}): check the path") from error
-    raise ImageError(f"{name} is {kind}: pass the path of an image file")
+def _trouble(error: OSError | ValueError) -> str:
+    """What is wrong with a path, and what to do."""
+    match error:
+        case SpecialFileError() if str(error) == "a symbolic link":
+            return "was replaced by a symbolic link while it was opened: try again"
+        case SpecialFileError() if "pipe" in str(error):
+            return f"is {error}: pass the path of an image file, or its bytes (cof-agent ask: - for standard input)"
+        case SpecialFileError():
+            return f"is {error}: pass the path of an image file"
+        case FileNotFoundError():
+            return "does not exist: check the path"
+        case PermissionError():
+            return "may not be read: check the permissions of the file and its directories"
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"cannot be read ({why}): check the path"

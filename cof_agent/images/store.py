@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cof_agent.errors import StoreError
-from cof_agent.files import atomic_write
+from cof_agent.files import atomic_write, private_directory
 from cof_agent.images.reference import ImageRef
+from cof_agent.images.regular_file import read_regular
 
 _EXTENSIONS = {
     "image/jpeg": "jpg",
@@ -101,7 +102,8 @@ class DirectoryStore:
     """Images as files `<sha256>.<extension>` in one directory, which is made when the first image is put.
 
     A file appears whole or not at all, so several processes may share the directory, and one that is killed leaves
-    nothing that is read. Files are not flushed to the disk one by one; after a power failure an image may be missing.
+    nothing that is read. The files, and a directory that is made, are for their owner alone; a directory that is there
+    keeps its permissions. Files are not flushed to the disk one by one; after a power failure an image may be missing.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -115,7 +117,7 @@ class DirectoryStore:
         try:
             if _length(target) == len(data):
                 return
-            self.path.mkdir(parents=True, exist_ok=True)
+            private_directory(self.path)
             _write(target, data)
         except OSError as error:
             raise StoreError(
@@ -125,7 +127,7 @@ class DirectoryStore:
 
     def get(self, ref: ImageRef) -> bytes:
         try:
-            data = self._file(ref).read_bytes()
+            data = read_regular(self._file(ref))
         except FileNotFoundError:
             data = b""
         except OSError as error:

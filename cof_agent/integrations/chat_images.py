@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,17 @@ from cof_agent.images.opening import SourceImage, open_image
 
 MESSAGES = "messages"
 """Where LangGraph's `MessagesState` has them."""
+
+
+_FILES = ("file", "media", "input_file", "document")
+"""Types of blocks that hold an image if their MIME type or name says so: LangChain's standard, Google's, OpenAI's,
+Anthropic's. Google's own API has no type."""
+_INSIDE = ("source", "file", "image", "image_url", "inlineData", "inline_data", "fileData", "file_data", "extras")
+_DATA = ("base64", "data", "file_data", "bytes")
+_URLS = ("url", "image_url", "file_uri", "fileUri", "file_url")
+_MIME_TYPES = ("mime_type", "mimeType", "media_type")
+_NAMES = ("filename", "file_name", "name", "title")
+_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2")
 
 
 def last_image(state: Any, key: str = MESSAGES) -> str | None:
@@ -113,16 +125,32 @@ def _only(blocks: list[Any]) -> str:
 
 
 def _url_of(block: Any) -> str | None:
-    bare = _bare(block)
-    if data := bare.get("base64"):
-        return f"data:{bare.get('mime_type') or ''};base64,{data}"
-    url = bare.get("url") or bare.get("image_url")
-    return url if isinstance(url, str) else None
+    for part in _parts(_bare(block)):
+        data = next((part[key] for key in _DATA if isinstance(part.get(key), str | bytes) and part[key]), None)
+        if isinstance(data, str) and data.startswith("data:"):
+            return data
+        if data is not None:
+            encoded = data if isinstance(data, str) else base64.b64encode(data).decode()
+            return f"data:{_mime_type(block)};base64,{encoded}"
+        if url := next((part[key] for key in _URLS if isinstance(part.get(key), str) and part[key]), None):
+            return str(url)
+    return None
 
 
 def _bare(block: Any) -> Any:
-    """The block itself, also of OpenAI's forms, which LangChain leaves as they are."""
-    return block if block["type"] == "image" else block["value"]
+    """The block itself, also of the forms that LangChain leaves as they are."""
+    inner = block.get("value")
+    return inner if block["type"] == "non_standard" and isinstance(inner, dict) else block
+
+
+def _parts(bare: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A block, and what stands inside of it: vendors put bytes and addresses one level deeper."""
+    return [bare, *(bare[key] for key in _INSIDE if isinstance(bare.get(key), Mapping))]
+
+
+def _mime_type(block: Any) -> str:
+    found = [part.get(key) for part in _parts(_bare(block)) for key in _MIME_TYPES]
+    return next((kind for kind in found if isinstance(kind, str)), "")
 
 
 def _human(state: Any, key: str) -> list[BaseMessage]:
@@ -136,5 +164,16 @@ def _human(state: Any, key: str) -> list[BaseMessage]:
 
 
 def _is_image(block: Any) -> bool:
-    foreign = block.get("value")
-    return block["type"] == "image" or (isinstance(foreign, dict) and "image" in str(foreign.get("type")))
+    bare = _bare(block)
+    if "image" in str(bare.get("type")):
+        return True
+    if bare.get("type", "media") not in _FILES:
+        return False
+    parts = _parts(bare)
+    names = [part.get(key) for part in parts for key in _NAMES]
+    data = [part.get(key) for part in parts for key in _DATA]
+    return (
+        _mime_type(block).lower().startswith("image/")
+        or any(isinstance(name, str) and name.lower().endswith(_ENDINGS) for name in names)
+        or any(isinstance(text, str) and text.lower().startswith("data:image/") for text in data)
+    )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, PydanticUserError, ValidationError
 
-from cof_agent.dialects.profile import DECLINE
+from cof_agent.dialects.declining import decline_of
 from cof_agent.errors import ConfigError
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -20,7 +20,8 @@ ANSWER_MODEL = "answer_model"
 _MOST_ERRORS = 5
 """Errors of one answer that are told."""
 
-_FENCE = re.compile(r"\A```\w*\s*|\s*```\Z")
+_FENCE = "```"
+_LANGUAGE = re.compile(r"\w*")
 
 
 def answer_model(config: RunnableConfig) -> type[BaseModel] | None:
@@ -44,7 +45,10 @@ def schema_text(model: type[BaseModel]) -> str:
 
 def parse_answer(model: type[Answer], answer: str) -> Answer:
     """`answer`, JSON with or without a code fence, as a value of `model`. Raises ValidationError if it is none."""
-    return model.model_validate_json(_FENCE.sub("", answer.strip()))
+    text = answer.strip()
+    if text.startswith(_FENCE):
+        text = _LANGUAGE.sub("", text.removeprefix(_FENCE), count=1)
+    return model.model_validate_json(text.removesuffix(_FENCE).strip())
 
 
 def schema_error(model: type[BaseModel], answer: str) -> str | None:
@@ -52,7 +56,7 @@ def schema_error(model: type[BaseModel], answer: str) -> str | None:
 
     What a validator of the model raises otherwise counts as a misfit too.
     """
-    if answer.lower().startswith(DECLINE):
+    if decline_of(answer) is not None:
         return None
     try:
         parse_answer(model, answer)

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from langchain_core.messages import InvalidToolCall, ToolCall, ToolMessage
 
 from cof_agent.images.decode_queue import decode_queue
+from cof_agent.images.time_limit import ImageTimeError, images_within
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.looking import LookContext, TokensSpentError, refusal, run_call
 from cof_agent.loop.state import StopReason, Usage, spent
 from cof_agent.loop.transcript import view_of
 
 NO_MORE = "no more regions can be shown"
+
+_LATE = "the time is up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,12 @@ def carry_out(
         message = refusal(asked["id"], asked["name"], NO_MORE)
     else:
         try:
-            message = _run(asked, lambda: sight(limits.max_visual_tokens - usage["visual_tokens"]))
+            with images_within(limits.working_seconds - usage["seconds"]):
+                message = _run(asked, lambda: sight(limits.max_visual_tokens - usage["visual_tokens"]))
         except TokensSpentError as error:
             message, closing = refusal(asked["id"], asked["name"], str(error)), StopReason.TOKEN_LIMIT.value
+        except ImageTimeError:
+            message, closing = refusal(asked["id"], asked["name"], _LATE), StopReason.TIME_LIMIT.value
     more = {"seconds": time.monotonic() - began}
     if view := view_of(message):
         refused = 0

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
-from cof_agent.dialects.markup import opened, plain
-from cof_agent.dialects.profile import DECLINE, Profile
+from cof_agent.dialects.declining import decline_of
+from cof_agent.dialects.finish import Finish, finish_of, reason_of
+from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.turn import Turn
 from cof_agent.errors import CofError
 from cof_agent.images.geometry import Box, to_original
@@ -19,6 +20,7 @@ from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.state import Evidence, Status, StopReason
 from cof_agent.loop.transcript import json_safe
 from cof_agent.policies.deadline import OutOfTimeError
+from cof_agent.policies.endpoint_errors import PromptTooLongError
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +62,21 @@ def conclude(
     views: Sequence[View],
     profile: Profile,
     limits: FocusConfig,
+    unshown: Collection[int] = (),
 ) -> Ending:
     """The ending that the policy's last `turn` gives a run, read from its `message`.
 
-    `closing` is the limit that was reached, if any; `zooms` counts the regions shown for the question.
+    `closing` is the limit that was reached, if any; `zooms` counts the regions shown for the question. The policy never
+    saw the views numbered in `unshown`.
     """
-    answer = final_answer(turn, message, closing)
+    answer = final_answer(turn, closing)
     reason = StopReason(closing) if closing else None
     if answer is None:
-        why = f"{_limit(reason, limits)}, and the policy had no answer when asked for its last one"
-        return Ending(Status.BUDGET, reason or StopReason.NOT_MENDED, why)
-    if declines(answer):
-        why = answer[len(DECLINE) :].strip(" :.-–—\n") or "the policy says that the image cannot tell"
+        return _unanswered(turn, message, reason, limits)
+    if (why := decline_of(answer)) is not None:
+        why = why or "the policy says that the image cannot tell"
         return Ending(Status.DECLINED, reason or StopReason.DECLINED, why)
-    evidence = _evidence(turn, message, views, profile, zooms)
+    evidence = _evidence(turn, message, views, profile, zooms, unshown)
     return Ending(Status.ANSWERED, reason or StopReason.ANSWERED, None, answer, tuple(evidence))
 
 
@@ -86,7 +89,13 @@ def of_failure(error: Exception, closing: str | None, limits: FocusConfig) -> En
     """A run whose policy failed, or did not give its last answer in time."""
     if isinstance(error, OutOfTimeError) and closing:
         why = f"{error}: the limit of {limits.max_seconds:g} seconds (max_seconds) was reached"
-        return Ending(Status.BUDGET, StopReason(closing), why)
+        return Ending(Status.BUDGET, StopReason.TIME_LIMIT, why)  # whichever limit came first: more time would do
+    if isinstance(error, PromptTooLongError):
+        why = (
+            f"{error}: there is no region left to leave out; use an endpoint with a longer context, or a profile with "
+            "a smaller overview"
+        )
+        return Ending(Status.FAILED, StopReason.CONTEXT_LIMIT, why)
     why = str(error) if isinstance(error, CofError) else f"{type(error).__name__}: {error}"
     return Ending(Status.FAILED, StopReason.POLICY_ERROR, why)
 
@@ -100,17 +109,23 @@ def of_no_schema(schema: type[BaseModel], answer: str, wrong: str, before: str) 
     return Ending(Status.FAILED, StopReason.ANSWER_MISFIT, json_safe(why))
 
 
-def final_answer(turn: Turn | None, message: AIMessage | None, closing: str | None) -> str | None:
-    """The answer of a turn. In a closing turn, plain text counts too."""
-    answer = turn.answer if turn else None
-    if answer is None and closing and message is not None:
-        answer = plain(opened(message.text)) or None
-    return answer
+def final_answer(turn: Turn | None, closing: str | None) -> str | None:
+    """The answer of a turn. In a closing turn, plain text counts too, unless the turn has calls or cannot be read."""
+    if turn is None or turn.answer is not None:
+        return turn.answer if turn else None
+    return turn.said if closing and not (turn.calls or turn.fault) else None
 
 
-def declines(answer: str) -> bool:
-    """Whether it is none: the policy says that the image cannot tell."""
-    return answer.lower().startswith(DECLINE)
+def _unanswered(turn: Turn | None, message: AIMessage | None, reason: StopReason | None, limits: FocusConfig) -> Ending:
+    why = f"{_limit(reason, limits)}, and the policy had no answer when asked for its last one"
+    if turn is None or message is None or not turn.fault:
+        return Ending(Status.BUDGET, reason or StopReason.NOT_MENDED, why)
+    said = reason_of(message.response_metadata)
+    why += f": {turn.fault}" + (f" (the server's reason: {said[:80]})" if said else "")
+    ended = {Finish.CUT: StopReason.REPLY_CUT, Finish.FILTERED: StopReason.REPLY_FILTERED}.get(finish_of(message))
+    if ended is StopReason.REPLY_CUT:
+        why += "; give the policy more room for a reply (its max_tokens or max_new_tokens)"
+    return Ending(Status.BUDGET, ended or reason or StopReason.NOT_MENDED, json_safe(why))
 
 
 def _limit(reason: StopReason | None, limits: FocusConfig) -> str:
@@ -118,6 +133,7 @@ def _limit(reason: StopReason | None, limits: FocusConfig) -> str:
         StopReason.ZOOM_LIMIT: f"the limit of {limits.max_zooms} zooms (max_zooms) was reached",
         StopReason.TURN_LIMIT: f"the limit of {limits.max_turns} turns (max_turns) was reached",
         StopReason.TOKEN_LIMIT: f"the limit of {limits.max_visual_tokens} (max_visual_tokens) tokens was reached",
+        StopReason.CONTEXT_LIMIT: "the endpoint takes no longer prompt",
         StopReason.TIME_LIMIT: f"the limit of {limits.max_seconds:g} seconds (max_seconds) was reached",
         StopReason.NOT_MENDED: "the last turn had no call that can be read, and no answer that counts",
         StopReason.REFUSED_LIMIT: f"{limits.max_refused} calls in a row (max_refused) were refused",
@@ -126,7 +142,12 @@ def _limit(reason: StopReason | None, limits: FocusConfig) -> str:
 
 
 def _evidence(
-    turn: Turn | None, message: AIMessage | None, views: Sequence[View], profile: Profile, zooms: int
+    turn: Turn | None,
+    message: AIMessage | None,
+    views: Sequence[View],
+    profile: Profile,
+    zooms: int,
+    unshown: Collection[int],
 ) -> list[Evidence]:
     given = list(_given(message, views))
     if given:
@@ -139,7 +160,8 @@ def _evidence(
     if pointed:
         boxes = [to_original(corners, overview.shown, overview.box) for corners in pointed]
         return [Evidence(view=0, box=box.as_list(), source="policy") for box in boxes]
-    return [Evidence(view=views[-1].index, box=views[-1].box.as_list(), source="last_view")] if zooms else []
+    seen = [view for view in views[1:][-zooms:] if view.index not in unshown] if zooms else []
+    return [Evidence(view=seen[-1].index, box=seen[-1].box.as_list(), source="last_view")] if seen else []
 
 
 def _given(message: AIMessage | None, views: Sequence[View]) -> Iterator[Evidence]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -17,12 +21,49 @@ from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import RegionPixels
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.nodes import Nodes
+from cof_agent.loop.overview import holds_secret, without_secret
 from cof_agent.loop.reply import AskAgain, Look, left_in
 from cof_agent.loop.state import FocusInput, FocusOutput, FocusState
 from cof_agent.loop.transcript import pending_calls
 from cof_agent.policies.policy import Policy
 
-FocusGraph: TypeAlias = CompiledStateGraph[FocusState, FocusConfig, FocusInput, FocusOutput]
+
+class FocusGraph(CompiledStateGraph[FocusState, FocusConfig, FocusInput, FocusOutput]):
+    """The compiled loop.
+
+    LangGraph checkpoints what a run is given before any node sees it. So an image whose address holds a password or a
+    key, or the image itself, is opened before that, and the run is given its reference.
+    """
+
+    def __init__(self, *, opener: Callable[[Any], dict[str, Any]], **compiled: Any) -> None:
+        """`opener` makes the reference of an image; `compiled` is what LangGraph has made of the builder."""
+        super().__init__(**compiled)
+        self.opener = opener
+
+    def stream(self, input: Any, *args: Any, **options: Any) -> Iterator[Any]:
+        if not _holds_secret(input):
+            return super().stream(input, *args, **options)
+        return self._stream_opened(input, *args, **options)
+
+    def astream(self, input: Any, *args: Any, **options: Any) -> AsyncIterator[Any]:
+        if not _holds_secret(input):
+            return super().astream(input, *args, **options)
+        return self._astream_opened(input, *args, **options)
+
+    def _stream_opened(self, input: dict[str, Any], *args: Any, **options: Any) -> Iterator[Any]:
+        given: Any = input | {"image": self.opener(input["image"])}
+        yield from super().stream(given, *args, **options)
+
+    async def _astream_opened(self, input: dict[str, Any], *args: Any, **options: Any) -> AsyncIterator[Any]:
+        given: Any = input | {"image": await asyncio.to_thread(self.opener, input["image"])}
+        parts: Any = super().astream(given, *args, **options)
+        async with aclosing(parts):
+            async for part in parts:
+                yield part
+
+
+def _holds_secret(input: Any) -> bool:
+    return isinstance(input, dict) and holds_secret(input.get("image"))
 
 
 def build_graph(
@@ -58,7 +99,9 @@ def build_graph(
     graph.add_conditional_edges("reason", after_reason)
     graph.add_conditional_edges("zoom", after_zoom)
     graph.add_conditional_edges("answer", after_answer)
-    return graph.compile(checkpointer=checkpointer, name="chain_of_focus")
+    compiled = graph.compile(checkpointer=checkpointer, name="chain_of_focus")
+    opener = partial(without_secret, store=nodes.store, limits=nodes.limits)
+    return FocusGraph(opener=opener, **{name: part for name, part in vars(compiled).items() if name[:2] != "__"})
 
 
 def as_policy(policy: Policy | BaseChatModel) -> Policy:

@@ -15,11 +15,14 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
 from cof_agent.dialects.json_calls import as_written
+from cof_agent.dialects.reading import read_turn
 from cof_agent.dialects.registry import get_dialect
+from cof_agent.dialects.turn import Turn
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import load_image
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
+from cof_agent.images.time_limit import images_within
 from cof_agent.images.views import RegionPixels, View, ViewEvent, cut_region
 from cof_agent.loop.answer_schema import answer_model, schema_text
 from cof_agent.loop.call import NO_MORE, Progress, carry_out, reached
@@ -28,7 +31,7 @@ from cof_agent.loop.ending import Ending, of_failure
 from cof_agent.loop.looking import LookContext, Review, refusal
 from cof_agent.loop.overview import check_question, open_overview
 from cof_agent.loop.pregel import is_resumed
-from cof_agent.loop.prompt import forget_regions, resolve_images
+from cof_agent.loop.prompt import forget_regions, resolve_images, unshown_after
 from cof_agent.loop.reply import AskAgain, Done, Look, Situation, decide, ending_of
 from cof_agent.loop.resumption import context_of_run, limits_of
 from cof_agent.loop.review import another_round, check_can_ask, end_review, zoom_review
@@ -36,10 +39,14 @@ from cof_agent.loop.run_info import now, run_info
 from cof_agent.loop.state import FocusState, Status, StopReason, no_usage, spent
 from cof_agent.loop.transcript import as_message, as_question, json_safe, last_turn, pending_calls, view_of, views_of
 from cof_agent.policies.calling import Model, OutOfTimeError, Prompt, PromptError, acall, call, is_async
+from cof_agent.policies.endpoint_errors import PromptTooLongError
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.retry import Retry
 
 log = logging.getLogger(__name__)
+
+READ_ASIDE = 20_000
+"""Characters of a turn from which it is read in a thread: an asyncio loop would stand still for milliseconds."""
 
 
 class Nodes:
@@ -63,7 +70,8 @@ class Nodes:
         began, limits = time.monotonic(), context_of_run() or self.config
         question = check_question(state.get("question"), "under the state key `question`")
         check_can_ask(limits, config)
-        original, overview = open_overview(state, self.profile, self.store, self.limits)
+        with images_within(limits.max_seconds):
+            original, overview = open_overview(state, self.profile, self.store, self.limits)
         earlier, schema = state.get("messages", []), answer_model(config)
         asked = f"{question}\n\n{self.profile.prompts.typed}\n{schema_text(schema)}" if schema else question
         blocks: list[Any] = [{"type": "text", "text": json_safe(asked)}]
@@ -81,6 +89,7 @@ class Nodes:
         started = changed(
             state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None,
             message=None, evidence=[], granted=None, finished=None,
+            unshown=None if overview else state.get("unshown"),
         )  # fmt: skip
         return started | {
             "image": None, "question": None, "run": run_info(self.policy, limits), "original": original, "usage": usage,
@@ -91,7 +100,7 @@ class Nodes:
         """Ask the policy for its next turn, and keep what `decide` makes of it."""
         began, (at, prompt, seconds) = time.monotonic(), self._asked(state, config)
         try:
-            reply = call(self._model(at), prompt, config, seconds, Retry(at.limits.max_retries))
+            reply = self._written(call(self._model(at), prompt, config, seconds, Retry(at.limits.max_retries)))
         except Exception as error:  # a policy is foreign code: its failure is recorded, in this one place
             return self._failed(state, at, error, time.monotonic() - began)
         return self._replied(state, at, reply, time.monotonic() - began)
@@ -103,7 +112,9 @@ class Nodes:
         if is_async(model) and callable(prompt) and not isinstance(self.store, MemoryStore):
             prompt = await asyncio.to_thread(prompt)  # not on the loop, for it may wait for a disk
         try:
-            reply = await acall(model, prompt, config, seconds, Retry(at.limits.max_retries))
+            reply = self._written(await acall(model, prompt, config, seconds, Retry(at.limits.max_retries)))
+            if len(reply.text) > READ_ASIDE:
+                await asyncio.to_thread(self._read, reply)  # which the dialect remembers
         except Exception as error:  # as above
             return self._failed(state, at, error, time.monotonic() - began)
         return self._replied(state, at, reply, time.monotonic() - began)
@@ -115,7 +126,7 @@ class Nodes:
         """
         asked, *left = pending_calls(state["messages"])
         limits, turn = self._limits(state), last_turn(state["messages"])
-        thought = self.dialect.parse(turn).thought if turn else None
+        thought = self._read(turn).thought if turn else None
         review = zoom_review(state, thought) if limits.ask_before_zoom or is_resumed(config) else None
         before = Progress(state["usage"], state["refused_in_row"], state.get("closing"))
         message, after = carry_out(asked, before, limits, lambda tokens_left: self._context(state, tokens_left, review))
@@ -131,7 +142,7 @@ class Nodes:
         ending = Ending.of_state(state)
         if ending is None:  # the last turn says it
             message = last_turn(state["messages"][state["first_message"] :])
-            ending = ending_of(self.dialect.parse(message) if message else None, message, at)
+            ending = ending_of(self._read(message) if message else None, message, at)
         unanswered = ending.status in (Status.DECLINED, Status.BUDGET)
         if unanswered and (at.limits.ask_at_end or is_resumed(config)) and (advice := end_review(state, ending)):
             again = another_round(state, advice, self.profile.prompts.reminder)
@@ -146,14 +157,14 @@ class Nodes:
             closing = closing or StopReason.TURN_LIMIT.value
         closing = closing or reached(usage, at.progress.refused_in_row, limits)
         at = replace(at, progress=replace(at.progress, closing=closing))
-        messages = forget_regions(state["messages"], at.views, limits.max_conversation_tokens)
+        unshown = state.get("unshown") or ()
+        messages = forget_regions(state["messages"], at.views, limits.max_conversation_tokens, unshown)
         prompt = self.dialect.render([*messages, *self._last_words(at)], self.profile, tools=at.offers_tools)
         seconds = (limits.max_seconds if closing else limits.working_seconds) - usage["seconds"]
         return at, lambda: resolve_images(prompt, at.views, self.store), seconds
 
     def _replied(self, state: FocusState, at: Situation, reply: AIMessage, seconds: float) -> dict[str, Any]:
-        reply = reply if self.dialect.binds_tools else as_written(reply)
-        turn, counted = self.dialect.parse(reply), reply.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
+        turn, counted = self._read(reply), reply.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
         tokens = {"prompt_tokens": counted["input_tokens"], "completion_tokens": counted["output_tokens"]}
         usage, refused, wrong = spent(state["usage"], policy_calls=1, seconds=seconds, **tokens), 0, state.get("misfit")
         following = decide(turn, reply, replace(at, progress=replace(at.progress, usage=usage)))
@@ -175,10 +186,18 @@ class Nodes:
         usage, closing = spent(state["usage"], policy_calls=1, seconds=seconds), at.progress.closing
         if isinstance(error, OutOfTimeError) and not closing:
             return {"usage": usage, "closing": StopReason.TIME_LIMIT.value}
+        if isinstance(error, PromptTooLongError) and (left_out := unshown_after(state.get("unshown"), at.views)):
+            return {"usage": usage, "unshown": left_out, "closing": closing or StopReason.CONTEXT_LIMIT.value}
         if not isinstance(error, OutOfTimeError):
             log.warning("the policy %s failed", self.policy.name, exc_info=error)
         ending = of_failure(error, closing, at.limits)
         return {"usage": usage} | changed(state, **ending.as_state())
+
+    def _written(self, reply: AIMessage) -> AIMessage:
+        return reply if self.dialect.binds_tools else as_written(reply)
+
+    def _read(self, message: AIMessage) -> Turn:
+        return read_turn(self.dialect, message)
 
     def _situation(self, state: FocusState, config: RunnableConfig) -> Situation:
         return Situation(
@@ -189,6 +208,7 @@ class Nodes:
             self.dialect.call_end,
             answer_model(config),
             state.get("misfit"),
+            frozenset(state.get("unshown") or ()),
         )
 
     def _limits(self, state: FocusState) -> FocusConfig:

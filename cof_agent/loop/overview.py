@@ -8,6 +8,7 @@ from typing import Any
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ImageError, QuestionError
 from cof_agent.images.decode_queue import decode_queue
+from cof_agent.images.display_name import show_source
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import SourceImage, load_image, open_image
 from cof_agent.images.receiving import is_remote
@@ -45,6 +46,20 @@ def open_overview(
         return original, show_overview(source, shown, profile.overview.tokens(shown), store, profile.encoding)
 
 
+def holds_secret(image: Any) -> bool:
+    """Whether the `image` that a run is given would bring a password, a key or pixels into what is kept of it."""
+    named = image.get("source") if isinstance(image, dict) else image
+    return isinstance(named, str) and show_source(named) != named
+
+
+def without_secret(image: Any, store: ImageStore, limits: ImageLimits) -> dict[str, Any]:
+    """The reference of such an image, which is opened and kept for that. Raises ImageError where it cannot be."""
+    if isinstance(image, dict):
+        return {**image, "source": show_source(image["source"])}
+    with nullcontext() if is_remote(image) else decode_queue().in_hand():
+        return keep_original(open_image(image, limits=limits), store)
+
+
 def _lacks_views(state: FocusState, store: ImageStore) -> bool:
     """Whether the store has lost what the conversation shows, so that the image has to be shown anew."""
     return any(view.image not in store for view in views_of(state.get("messages", [])))
@@ -58,7 +73,7 @@ def _original(state: FocusState, store: ImageStore, limits: ImageLimits) -> tupl
         return keep_original(opened, store), opened
     if isinstance(image, dict):
         ref = ImageRef.from_json(image)
-        return {**ref.to_json(), "source": image.get("source") or ref.url}, None
+        return {**ref.to_json(), "source": show_source(str(image.get("source") or ref.url))}, None
     if image is not None:
         raise ImageError(
             f"graph state takes an image as a path, a URL or an image reference, not {type(image).__name__}: "

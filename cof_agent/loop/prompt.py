@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from langchain_core.messages import AnyMessage, BaseMessage
@@ -14,14 +14,18 @@ from cof_agent.images.views import View
 from cof_agent.loop.transcript import view_of
 
 
-def forget_regions(messages: Sequence[AnyMessage], views: Sequence[View], max_tokens: int) -> list[AnyMessage]:
+def forget_regions(
+    messages: Sequence[AnyMessage], views: Sequence[View], max_tokens: int, unshown: Collection[int] = ()
+) -> list[AnyMessage]:
     """The messages with the oldest regions replaced by a line of text, so that all views fit in `max_tokens`.
 
-    The overview and the newest region always stay.
+    The overview and the newest region always stay. The views numbered in `unshown` never do: the endpoint has no room
+    for them.
     """
-    total = sum(view.tokens for view in views)
-    forgotten = set()
-    for view in views[1:-1]:
+    forgotten = set(unshown)
+    left = [view for view in views if view.index not in forgotten]
+    total = sum(view.tokens for view in left)
+    for view in left[1:-1]:
         if total <= max_tokens:
             break
         total -= view.tokens
@@ -32,6 +36,17 @@ def forget_regions(messages: Sequence[AnyMessage], views: Sequence[View], max_to
         else message
         for message in messages
     ]
+
+
+def unshown_after(unshown: Sequence[int] | None, views: Sequence[View]) -> list[int] | None:
+    """Which views to leave out after a prompt was too long: first the newest, then all regions; None if none is left.
+
+    `unshown`: those that it left out already.
+    """
+    left = [view.index for view in views[1:] if view.index not in (unshown or ())]
+    if not left:
+        return None
+    return [*(unshown or ()), *(left if unshown else left[-1:])]
 
 
 def resolve_images(messages: Sequence[BaseMessage], views: Sequence[View], store: ImageStore) -> list[BaseMessage]:

@@ -68,6 +68,8 @@ class Situation:
     """What the answer must fit."""
     schema_error: str | None = None
     """What the policy was told of an earlier answer that did not fit."""
+    unshown: frozenset[int] = frozenset()
+    """Numbers of the views that the endpoint had no room for."""
 
     @property
     def offers_tools(self) -> bool:
@@ -83,6 +85,7 @@ class Situation:
 def decide(turn: Turn, reply: AIMessage, at: Situation) -> Next:
     """What `turn` leads to. It was read from `reply`."""
     closing, prompts = at.progress.closing, at.profile.prompts
+    asked_in_vain = bool(closing and turn.calls)
     if at.limits.trainer_loop:
         turn, ended = as_trainer(turn, reply.text, at.call_end, at.progress.usage, closing, at.limits)
         if ended:
@@ -93,16 +96,20 @@ def decide(turn: Turn, reply: AIMessage, at: Situation) -> Next:
         turn = replace(turn, calls=turn.calls[:1])
     if turn.calls:
         return Look(turn.calls)
-    answer = final_answer(turn, reply, closing)
+    answer = final_answer(turn, closing)
     if not closing and not answer:
-        return AskAgain(prompts.format_error, refused=True)
+        return AskAgain(_what_is_wrong(turn, prompts.format_error), refused=True)
     if not closing and at.too_early:
         return AskAgain(prompts.look_first, refused=True)
     if at.schema and answer is not None and (wrong := schema_error(at.schema, answer)):
         if at.schema_error:
             return Done(of_no_schema(at.schema, answer, wrong, at.schema_error), by_turn=False)
         return AskAgain(f"{prompts.misfit} {wrong}", schema_error=wrong)
-    return Done(ending_of(turn, reply, at))
+    return Done(ending_of(turn, reply, at), by_turn=not asked_in_vain)
+
+
+def _what_is_wrong(turn: Turn, form: str) -> str:
+    return f"{turn.fault[:1].upper()}{turn.fault[1:]}. {form}" if turn.fault else form
 
 
 def left_in(state: FocusState) -> type[Look | AskAgain | Done]:
@@ -122,6 +129,7 @@ def ending_of(turn: Turn | None, reply: AIMessage | None, at: Situation) -> Endi
         closing=at.progress.closing,
         zooms=at.progress.usage["zooms"],
         views=at.views,
+        unshown=at.unshown,
         profile=at.profile,
         limits=at.limits,
     )

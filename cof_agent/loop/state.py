@@ -37,6 +37,12 @@ class StopReason(StrEnum):
     """The last turn had neither a readable call nor an answer that counts, and `trainer_loop` ended the run there."""
     ANSWER_MISFIT = "answer_misfit"
     """The answer did not fit the schema that it was to fit, twice."""
+    CONTEXT_LIMIT = "context_limit"
+    """The endpoint took no prompt with one more view: it was too long, or had too many images."""
+    REPLY_CUT = "reply_cut"
+    """The last reply broke off at the limit of its length, before it had an answer."""
+    REPLY_FILTERED = "reply_filtered"
+    """The server withheld the last reply."""
     POLICY_ERROR = "policy_error"
     """The policy itself failed; the result's `message` has its words."""
     IMAGE_ERROR = "image_error"
@@ -137,6 +143,8 @@ class FocusState(FocusInput, FocusOutput, total=False):
     """What was wrong with an answer that did not fit its schema, once the policy has been told."""
     closing: str | None
     """The stop reason whose limit was reached, once the policy is to be asked for its last answer."""
+    unshown: list[int] | None
+    """The views that prompts leave out, because the endpoint took no prompt with them."""
     granted: int | None
     """How often a person has let the policy try again, each time with the limits granted once more."""
 

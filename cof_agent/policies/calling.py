@@ -18,9 +18,10 @@ from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.errors import GraphBubbleUp
 
-from cof_agent.errors import PolicyError
+from cof_agent.errors import CofError, PolicyError
 from cof_agent.policies.deadline import OutOfTimeError, deadline, seconds_left
-from cof_agent.policies.endpoint_errors import check_ended, is_endpoint, read_failure, without_page
+from cof_agent.policies.endpoint_errors import check_ended, is_endpoint, read_failure
+from cof_agent.policies.html_words import without_page
 from cof_agent.policies.redaction import hide, secrets_of
 from cof_agent.policies.retry import Retry
 
@@ -34,6 +35,12 @@ Prompt: TypeAlias = "Sequence[BaseMessage] | Callable[[], Sequence[BaseMessage]]
 them perhaps, would each hold some: they are made where the model runs, and are gone when it has replied."""
 
 log = logging.getLogger(__name__)
+
+MAX_SHOWN = 20_000
+"""Characters of a model's own error that are looked at."""
+
+_UNREAD = (ValueError, TypeError, LookupError, AttributeError)
+"""What the classes of LangChain raise for replies of a form that they do not expect."""
 
 
 class PromptError(Exception):
@@ -130,7 +137,9 @@ class _Attempts:
         trouble = read_failure(error, endpoint=is_endpoint(type(self._model)), secrets=secrets)
         if trouble is None:
             text = f"{type(error).__name__}: {error}"
-            readable = without_page(hide(text, secrets))
+            readable = without_page(hide(text[:MAX_SHOWN], secrets))
+            if is_endpoint(type(self._model)) and isinstance(error, _UNREAD) and not isinstance(error, CofError):
+                return PolicyError(f"the reply of the endpoint cannot be read: {readable}")
             return error if readable == text else PolicyError(readable)
         self._failures, self._last = self._failures + 1, trouble.words
         verdict = self._retry.after(trouble, self._failures, max(0.0, self._ends - time.monotonic()))

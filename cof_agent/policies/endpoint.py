@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.policies.address import Address
 from cof_agent.policies.environment import KEY, UNSET, EndpointEnvironment
+from cof_agent.policies.kinds import meant
 from cof_agent.policies.redaction import hide
 
 Chat = TypeVar("Chat", bound=BaseChatModel)
@@ -239,8 +240,9 @@ def _made(make: Callable[[], Chat], keys: Collection[SecretStr | None], provider
         raise MissingExtraError(f'{provider}: needs a package that is not installed: pip install "{name}"')
     if "Unsupported" in words and "provider" in words:
         raise ConfigError(
-            f"LangChain knows no provider {provider!r}: there are openai (also for vLLM, SGLang and llama.cpp, with "
-            "base_url), ollama, anthropic, google_genai, mistralai, groq, deepseek, openrouter and others"
+            f"LangChain knows no provider {provider!r}{meant(provider)}: there are openai (also for vLLM, SGLang and "
+            "llama.cpp, with base_url), ollama, anthropic, google_genai, mistralai, groq, deepseek, openrouter and "
+            "others"
         )
     raise ConfigError(f"{provider}: cannot be set up: {hide(words, secrets)}")
 

@@ -6,9 +6,7 @@ of their classes. No client is imported.
 
 from __future__ import annotations
 
-import html
 import json
-import re
 import ssl
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -18,18 +16,16 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from cof_agent.dialects.finish import ENDS
 from cof_agent.errors import CofError, PolicyError
+from cof_agent.policies.html_words import READ_AHEAD, without_page
+from cof_agent.policies.prompt_size import is_too_long
 from cof_agent.policies.redaction import hide
 
 MAX_WORDS = 500
 """Characters of a server's words that are kept: some answer with a page of HTML."""
 
-_READ_AHEAD = 20_000
-
-_PAGE_WORDS = 160
-"""Characters that are kept of a page of HTML."""
-
-_PAGE = re.compile(r"<(?:!doctype\s+html|html)\b", re.I)
+_STATUS_NAMES = ("status_code", "http_status", "status", "code")
 
 _PASSING = {408, 409, 429}
 """With 5xx: what the clients of OpenAI and Anthropic repeat. 409 is a lock that was not free."""
@@ -48,6 +44,9 @@ _PASSING_KINDS = {
     *("ReadTimeoutError", "ConnectTimeoutError", "ProtocolError", "EndpointConnectionError"),  # urllib3, botocore
 }
 
+_NOT_CONNECTED = {"ConnectError", "ConnectTimeout", "ClientConnectorError", "NewConnectionError"}
+"""What the clients raise where nobody answers at an address."""
+
 _STREAM_ERRORS = {"APIError", "ResponseError"}
 """What the clients of OpenAI and Ollama raise, without a status, for an error that comes inside a stream."""
 
@@ -55,19 +54,36 @@ _NOTHING = ("No generations found in stream", "No data received from", "Event lo
 """How LangChain and its Ollama model begin a ValueError about a stream that held nothing, and what comes of an open
 connection that a client kept from an earlier asyncio loop."""
 
-_FAULTS_OF_THE_CALL = {"invalid_request_error", "authentication_error", "permission_error", "not_found_error"}
+_FAULTS_OF_THE_CALL = {
+    *("invalid_request_error", "authentication_error", "permission_error", "not_found_error"),  # OpenAI, Anthropic
+    *("invalid_api_key", "model_not_found", "context_length_exceeded"),
+    *("BadRequestError", "NotFoundError", "AuthenticationError"),  # vLLM
+    *("INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND"),  # Google
+}
+_OVERFLOWS = {"ContextOverflowError"}
+"""LangChain's own kind, of which several providers' errors are."""
 
 _NO_MONEY = {"insufficient_quota", "billing_not_active", "billing_hard_limit_reached"}
 """Comes as 429, and does not pass by waiting."""
 
-_BROKEN_ENDS = {"error", "abort"}
-"""Finish reasons with which routers and vLLM end a stream that failed on their side."""
+_BROKEN_ENDS = {"error", "abort", "insufficient_system_resource", "failed", "cancelled"}
+"""Finish reasons with which routers, vLLM, DeepSeek and OpenAI's Responses end a reply that failed on their side."""
 
-_ENDS = ("finish_reason", "status", "done_reason", "stop_reason")
+
+class PromptTooLongError(PolicyError):
+    """The endpoint takes no prompt of this length, or with so many images. Does not pass."""
 
 
 class BrokenReplyError(PolicyError):
-    """A reply that broke off before its end. Passes."""
+    """A reply that broke off before its end, or that is none. Passes."""
+
+
+class SentError(BrokenReplyError):
+    """An error that came as the reply itself, with the status 200. Passes as an error of its own code would."""
+
+    def __init__(self, body: object) -> None:
+        super().__init__(_said(body) or f"the reply is an error: {body!r:.200}")
+        self.body = body
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +95,8 @@ class EndpointFailure:
     passes: bool
     """Whether asking again may help."""
     status: int | None = None
+    too_long: bool = False
+    """Whether the prompt was too long, or had too many images."""
     wait: float | None = None
     """Seconds after which the server wants to be asked again."""
 
@@ -92,27 +110,16 @@ def read_failure(error: BaseException, *, endpoint: bool, secrets: Collection[st
         return None
     chain = list(_chain(error))
     status = next(filter(None, map(_status, chain)), None)
-    passes = _passes(chain, status, endpoint)
-    if status is None and not passes and not (_is_kind(error, _STREAM_ERRORS) or _is_connection(chain)):
+    said = _words(chain)[:READ_AHEAD]
+    too_long = is_too_long(said, set().union(*map(_code, chain)), status) or _is_kind(error, _OVERFLOWS)
+    passes = not too_long and _passes(chain, status, endpoint)
+    sent = _is_kind(error, _STREAM_ERRORS) or isinstance(error, SentError)
+    if status is None and not passes and not (too_long or sent or _is_connection(chain)):
         return None
-    words = without_page(hide(_words(chain)[:_READ_AHEAD], secrets))
+    words = without_page(hide(said + _unreached(chain), secrets))
     words = words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
     wait = _retry_after(_headers(chain), time.time()) if passes else None
-    return EndpointFailure(f"HTTP {status}: {words}" if status else words, passes, status, wait)
-
-
-def without_page(text: str) -> str:
-    """`text`, with one line of what can be read of the page of HTML that it ends in, if it does."""
-    found = _PAGE.search(text)
-    if not found:
-        return text
-    page = re.sub(r"\\[nrt]", " ", text[found.start() :][:_READ_AHEAD])  # some clients show it as a Python string
-    for unread in ("script|style|head", "script|style"):  # a page that is all script still has a title
-        read = re.sub(rf"<({unread})\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", page, flags=re.I | re.S)
-        if words := " ".join(html.unescape(read).split()).rstrip("'\""):
-            break
-    words = words if len(words) <= _PAGE_WORDS else words[: _PAGE_WORDS - 1] + "…"
-    return f"{text[: found.start()]}a page of HTML: {words}" if words else f"{text[: found.start()]}a page of HTML"
+    return EndpointFailure(f"HTTP {status}: {words}" if status else words, passes, status, too_long, wait)
 
 
 def check_ended(reply: AIMessage, model: type) -> None:
@@ -122,12 +129,12 @@ def check_ended(reply: AIMessage, model: type) -> None:
     """
     if not _packages(model) & {"langchain_openai", "langchain_ollama"}:
         return
-    reasons = [reply.response_metadata[name] for name in _ENDS if name in reply.response_metadata]
-    if not reasons:
+    reasons = [reply.response_metadata[name] for name in ENDS if name in reply.response_metadata]
+    if not reasons and reply.response_metadata.get("done") is not True:  # Ollama's last piece
         raise BrokenReplyError(
             "the stream ended without a finish reason (a server that never sends one needs streaming=False)"
         )
-    if reasons[0] in _BROKEN_ENDS:
+    if reasons and reasons[0] in _BROKEN_ENDS:
         raise BrokenReplyError(f"the reply ended with the finish reason {reasons[0]!r}")
 
 
@@ -163,7 +170,7 @@ def _passes(chain: list[BaseException], status: int | None, endpoint: bool) -> b
     known: object = getattr(error, "is_retryable", None)  # LangChain's own kinds of errors
     if isinstance(known, bool):
         return known
-    if _is_kind(error, _STREAM_ERRORS):
+    if _is_kind(error, _STREAM_ERRORS) or isinstance(error, SentError):
         return not _code(error) & _FAULTS_OF_THE_CALL
     if isinstance(error, BrokenReplyError) or _is_connection(chain):
         return True
@@ -173,6 +180,20 @@ def _passes(chain: list[BaseException], status: int | None, endpoint: bool) -> b
 
 def _is_connection(chain: list[BaseException]) -> bool:
     return any(isinstance(error, ConnectionError) or _is_kind(error, _PASSING_KINDS) for error in chain)
+
+
+def _unreached(chain: list[BaseException]) -> str:
+    """Which address could not be reached, where a connection was not made and the client tells."""
+    if not any(isinstance(error, ConnectionRefusedError) or _is_kind(error, _NOT_CONNECTED) for error in chain):
+        return ""
+    for error in chain:
+        try:
+            url: Any = error.request.url  # type: ignore[attr-defined]
+            place = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+        except (AttributeError, RuntimeError):  # httpx raises this where an error has no request
+            continue
+        return f"; is the server at {place} running, and is that its address?"
+    return ""
 
 
 def _is_kind(error: BaseException, names: Collection[str]) -> bool:
@@ -186,10 +207,20 @@ def _status(error: BaseException) -> int | None:
         found = [response.get("ResponseMetadata", {}).get("HTTPStatusCode")]
     else:
         found = [getattr(response, name, None) for name in ("status_code", "status")]
-    found += [getattr(error, name, None) for name in ("status_code", "http_status", "status", "code")]
+    found += [getattr(error, name, None) for name in _STATUS_NAMES]
     body = getattr(error, "body", None)
-    found.append(body.get("code") if isinstance(body, Mapping) else None)  # vLLM, inside a stream
-    return next((int(value) for value in found if isinstance(value, int) and 400 <= value < 600), None)
+    for _ in range(2):  # inside a stream, or of a reply that is an error itself
+        if isinstance(body, Mapping):
+            found += [body.get(name) for name in _STATUS_NAMES]
+            body = body.get("error")
+    return next((status for value in found if (status := _as_status(value)) is not None), None)
+
+
+def _as_status(value: object) -> int | None:
+    """An HTTP status of an error, also where it is written as text."""
+    if isinstance(value, str) and len(value) == 3 and value.isdecimal():
+        value = int(value)
+    return int(value) if isinstance(value, int) and 400 <= value < 600 else None
 
 
 def _code(error: BaseException) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from cof_agent.errors import ConfigError
 
@@ -31,6 +32,9 @@ class PolicyKind:
         """Its spec, as people are told of it."""
         return self.name if self.rest is None else f"{self.name}:{self.rest}"
 
+
+OBSERVER = "observer"
+"""The ideal observer of drawn scenes: commands that ask about those take it as a policy; nothing else does."""
 
 PROVIDER = PolicyKind(
     "PROVIDER", "MODEL", "providers", "talks to any provider that LangChain's init_chat_model knows", server=True
@@ -72,7 +76,19 @@ def kind_of(spec: str) -> tuple[PolicyKind, str]:
             return kind, rest
     if name and rest:
         return PROVIDER, f"{_plain(name)}:{rest}"
-    raise ConfigError(f"no policy is named {spec!r}: choose one of {KINDS}")
+    if spec == OBSERVER:
+        raise ConfigError(
+            "observer answers questions about drawn scenes only, since it is told where to look: `eval scenes` and "
+            f"`collect scenes:train` take it. Here choose one of {KINDS}"
+        )
+    raise ConfigError(f"no policy is named {spec!r}{meant(name)}: choose one of {KINDS}")
+
+
+def meant(name: str) -> str:
+    """` (did you mean X?)` where a kind's name is much like `name`; else nothing."""
+    named = [kind.name for kind in TABLE if kind != PROVIDER]
+    like = get_close_matches(name.lower(), named, n=1)
+    return f" (did you mean {next(kind.form for kind in TABLE if kind.name == like[0])}?)" if like else ""
 
 
 def listed(*more: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
@@ -13,6 +13,10 @@ from langchain_core.runnables import RunnableConfig
 from langchain_openai import ChatOpenAI
 
 from cof_agent.dialects.thoughts import KEY
+from cof_agent.errors import PolicyError
+from cof_agent.policies.chat_replies import clean, completion
+from cof_agent.policies.chat_streams import WatchedCompletions
+from cof_agent.policies.html_words import without_page
 
 
 class OpenAIChat(ChatOpenAI):
@@ -20,7 +24,7 @@ class OpenAIChat(ChatOpenAI):
 
     LangChain looks at each part of each message for forms of its own, and the client for names to translate. Ours have
     none, and with many questions at once each search is a tenth of all that the process has to do
-    (`python -m tests.benchmarks.endpoint`). No public hook does what the three private methods do that are replaced
+    (`python -m tests.benchmarks.endpoint`). No public hook does what the private methods do that are replaced
     here; `tests/processes/policies/test_openai_chat_internals.py` tells when LangChain changes one of them.
 
     Servers that take a thought out of the text (vLLM and SGLang with a reasoning parser, DeepSeek, OpenRouter) send it
@@ -62,12 +66,25 @@ class OpenAIChat(ChatOpenAI):
         return payload
 
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
-        result = super()._create_chat_result(response, generation_info)
-        choices = response["choices"] if isinstance(response, dict) else response.choices
-        for generation, choice in zip(result.generations, choices, strict=True):
-            said = choice["message"] if isinstance(choice, dict) else choice.message.model_extra
-            _keep_thought(generation.message, said)
+        if isinstance(response, str):  # a page of HTML perhaps
+            raise PolicyError(f"the endpoint replied with what is no JSON: {without_page(response[:20_000])[:500]}")
+        reply = completion(response.model_dump(warnings=False) if hasattr(response, "model_dump") else response)
+        result = super()._create_chat_result(reply, generation_info)
+        message = result.generations[0].message
+        _keep_beside(message, reply["choices"][0]["message"])
+        if (parsed := _parsed(response)) is not None:
+            message.additional_kwargs["parsed"] = parsed
         return result
+
+    def _stream(self, *args: Any, **options: Any) -> Iterator[ChatGenerationChunk]:
+        watched = WatchedCompletions(self.client, asynchronous=False)
+        yield from ChatOpenAI._stream(self.model_copy(update={"client": watched}), *args, **options)
+
+    async def _astream(self, *args: Any, **options: Any) -> AsyncIterator[ChatGenerationChunk]:
+        watched = WatchedCompletions(self.async_client, asynchronous=True)
+        copy = self.model_copy(update={"async_client": watched})
+        async for piece in ChatOpenAI._astream(copy, *args, **options):
+            yield piece
 
     def _convert_chunk_to_generation_chunk(
         self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
@@ -75,7 +92,7 @@ class OpenAIChat(ChatOpenAI):
         piece = super()._convert_chunk_to_generation_chunk(chunk, default_chunk_class, base_generation_info)
         choices = chunk.get("choices")
         if piece is not None and choices:
-            _keep_thought(piece.message, choices[0].get("delta"))
+            _keep_beside(piece.message, choices[0].get("delta"))
         return piece
 
 
@@ -120,11 +137,19 @@ def _is_part(block: object) -> bool:
     return kind in ("text", "image_url") and block.keys() == {"type", kind}
 
 
-def _keep_thought(message: BaseMessage, said: object) -> None:
-    """`said`: the message or delta as the server sent it."""
+def _keep_beside(message: BaseMessage, said: object) -> None:
+    """Keep what stands beside the text of `said`, a message or a piece of one: the thought and a refusal."""
     if not isinstance(said, Mapping):
         return
-    thought = said.get(KEY) or said.get("reasoning")
+    thought, refusal = said.get(KEY) or said.get("reasoning"), said.get("refusal")
     if isinstance(thought, str) and thought:
-        # Half of a surrogate pair could be neither saved nor sent back.
-        message.additional_kwargs[KEY] = thought.encode(errors="replace").decode()
+        message.additional_kwargs[KEY] = clean(thought)
+    if isinstance(refusal, str) and refusal:
+        message.additional_kwargs["refusal"] = refusal
+
+
+def _parsed(response: object) -> object:
+    """What OpenAI's client has made of a reply in a form that it was asked for, if it was."""
+    choices = getattr(response, "choices", None)
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return getattr(getattr(first, "message", None), "parsed", None)

@@ -8,6 +8,9 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import default_profile, load_profile
 from cof_agent.policies.known_checkpoints import known_dialect
 
+UNKNOWN = "nothing"
+"""What says how to speak to a policy of which neither name nor type is known."""
+
 OWN = "focus.json"
 """The file of a checkpoint with its own profile."""
 
@@ -37,6 +40,5 @@ def profile_for(
         return own, "the policy itself"
     if folder is not None and (folder / OWN).is_file():
         return load_profile(folder / OWN), f"its {OWN}"
-    told_by = "its name" if model_type is None else f"its name or its type {model_type}"
-    known, told_by = known_dialect(name, model_type) or ("native", told_by)
+    known, told_by = known_dialect(name, model_type) or ("native", UNKNOWN)
     return default_profile(known), told_by

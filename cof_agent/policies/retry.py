@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from cof_agent.errors import PolicyError
-from cof_agent.policies.endpoint_errors import EndpointFailure
+from cof_agent.policies.endpoint_errors import EndpointFailure, PromptTooLongError
 
 _HINTS = {
     401: "check the API key",
@@ -29,6 +29,8 @@ class Retry:
 
     def after(self, trouble: EndpointFailure, attempts: int, left: float) -> float | PolicyError:
         """Seconds to wait after so many failed `attempts`, at most the seconds that are `left`; or why not to."""
+        if trouble.too_long:
+            return PromptTooLongError(f"the prompt is too long for the endpoint: {trouble.words}")
         if not trouble.passes:
             hint = _HINTS.get(trouble.status or 0)
             said = "the endpoint refused the call" if trouble.status else "the call to the endpoint failed"

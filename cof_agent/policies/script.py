@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import parse_profile
 from cof_agent.errors import ConfigError, PolicyError
+from cof_agent.files import parse_json
 
 
 class ScriptedModel(BaseChatModel):
@@ -62,10 +62,10 @@ def load_script(path: str | Path) -> tuple[ScriptedModel, Profile]:
     Raises ConfigError that names the file for anything else.
     """
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = parse_json(Path(path).read_bytes())
     except OSError as error:
         raise ConfigError(f"script {path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"script {path} is not JSON: {error}") from error
     given = value.get("turns") if isinstance(value, dict) else value
     try:

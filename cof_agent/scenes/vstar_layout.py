@@ -9,7 +9,6 @@ first is right: so `vstar_bench_eval.py` and `visual_search.py` of penghao-wu/vs
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count as count_from
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cof_agent.errors import ConfigError
-from cof_agent.files import atomic_write, json_line
+from cof_agent.files import atomic_write, json_line, locked, parse_json
 from cof_agent.images.opening import open_image
 from cof_agent.scenes.question import SceneQuestion, scene_question
 from cof_agent.scenes.render import render
@@ -69,13 +68,17 @@ def write_vstar(
     }
     behind = None if photo is None else str(photo)
     try:
-        _prepare(directory, settings)
-        rows = []
-        for number, question in enumerate(islice(_multiple_choice(split, seed_start, behind), count)):
-            rows.append(_write_row(directory, number, question, resolution))
-            on_row()
-        with atomic_write(directory / QUESTIONS) as file:
-            file.writelines(map(json_line, rows))
+        if directory.exists() and not directory.is_dir():
+            raise ConfigError(f"{directory} is a file: name a directory, new or empty, for the scenes")
+        directory.mkdir(parents=True, exist_ok=True)
+        with locked(directory, f"drawing {count} scenes"):
+            _prepare(directory, settings)
+            rows = []
+            for number, question in enumerate(islice(_multiple_choice(split, seed_start, behind), count)):
+                rows.append(_write_row(directory, number, question, resolution))
+                on_row()
+            with atomic_write(directory / QUESTIONS, private=False) as file:
+                file.writelines(map(json_line, rows))
     except OSError as error:
         raise ConfigError(
             f"cannot write scenes to {directory} ({error.strerror or error}): make room there, or choose another "
@@ -96,7 +99,7 @@ def _write_row(directory: Path, number: int, question: SceneQuestion, resolution
     size = question.scene.size(resolution)
     path = Path(question.category) / f"{question.id}.png"
     if not (directory / path).exists():
-        with atomic_write(directory / path) as file:
+        with atomic_write(directory / path, private=False) as file:
             render(question.scene, size).save(file, "PNG", compress_level=1)
     boxes = [(x1 * size[0], y1 * size[1], x2 * size[0], y2 * size[1]) for x1, y1, x2, y2 in question.boxes]
     annotation = {
@@ -105,7 +108,7 @@ def _write_row(directory: Path, number: int, question: SceneQuestion, resolution
         "question": question.text.partition("\n")[0],
         "options": [question.value, *(option for option in question.options if option != question.value)],
     }
-    with atomic_write((directory / path).with_suffix(".json")) as file:
+    with atomic_write((directory / path).with_suffix(".json"), private=False) as file:
         file.write(json_line(annotation))
     return {
         "image": path.as_posix(),
@@ -118,23 +121,21 @@ def _write_row(directory: Path, number: int, question: SceneQuestion, resolution
 
 def _prepare(directory: Path, settings: dict[str, Any]) -> None:
     """Make the folders, or find those of a command with the same settings. Raises ConfigError for anything else."""
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"{directory} is a file: name a directory, new or empty, for the scenes")
-    there = [path for path in directory.iterdir() if not path.name.startswith(".")] if directory.exists() else []
+    there = [path for path in directory.iterdir() if not path.name.startswith(".")]
     if any(path.name not in FOLDERS for path in there):
         _compare(directory, settings)
     elif any(any(path.iterdir()) for path in there if path.is_dir()):
         raise _foreign(directory)
     for name in FOLDERS:
         (directory / name).mkdir(parents=True, exist_ok=True)
-    with atomic_write(directory / SETTINGS) as file:
+    with atomic_write(directory / SETTINGS, private=False) as file:
         file.write(json_line(settings))
 
 
 def _compare(directory: Path, settings: dict[str, Any]) -> None:
     before: Any = None
     with suppress(OSError, ValueError):
-        before = json.loads((directory / SETTINGS).read_text(encoding="utf-8"))
+        before = parse_json((directory / SETTINGS).read_bytes())
     if not isinstance(before, dict):
         raise _foreign(directory)
     for name, value in settings.items():

@@ -3,7 +3,7 @@
 It is killed there.
 
 Before anything is renamed to PLACE, the end of a path, it stops for ever; with LINES before it appends to a file of
-that name which has so many. COMMAND is the console script `cof-agent`, `python -c` or `python -m`, with arguments.
+that name which has so many. COMMAND is the console script `cof-agent`, or Python with `-c`, `-m` or a file.
 """
 
 from __future__ import annotations
@@ -52,9 +52,12 @@ def run(command: Sequence[str]) -> None:
     elif words[0] == "-c":
         sys.argv = ["-c", *words[2:]]
         exec(words[1], {"__name__": "__main__"})
-    else:
+    elif words[0] == "-m":
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv, sys.path[0:0] = words, [str(Path(words[0]).parent)]
+        runpy.run_path(words[0], run_name="__main__")
 
 
 if __name__ == "__main__":

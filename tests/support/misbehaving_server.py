@@ -133,12 +133,14 @@ def says(
     text: str,
     *calls: Mapping[str, Any],
     finish: str | None = "stop",
+    done: bool = True,
     thought: str = "",
     thought_as: str = "reasoning_content",
 ) -> Act:
     """A turn: text, and calls as `{"name": …, "arguments": …}`; streamed where that was asked for.
 
-    `thought`: what a server with a parser for reasoning sends apart from the text, and `thought_as` under which name.
+    `done`: a stream says that it is done. `thought`: what a server with a parser for reasoning sends apart from the
+    text, and `thought_as` under which name.
     """
 
     def act(visit: Visit) -> None:
@@ -175,7 +177,8 @@ def says(
             visit.event({}, finish)
         if visit.body.get("stream_options", {}).get("include_usage"):
             visit.event(None, usage=USAGE)
-        visit.wfile.write(b"data: [DONE]\n\n")
+        if done:
+            visit.wfile.write(b"data: [DONE]\n\n")
 
     return act
 

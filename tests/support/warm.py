@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import socketserver
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.support.held import run, stop_at_lines, stop_at_rename
 from tests.support.patience import PATIENCE, wait_until
@@ -22,6 +27,8 @@ FORKS.set_forkserver_preload(
         "training.tiny_pretrain.__main__",
         "cof_agent.cli.app",
         "cof_agent.policies.qwen.chat",
+        "cof_agent.integrations.langgraph",
+        "rapidocr",
     ]
 )
 
@@ -33,10 +40,16 @@ class WarmProcess:
     """
 
     def __init__(
-        self, words: Sequence[str | Path], said: Path, *, before: str | None = None, lines: int | None = None
+        self,
+        words: Sequence[str | Path],
+        said: Path,
+        *,
+        before: str | None = None,
+        lines: int | None = None,
+        cwd: Path = ROOT,
     ) -> None:
         self._said = said
-        given = ([str(word) for word in words], said, before, lines)
+        given = ([str(word) for word in words], said, before, lines, cwd)
         self._process: BaseProcess = FORKS.Process(target=_carry_out, args=given)
         self._process.start()
 
@@ -65,12 +78,47 @@ class WarmProcess:
         return self._said.read_text(encoding="utf-8", errors="replace") if self._said.exists() else ""
 
 
-def _carry_out(words: list[str], said: Path, before: str | None, lines: int | None) -> None:
+@contextmanager
+def warm_python(path: Path) -> Iterator[None]:
+    """An executable at `path` that does what Python does with `-m`, `-c` or a file, in warm processes."""
+    said = path.with_name(f"{path.name}.said")
+
+    class Asked(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            words, cwd = json.loads(self.rfile.readline())
+            process = WarmProcess([str(path), *words], said, cwd=Path(cwd))
+            code = process.wait()
+            self.wfile.write(json.dumps([code, process.said]).encode())
+
+    with TemporaryDirectory() as short, socketserver.UnixStreamServer(f"{short}/asked", Asked) as server:
+        path.write_text(f"#!{sys.executable} -SE\n{_ASK.format(socket=f'{short}/asked')}", encoding="utf-8")
+        path.chmod(0o755)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+_ASK = """import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.connect({socket!r})
+    asked.sendall(json.dumps([sys.argv[1:], os.getcwd()]).encode() + b"\\n")
+    code, said = json.loads(asked.makefile().read())
+sys.stderr.write(said)
+sys.exit(code if code >= 0 else 1)
+"""
+
+
+def _carry_out(words: list[str], said: Path, before: str | None, lines: int | None, cwd: Path) -> None:
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     for channel in (1, 2):
         os.dup2(file, channel)
-    os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
+    os.chdir(cwd)
+    sys.path[0:0] = [str(cwd), str(ROOT)]
+    if (cwd / "training").exists() and cwd != ROOT:  # its own copy counts, not the one that is loaded
+        for name in [name for name in sys.modules if name.partition(".")[0] == "training"]:
+            del sys.modules[name]
     if before is not None and lines is not None:
         stop_at_lines(before, lines)
     elif before is not None:

@@ -25,13 +25,15 @@ FLOORS = (
 
 INSIDE = {
     "images": (
-        {"display_name", "geometry"},
-        {"limits", "reference"},
-        {"decoding", "fetch", "store"},
-        {"decode_queue"},
+        {"display_name", "exif", "flattening", "geometry", "heap", "named_file", "regular_file", "time_limit"},
+        {"formats", "jpeg_segments", "limits", "png_chunks", "reference"},
+        {"connection", "data_url", "headers", "loading", "store"},
+        {"decoding"},
+        {"content_coding", "decode_queue", "decode_worker"},
+        {"apart", "fetch"},
         {"receiving"},
         {"opening"},
-        {"views"},
+        {"metadata", "views"},
     ),
     "loop": (
         {"answer_schema", "config", "looking", "pregel", "state", "transcript"},
@@ -129,7 +131,7 @@ def test_only_the_edges_read_the_environment() -> None:
     direct = {"environ", "environb", "getenv", "getenvb", "from_env", "secret_from_env", "get_from_dict_or_env"}
     assert [name_of(path) for path in MODULES if direct & names_in(path)] == [ENVIRONMENT]
     readers = [name_of(path) for path in MODULES if "EndpointEnvironment.read" in names_in(path)]
-    assert readers == ["cof_agent.cli.app", "cof_agent.policies.loading"]
+    assert readers == ["cof_agent.cli.doctor", "cof_agent.policies.loading"]
     assert all(name_of(path).startswith("cof_agent.cli.") for path in MODULES if "envvar" in names_in(path))
 
 

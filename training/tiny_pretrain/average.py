@@ -32,7 +32,7 @@ def average(models: Sequence[Path], into: Path) -> Path:
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise ConfigError(f"{into} is not empty: name another directory for the mean")
     means = {name: _mean([model / name for model in models]) for name in _WEIGHTS}
-    with atomic_directory(into) as part:
+    with atomic_directory(into, private=False) as part:
         shutil.copytree(models[0], part, dirs_exist_ok=True)
         for name, mean in means.items():
             save_file(mean, part / name, metadata={"format": "pt"})

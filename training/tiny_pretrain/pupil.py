@@ -273,7 +273,7 @@ def mean_losses(readings: Sequence[Reading], losses: Callable[[Reading], Losses]
 
 def write_model(pupil: Pupil, base: Path, folder: Path) -> None:
     """Write the weights to `folder`, in bfloat16, with the small files of the checkpoint `base` and the readings."""
-    with atomic_directory(folder) as part:
+    with atomic_directory(folder, private=False) as part:
         shutil.copytree(base, part, ignore=shutil.ignore_patterns("*.safetensors", "config.json"), dirs_exist_ok=True)
         with quietly():
             copy.deepcopy(pupil.model).to(KEPT).save_pretrained(part)

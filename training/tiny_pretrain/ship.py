@@ -51,7 +51,7 @@ def ship(model: Path, assets: Path = ASSETS) -> Path:
     try:
         card = assets / CARD if (assets / CARD).is_file() else ASSETS / CARD
         for source in (*(model / name for name in names), *([card] if card.is_file() else [])):
-            with atomic_write(part / source.name) as copy, source.open("rb") as content:
+            with atomic_write(part / source.name, private=False) as copy, source.open("rb") as content:
                 shutil.copyfileobj(content, copy)
         _check_checkpoint(part, model)
         _shorten(part / "model.safetensors")

@@ -32,6 +32,7 @@ from cof_agent.evaluation.benchmarks.rows import (
 from cof_agent.evaluation.matching.options import LETTERS, with_options
 from cof_agent.evaluation.matching.words import same_text
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
+from cof_agent.images.regular_file import open_regular
 
 _TRAIN = "train:"
 _EXPECTED = 'one JSON object a line, such as {"image": "photo.jpg", "question": "…", "answer": "…"}'
@@ -44,9 +45,11 @@ class JsonLines:
     name: str
     path: Path
     role: Role = Role.TEST
+    links: bool = True
+    """Whether `path` may hold a symbolic link. Not where it was resolved, and checked to lie in some directory."""
 
     @classmethod
-    def open(cls, rest: str) -> JsonLines:
+    def open(cls, rest: str, *, links: bool = True) -> JsonLines:
         """`rest`: what follows `jsonl:`, a file, or `train:` and a file of questions to train on.
 
         Raises ConfigError when the file is missing, no file, empty, or has no line that begins like an object.
@@ -56,7 +59,7 @@ class JsonLines:
         if path.is_dir():
             raise ConfigError(f"{path} is a directory: jsonl:FILE needs the file, {_EXPECTED}")
         try:
-            with path.open("rb") as opened:
+            with open_regular(path, links=links) as opened:
                 head = opened.read(4096).removeprefix(b"\xef\xbb\xbf")
         except OSError as error:
             raise unreadable(path, error) from error
@@ -64,10 +67,10 @@ class JsonLines:
             raise ConfigError(f"{path} is empty: it needs {_EXPECTED}")
         if b"\0" in head or not re.search(rb"^[ \t]*\{", head, re.MULTILINE):
             raise ConfigError(f"{path} is not a JSONL file: it needs {_EXPECTED}")
-        return cls(f"jsonl:{rest}", path, Role.TEST if file == rest else Role.TRAIN)
+        return cls(f"jsonl:{rest}", path, Role.TEST if file == rest else Role.TRAIN, links)
 
     def __iter__(self) -> Iterator[BenchmarkItem]:
-        rows = ((where, _numbered(where, row)) for where, row in json_lines(self.path))
+        rows = ((where, _numbered(where, row)) for where, row in json_lines(self.path, links=self.links))
         return questions(rows, partial(_question, directory=self.path.absolute().parent))
 
 

@@ -36,7 +36,7 @@ from cof_agent.evaluation.matching.options import LETTERS, with_options
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
 
 _NAMES = ("MME-RealWorld-Lite.json", "MME_RealWorld_Lite.json")
-_FOLDERS = ("imgs", "images", "data/imgs", "data/images")
+_FOLDERS = ("", "imgs", "images", "data/imgs", "data/images")
 _MARK = re.compile(r"\s*[(\[]?([A-Z])[)\].:]\s*(.*)", re.DOTALL)
 
 
@@ -80,7 +80,7 @@ class MmeRealWorldLite:
         beside = self.path.absolute().parent
         return BenchmarkQuestion(
             id=text_of(row, "Question_id"),
-            image=image_file(text_of(row, "Image"), beside, *(beside / folder for folder in _FOLDERS)),
+            image=image_file(text_of(row, "Image"), beside, _FOLDERS),
             text=with_options(text_of(row, "Text"), options),
             answer=truth,
             options=options,

@@ -44,8 +44,9 @@ def parquet_rows(path: Path, required: Sequence[str], large: str) -> Iterator[tu
         raise ConfigError(f"{path} is in another layout: it lacks the columns {', '.join(missing)}")
     column = _Column(path, large)
     number = 0
-    for batch in file.iter_batches(batch_size=256, columns=[name for name in names if name != large]):
-        for row in batch.to_pylist():
+    batches = file.iter_batches(batch_size=256, columns=[name for name in names if name != large])
+    while rows := _next_rows(path, batches):
+        for row in rows:
             number += 1
             yield f"{path.name} row {number}", {**row, large: ParquetField(column, number - 1)}
 
@@ -105,6 +106,14 @@ def _bytes(value: Any) -> bytes:
         except (binascii.Error, ValueError):
             return b""
     return value if isinstance(value, bytes) else b""
+
+
+def _next_rows(path: Path, batches: Iterator[Any]) -> list[dict[str, Any]]:
+    """The rows of the next batch that has any; none at the end. Raises ConfigError where the file is damaged."""
+    try:
+        return next(filter(None, (batch.to_pylist() for batch in batches)), [])
+    except Exception as error:  # pyarrow's errors, those of the system, and values that Python has not
+        raise ConfigError(f"{path} is damaged ({error}): download it again") from error
 
 
 def _open(path: Path) -> Any:

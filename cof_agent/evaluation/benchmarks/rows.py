@@ -6,20 +6,24 @@ import json
 import math
 import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, MalformedRow
 from cof_agent.evaluation.summary import excerpt
+from cof_agent.images.display_name import show_source
+from cof_agent.images.named_file import NamedFileError, named_file
+from cof_agent.images.regular_file import open_regular
 
 Row: TypeAlias = Mapping[str, Any]
 
 _SHOWN = 60
-_REMOTE = re.compile(r"(?:https?|data|file):", re.I)
+_REMOTE = re.compile(r"(?:https?|data):", re.I)
+_FILE = re.compile(r"file:", re.I)
 
 
 class RowError(ValueError):
@@ -41,10 +45,13 @@ def questions(
             yield question
 
 
-def json_lines(path: Path) -> Iterator[tuple[str, Row | RowError]]:
-    """The objects of a JSONL file with where they stand. Raises ConfigError when it cannot be read."""
+def json_lines(path: Path, *, links: bool = True) -> Iterator[tuple[str, Row | RowError]]:
+    """The objects of a JSONL file with where they stand. Raises ConfigError when it cannot be read.
+
+    Without `links` no part of `path` may be a symbolic link.
+    """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, links=links) as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield f"{path.name} line {number}", json_object(line)
@@ -84,39 +91,48 @@ def optional_text(row: Row, field: str, default: str) -> str:
     return default if value is None or value == "" else text_of(row, field)
 
 
-def image_file(name: str, *directories: Path) -> str:
-    """The path of the image `name`, in the first of `directories` that has it."""
-    for directory in directories:
-        path = directory / name
-        try:
-            mode = os.stat(path).st_mode
-        except (OSError, ValueError):  # ValueError: a NUL in the name
-            continue
-        if stat.S_ISREG(mode):
-            return str(path)
-    where = " or ".join(str(directory) for directory in directories)
-    raise RowError(f"its image {show(name)} is not a file in {where}")
+def image_file(name: str, root: Path, folders: Sequence[str] = ("",)) -> str:
+    """The path of the image `name`, in the first of `folders` of `root` that has it; none that leads out of `root`."""
+    try:
+        return str(named_file(name, root, folders))
+    except NamedFileError as error:
+        raise RowError(f"its image {show(show_source(name))} {error}") from None
 
 
 def image_source(name: str, directory: Path) -> str:
-    """`name` itself when it is a URL, else the path of that file, relative to `directory`."""
-    return name if _REMOTE.match(name) else image_file(name, directory)
+    """`name` itself when it is a web address or a data URL, else the path of that file in `directory`."""
+    if _REMOTE.match(name):
+        return name
+    if not _FILE.match(name):
+        return image_file(name, directory)
+    from urllib.request import url2pathname  # heavy
+
+    try:
+        parts = urlsplit(name)
+    except ValueError as error:
+        raise RowError(f"its image {show(show_source(name))} is not a valid file URL") from error
+    if parts.netloc.lower() not in ("", "localhost"):
+        raise RowError(f"its image {show(show_source(name))} is on another host")
+    return image_file(url2pathname(parts.path), directory)
 
 
 def corners_as_fractions(value: Any, unit: str) -> tuple[float, float, float, float]:
     """Four finite numbers in `value`. Raises RowError that names the `unit` for anything else."""
-    if not (
-        isinstance(value, list | tuple)
-        and len(value) == 4
-        and all(isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side) for side in value)
-    ):
+    if not (isinstance(value, list | tuple) and len(value) == 4 and all(map(_is_finite, value))):
         raise RowError(f"a box is {show(value)}: it needs four numbers, {unit}")
     return float(value[0]), float(value[1]), float(value[2]), float(value[3])
 
 
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond those of floating point
+        return False
+
+
 def existing(path: str) -> Path:
     """`path` with `~` resolved. Raises ConfigError when nothing is there."""
-    found = Path(path).expanduser()
+    found = Path(os.path.expanduser(path))
     try:
         if found.exists():
             return found

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ from cof_agent.evaluation.matching.options import LETTERS, read_options
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
 from cof_agent.images.decoding import orientation_of
 from cof_agent.images.geometry import Corners
+from cof_agent.images.named_file import is_inside
+from cof_agent.images.regular_file import read_regular
 from cof_agent.policies.redaction import hide
 
 log = logging.getLogger(__name__)
@@ -62,8 +65,7 @@ class VStar:
 
         Raises ConfigError when the directory is missing or has no questions file, or the download fails.
         """
-        local = Path(place).expanduser()
-        from_hub = not local.exists() and _HUB_ID.fullmatch(place)
+        from_hub = not os.path.exists(os.path.expanduser(place)) and _HUB_ID.fullmatch(place)
         directory = _download(place) if from_hub else existing(place)
         if not (directory / QUESTIONS).is_file():
             raise ConfigError(
@@ -91,15 +93,17 @@ class VStar:
             answer=LETTERS[right],
             options=options,
             category=optional_text(row, "category", "all"),
-            boxes=_boxes(Path(image)),
+            boxes=_boxes(Path(image), self.directory),
         )
 
 
-def _boxes(image: Path) -> tuple[Corners, ...]:
+def _boxes(image: Path, root: Path) -> tuple[Corners, ...]:
     """Where the targets are, if the JSON file beside `image` says so. A question can be asked without."""
     path = image.with_suffix(".json")
     try:
-        record = json.loads(path.read_bytes())
+        if not is_inside(path, root):
+            raise RowError(f"it leads out of {root}")
+        record = json.loads(read_regular(path))
         if not isinstance(record, dict) or not record.get("bbox"):
             return ()
         if not isinstance(record["bbox"], list):

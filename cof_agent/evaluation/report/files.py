@@ -1,4 +1,4 @@
-"""The files of a report: `summary.json`, `plots/` and `report.html` beside a run's results."""
+"""The files of a report: `summary.json`, `plots/`, `report.html` and `results.csv` beside a run's results."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.report.comparison import Comparison
+from cof_agent.evaluation.report.csv_rows import as_csv
 from cof_agent.evaluation.report.page import comparison_page, run_page
 from cof_agent.evaluation.report.plots import plots_of
 from cof_agent.evaluation.results import Run, read_run
@@ -15,9 +16,10 @@ from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.sizes import told
 from cof_agent.evaluation.summary import Summary
 from cof_agent.evaluation.tally import summarise
-from cof_agent.files import atomic_write
+from cof_agent.files import atomic_write, locked, private_directory
 
 PAGE = "report.html"
+TABLE = "results.csv"
 PLOTS = "plots"
 WRONG = 20
 """Wrong answers that a report shows."""
@@ -41,16 +43,25 @@ def write_report(directory: str | Path) -> Summary:
     plots = plots_of({"": summary})
     _write_plots(directory, plots)
     _write(directory / PAGE, run_page(summary, plots, some_wrong(run.rows)))
+    _write(directory / TABLE, as_csv(run.rows))
     return summary
 
 
 def write_comparison(comparison: Comparison, directory: str | Path) -> None:
-    """Write `comparison.json`, `plots/` and `report.html`; raises as `write_report`."""
+    """Write `comparison.json`, `plots/` and `report.html`.
+
+    Raises as `write_report`, and LockedError where another comparison is written there.
+    """
     directory = Path(directory)
-    _write(directory / "comparison.json", comparison.model_dump_json(indent=1) + "\n")
     plots = plots_of({run.name: run.summary for run in comparison.runs})
-    _write_plots(directory, plots)
-    _write(directory / PAGE, comparison_page(comparison, plots))
+    try:
+        private_directory(directory)
+    except OSError as error:
+        raise ConfigError(f"cannot write {directory}: {error.strerror or error}; choose another directory") from error
+    with locked(directory, f"comparing {len(comparison.runs)} runs"):
+        _write(directory / "comparison.json", comparison.model_dump_json(indent=1) + "\n")
+        _write_plots(directory, plots)
+        _write(directory / PAGE, comparison_page(comparison, plots))
 
 
 def some_wrong(rows: Sequence[ResultRow]) -> list[ResultRow]:
@@ -81,7 +92,7 @@ def _write_plots(directory: Path, plots: Mapping[str, bytes]) -> None:
 def _write(path: Path, data: str | bytes) -> None:
     """Whole or not at all: a reader sees the old file or the new one."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(path.parent)
         with atomic_write(path) as file:
             file.write(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
     except OSError as error:

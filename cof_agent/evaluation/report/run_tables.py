@@ -220,10 +220,12 @@ def _endings(summary: Summary) -> Table:
     rows = []
     for figures in summary.cells:
         counts = [number(figures.statuses.get(status) or None) for status in Status]
+        counts.append(number(figures.timed_out or None))
         refused = (number(figures.costs.refused, 2), percent(figures.costs.refused_share))
         rows.append((*setting(figures.cell), *counts, *refused))
-    columns = (*SETTING, *(status.value for status in Status), "refused", "% of calls")
-    return Table.of("Endings", columns, rows, 2, "Questions by how they ended; refused calls per question.")
+    columns = (*SETTING, *(status.value for status in Status), "by time", "refused", "% of calls")
+    note = "Questions by how they ended; by time: of those out of budget, by max_seconds; refused calls per question."
+    return Table.of("Endings", columns, rows, 2, note)
 
 
 def _rules(summary: Summary) -> Table:
@@ -271,15 +273,20 @@ def remarks(summary: Summary) -> list[str]:
     endings = {status: sum(figures.statuses.get(status, 0) for figures in summary.cells) for status in Status}
     rightly = sum(figures.rightly_declined for figures in summary.cells)
     endings[Status.DECLINED] -= rightly
+    endings[Status.BUDGET] -= summary.timed_out
     if rightly:
         lines.append(f"Rightly declined, since they cannot be answered: {rightly:,}.")
     open_ends = [f"{endings[status]:,} {words}" for status, words in _OPEN_ENDS.items() if endings[status]]
     if open_ends:
         lines.append(f"Without an answer, which counts as wrong: {', '.join(open_ends)}.")
+    if summary.timed_out:
+        lines.append(
+            f"Without an answer because their time ran out (max_seconds), which counts as wrong: {summary.timed_out:,}."
+        )
     unmatched = sum(figures.rules.get(Rule.UNMATCHED, 0) for figures in summary.cells)
     if unmatched and not summary.settings.get("judge"):
         exact = all(figures.scenes and figures.scenes.reachable.n == figures.n for figures in summary.cells)
-        hint = "" if exact else " A --judge could tell."  # of a scene all right answers are known
+        hint = "" if exact else " A judge could tell."  # of a scene all right answers are known
         lines.append(f"Answers that no rule could match, which count as wrong: {unmatched:,}.{hint}")
     if summary.unopened:
         lines.append(f"Pictures that could not be opened, whose questions are in no figure: {summary.unopened:,}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +16,7 @@ from cof_agent.evaluation.question import Role
 from cof_agent.evaluation.results import SETTINGS
 from cof_agent.evaluation.row import Cell
 from cof_agent.evaluation.settings import RunSettings
-from cof_agent.files import atomic_write, corrupt, json_line, read_lines
+from cof_agent.files import atomic_write, corrupt, json_line, parse_json, private_directory, read_lines
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import DirectoryStore
 from cof_agent.learning.collecting.candidate import Candidate, Looks
@@ -146,11 +145,11 @@ def check_directory(out: Path) -> None:
         raise ConfigError(f"nothing can be collected in {out}: {error.strerror or error}; choose another") from error
     ours = {LINES, IMAGES, ROWS, REPORT}
     if foreign := sorted(there - ours - {TRIED}):
-        raise ConfigError(f"{out} holds other files ({', '.join(foreign[:3])}): choose a new directory with --out")
+        raise ConfigError(f"{out} holds other files ({', '.join(foreign[:3])}): choose a new directory with out=")
     if there & ours and not (out / TRIED / SETTINGS).exists():
         raise ConfigError(
             f"{out} holds trajectories, but not the runs they were chosen from ({TRIED}/): "
-            "choose a new directory with --out"
+            "choose a new directory with out="
         )
 
 
@@ -164,14 +163,14 @@ def write_collected(
     for an image that is missing.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        private_directory(out)
         for name in (REPORT, ROWS):  # what tells of trajectories must not outlive them
             (out / name).unlink(missing_ok=True)
         source, images = DirectoryStore(tried / IMAGES), DirectoryStore(out / IMAGES)
         refs: set[ImageRef] = set()
         with atomic_write(out / LINES) as file:
             for line in _lines_at(tried / LINES, [candidate.offset for candidate in kept]):
-                for ref in Trajectory.from_json(json.loads(line)).image_refs:
+                for ref in Trajectory.from_json(parse_json(line)).image_refs:
                     if ref not in refs:
                         images.put(ref, source.get(ref))
                         refs.add(ref)
@@ -183,7 +182,7 @@ def write_collected(
             file.write(json_line(report.model_dump(mode="json"), indent=2))
     except OSError as error:
         raise TrajectoryError(
-            f"{out} cannot be written ({error.strerror or error}): make room, or choose another directory with --out"
+            f"{out} cannot be written ({error.strerror or error}): make room, or choose another directory with out="
         ) from error
 
 

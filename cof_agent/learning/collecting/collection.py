@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
@@ -14,10 +16,10 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import unwritten
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import open_benchmark
-from cof_agent.evaluation.driver import OBSERVER
 from cof_agent.evaluation.evaluating import TRAJECTORIES, evaluate, policy_and_profile
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import Benchmark, Role
+from cof_agent.files import locked, private_directory
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.collecting.collected import (
     TRIED,
@@ -32,6 +34,7 @@ from cof_agent.learning.collecting.first_questions import FirstQuestions
 from cof_agent.learning.collecting.selection import Mix, Selection, select
 from cof_agent.learning.collecting.tried import Reason, Tried, read_tried
 from cof_agent.loop.config import FocusConfig
+from cof_agent.policies.kinds import OBSERVER
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
 
@@ -72,8 +75,8 @@ def collect(
 
     The same call again goes on where it was cut off, and ends with the same collection; with another `count`, `limit`
     or `mix` it uses what was asked before, and ends with what a new directory would hold. Raises ConfigError for a test
-    set without `allow_test`, for a dialect whose calls are no text, for a directory with anything else in it, and what
-    an evaluation raises.
+    set without `allow_test`, for a dialect whose calls are no text, for a directory with anything else in it;
+    LockedError where another collection is made there, and what an evaluation raises.
     """
     for name, value in (("count", count), ("limit", limit)):
         if value is not None and value < 1:
@@ -83,7 +86,8 @@ def collect(
     if opened.role is Role.TEST and not allow_test:
         raise ConfigError(
             f"{opened.name} counts as a test set, and training on one makes its figures worthless: collect from "
-            "scenes:train, jsonl:train:FILE or another training set, or add --allow-test: every row will tell its role"
+            "scenes:train, jsonl:train:FILE or another training set, or add allow_test=True: every row will tell its "
+            "role"
         )
     driving, own = policy_and_profile(policy, profile)  # loaded once, and not again for each round
     if why := unwritten(own.dialect):
@@ -92,38 +96,51 @@ def collect(
     check_directory(out)
     judge = load_policy(judge) if isinstance(judge, str) else judge
     most = limit if limit is not None else QUESTIONS_A_ROW * count
-    asked = min(most, math.ceil(count / max(1, len(resolutions) * len(overview_budgets))))
-    while True:
-        questions = FirstQuestions(opened, asked)
-        evaluate(
-            questions,
-            driving or OBSERVER,
-            resolutions=resolutions,
-            overview_budgets=overview_budgets,
-            concurrency=concurrency,
-            judge=judge,
-            trajectories=True,
-            retry_failed=retry_failed,
-            out=out / TRIED,
-            config=config,
-            profile=profile,
-            options=options,
-            progress=progress,
-            report=False,
-        )
-        retry_failed = False
-        tried = read_tried(out / TRIED, out / TRIED / TRAJECTORIES / LINES, questions.ids)
-        selection = select(tried.candidates, count, tried.settings.cells, mix)
-        ended = _ending(tried, selection, count, questions, most)
-        if ended:
-            break
-        asked = min(most, _more(asked, selection, count))
-    report = _report(tried, selection, count, most, ended)
-    from cof_agent.evaluation.report.files import write_report
+    evaluating = partial(
+        evaluate,
+        policy=driving or OBSERVER,
+        resolutions=resolutions,
+        overview_budgets=overview_budgets,
+        concurrency=concurrency,
+        judge=judge,
+        trajectories=True,
+        out=out / TRIED,
+        config=config,
+        profile=profile,
+        options=options,
+        progress=progress,
+        report=False,
+    )
+    with _alone_in(out, f"collecting from {opened.name}"):
+        check_directory(out)
+        asked = min(most, math.ceil(count / max(1, len(resolutions) * len(overview_budgets))))
+        while True:
+            questions = FirstQuestions(opened, asked)
+            evaluating(questions, retry_failed=retry_failed)
+            retry_failed = False
+            tried = read_tried(out / TRIED, out / TRIED / TRAJECTORIES / LINES, questions.ids)
+            selection = select(tried.candidates, count, tried.settings.cells, mix)
+            ended = _ending(tried, selection, count, questions, most)
+            if ended:
+                break
+            asked = min(most, _more(asked, selection, count))
+        report = _report(tried, selection, count, most, ended)
+        from cof_agent.evaluation.report.files import write_report
 
-    write_report(out / TRIED)
-    write_collected(out, out / TRIED / TRAJECTORIES, selection.kept, _rows(tried, selection), report)
+        write_report(out / TRIED)
+        write_collected(out, out / TRIED / TRAJECTORIES, selection.kept, _rows(tried, selection), report)
     return report
+
+
+@contextlib.contextmanager
+def _alone_in(out: Path, doing: str) -> Iterator[None]:
+    """Nobody else collects there meanwhile. Raises LockedError, and ConfigError where it cannot be made."""
+    try:
+        private_directory(out)
+    except OSError as error:
+        raise ConfigError(f"nothing can be collected in {out}: {error.strerror or error}; choose another") from error
+    with locked(out, doing, instead="choose another directory with out="):
+        yield
 
 
 def _mix(name: str) -> Mix:

@@ -23,6 +23,8 @@ class Reason(StrEnum):
 
     FAILED = "failed"
     """The run, or the judging of its answer, failed."""
+    OUT_OF_TIME = "out_of_time"
+    """Its time ran out before it answered."""
     UNANSWERED = "unanswered"
     """There is no answer where there is one to give: declined, or a limit was reached."""
     WRONG = "wrong"
@@ -70,10 +72,11 @@ def read_tried(run: Path, trajectories: Path, questions: Collection[str]) -> Tri
     pictures: dict[str, str] = {}
     found: dict[str, Candidate] = {}
     well_formed = set()
-    for offset, trajectory in located_trajectories(trajectories) if traced else ():
-        if row := traced.get(trajectory.id):
+    for located in located_trajectories(trajectories) if traced else ():
+        trajectory = located.trajectory
+        if row := traced.get(located.id):
             pictures[row.key] = trajectory.image.sha256
-            found[row.key] = Candidate.of(row, row.question, offset, trajectory)
+            found[row.key] = Candidate.of(row, row.question, located.offset, trajectory)
             if rollout_of(trajectory, row.correct).well_formed:
                 well_formed.add(row.key)
     subjects = _subjects(rows, pictures)
@@ -119,6 +122,8 @@ def _reason(row: ResultRow) -> Reason | None:
     """Why a run is no candidate, as far as its row tells."""
     if row.status is Status.FAILED:
         return Reason.FAILED
+    if row.timed_out:
+        return Reason.OUT_OF_TIME
     if not row.correct:
         return Reason.UNANSWERED if row.answer is None else Reason.WRONG
     return Reason.GUESSED if row.reachable is False else None

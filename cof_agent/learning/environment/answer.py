@@ -8,16 +8,17 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from cof_agent.dialects.declining import decline_of
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.learning.environment.speech import turn_text
 from cof_agent.learning.environment.zoom import Episode
-from cof_agent.loop.ending import declines, final_answer
+from cof_agent.loop.ending import final_answer
 
 
 def declined(completion: Sequence[Mapping[str, Any]], episode: Episode) -> bool:
     """Whether a completion ends with saying that the image cannot tell, as the graph would take it."""
     said = _last_said(completion, episode)
-    return said is not None and declines(said)
+    return said is not None and decline_of(said) is not None
 
 
 def answered(completion: Sequence[Mapping[str, Any]], episode: Episode) -> str | None:
@@ -27,7 +28,7 @@ def answered(completion: Sequence[Mapping[str, Any]], episode: Episode) -> str |
     calls that were not carried out or answers before `min_zooms` regions.
     """
     said = _last_said(completion, episode)
-    return None if said is None or declines(said) else said
+    return None if said is None or decline_of(said) is not None else said
 
 
 def _last_said(completion: Sequence[Mapping[str, Any]], episode: Episode) -> str | None:
@@ -38,4 +39,4 @@ def _last_said(completion: Sequence[Mapping[str, Any]], episode: Episode) -> str
     turn = get_dialect("cof").parse(message)
     if episode.limit:
         turn = replace(turn, calls=())
-    return None if turn.calls else final_answer(turn, message, episode.limit)
+    return None if turn.calls else final_answer(turn, episode.limit)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cof_agent.agent.trajectory import Trajectory
-from cof_agent.agent.trajectory_file import IMAGES, LINES, read_trajectories
+from cof_agent.agent.trajectory_file import IMAGES, LINES, located_trajectories
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import default_profile
 from cof_agent.errors import ConfigError, TrajectoryError, validated
@@ -16,6 +15,8 @@ from cof_agent.evaluation.evaluating import TRAJECTORIES
 from cof_agent.evaluation.results import SETTINGS, Run, read_run
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.settings import RunSettings, with_budget
+from cof_agent.files import parse_json
+from cof_agent.images.named_file import is_inside
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.collecting.collected import REPORT, ROWS, TRIED, CollectedRow, CollectionReport, read_rows
 from cof_agent.learning.exports.conversation import Facts
@@ -56,7 +57,7 @@ class Collected:
         if self._settings and self._settings.regions:
             raise ConfigError(
                 f"some regions in {self.directory} do not show what they should "
-                f"(--region {','.join(self._settings.regions)}): export runs made without it"
+                f"(regions= {','.join(self._settings.regions)}): export runs made without it"
             )
 
     def where(self, example: Example) -> str:
@@ -65,9 +66,10 @@ class Collected:
 
     @property
     def images(self) -> Mapping[str, Path]:
-        """The image files by the hash in their names; none where there is no folder of images."""
+        """The image files by the hash in their names, but for links that lead elsewhere; none without their folder."""
         try:
-            return {file.stem: file for file in (self.directory / IMAGES).iterdir() if not file.name.startswith(".")}
+            files = [file for file in (self.directory / IMAGES).iterdir() if not file.name.startswith(".")]
+            return {file.stem: file for file in files if is_inside(file, self.directory)}
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -76,9 +78,11 @@ class Collected:
             ) from error
 
     def __iter__(self) -> Iterator[Example]:
-        for number, trajectory in enumerate(read_trajectories(self.directory)):
+        for number, located in enumerate(located_trajectories(self.directory)):
+            trajectory, id_ = located.trajectory, located.id
             row = self._rows.get(number)
-            id_ = trajectory.id
+            if self._results and id_ not in self._results:
+                continue  # its question was cut off, or asked again: another trajectory is that of its result
             known = row or self._results.get(id_)
             facts = Facts(
                 id=row.id if row else id_,
@@ -102,7 +106,7 @@ class Collected:
         """
         known = [profile for profile in self._profiles(trajectory) if _speaks(profile, trajectory)]
         if not known:
-            whose = "The profile given has others" if self._given else "Name the profile with --profile"
+            whose = "The profile given has others" if self._given else "Name the profile with profile="
             raise ConfigError(
                 f"a trajectory of {trajectory.policy} was made with dialect {trajectory.dialect}, tools "
                 f"{', '.join(trajectory.tools) or 'none'} and prompts {trajectory.prompts}. {whose}"
@@ -129,13 +133,13 @@ def _with_trajectories(directory: Path) -> Path:
     for place in (directory, directory / TRAJECTORIES):
         if (place / LINES).is_file():
             return place
-    raise ConfigError(f"{directory} has no {LINES}: name a directory that `collect` or --save has written")
+    raise ConfigError(f"{directory} has no {LINES}: name a directory that `collect` or `save` has written")
 
 
 def _report(directory: Path) -> CollectionReport:
     path = directory / REPORT
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{directory} is an unfinished collection: run the same `collect` again ({error})") from error
     return validated(CollectionReport, value, str(path))

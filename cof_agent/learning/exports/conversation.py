@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from cof_agent.errors import ImageError
+from cof_agent.images.regular_file import read_regular
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
 
@@ -25,7 +26,7 @@ class Picture:
         if isinstance(self.origin, bytes):
             return self.origin
         try:
-            return self.origin.read_bytes()
+            return read_regular(self.origin)
         except OSError as error:
             raise ImageError(f"{self.origin} cannot be read ({error.strerror or error}): check the path") from error
 

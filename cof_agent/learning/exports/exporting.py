@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -93,7 +94,7 @@ def export(
     """
     target, source_kind, kept_as = _chosen(Target, to), _chosen(Origin, origin), _chosen(RowFormat, form)
     if target is Target.SHAREGPT and kept_as is RowFormat.PARQUET:
-        raise ConfigError("the layout sharegpt is JSON: leave --format parquet out")
+        raise ConfigError("the layout sharegpt is JSON: leave form=parquet out")
     if target in _QUESTIONS and source_kind is Origin.SHAREGPT:
         raise ConfigError(f"prompts with right answers are made from trajectories, not from {source_kind}")
     if profile is not None and source_kind is not Origin.TRAJECTORIES:
@@ -107,7 +108,7 @@ def export(
         if target in _QUESTIONS:
             asked = _allowed(import_prompts(source) if collected is None else prompts(collected), allow_test)
             if target is Target.VERL:
-                with VerlFile(directory, Path(out).expanduser().absolute()) as file:
+                with VerlFile(directory, Path(os.path.expanduser(out)).absolute()) as file:
                     rows, left_out = _written(asked, file.add)
             else:
                 rows, left_out = _write_prompts(directory, asked, kept_as)
@@ -168,7 +169,7 @@ def _allowed(found: Iterable[_Item | Malformed], allow_test: bool) -> Iterator[_
         if not allow_test and not isinstance(item, Malformed) and item.facts.role == Role.TEST:
             raise ConfigError(
                 f"{item.facts.id} is of a test set ({item.facts.benchmark}): after training on it its figures say "
-                "nothing. If you mean it, add --allow-test"
+                "nothing. If you mean it, add allow_test=True"
             )
         yield item
 

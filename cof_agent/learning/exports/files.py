@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, TrajectoryError
-from cof_agent.files import atomic_directory, json_line
+from cof_agent.files import atomic_directory, json_line, locked, private_directory
+from cof_agent.images.metadata import suffix_of, without_metadata
 from cof_agent.learning.exports.conversation import Picture
 from cof_agent.loop.transcript import json_safe
 
@@ -36,18 +37,34 @@ def fresh_directory(out: str | Path) -> Iterator[Path]:
     """A directory to write in, which becomes `out` at the end, or vanishes when something is raised.
 
     What a process that was killed has left beside `out` is removed first. Raises ConfigError when `out` exists and is
-    no empty directory, TrajectoryError when it cannot be written.
+    no empty directory, LockedError when another export writes to it, TrajectoryError when it cannot be written.
     """
-    out = Path(out).expanduser().absolute()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} exists and is not an empty directory: name a new one with --out")
+    out = Path(os.path.expanduser(out)).absolute()
+    if not out.name:
+        raise ConfigError(f"{out} is no new directory: name one with out=")
     try:
-        with atomic_directory(out) as part:
+        private_directory(out.parent)
+        beside = locked(
+            out.parent,
+            f"exporting to {out}",
+            name=f".{out.name}.lock",
+            what=str(out),
+            instead="name another directory with out=",
+        )
+        with beside, _appearing(out) as part:
             yield part
     except OSError as error:
         raise TrajectoryError(
-            f"{out} cannot be written ({error.strerror or error}): make room, or name another directory with --out"
+            f"{out} cannot be written ({error.strerror or error}): make room, or name another directory with out="
         ) from error
+
+
+@contextlib.contextmanager
+def _appearing(out: Path) -> Iterator[Path]:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} exists and is not an empty directory: name a new one with out=")
+    with atomic_directory(out) as part:
+        yield part
 
 
 class PictureFolder:
@@ -62,11 +79,11 @@ class PictureFolder:
 
         Raises ImageError, before any is written, when one cannot be read.
         """
-        contents = [(picture, read(picture)) for picture in pictures]
-        return (self._add(picture, data) for picture, data in contents)
+        contents = [read(picture) for picture in pictures]
+        return (self._add(suffix, data) for data, suffix in contents)
 
-    def _add(self, picture: Picture, data: bytes) -> str:
-        name = f"{hashlib.sha256(data).hexdigest()}{picture.suffix}"
+    def _add(self, suffix: str, data: bytes) -> str:
+        name = f"{hashlib.sha256(data).hexdigest()}{suffix}"
         if name not in self._written:
             self.directory.mkdir(exist_ok=True)
             (self.directory / name).write_bytes(data)
@@ -167,14 +184,18 @@ class TableFile:
         return self._arrow.struct([(name, self._type(inner)) for name, inner in feature.items()])
 
 
-def read(picture: Picture) -> bytes:
-    """The bytes of a picture. Raises ImageError for one that is empty or cannot be read."""
+def read(picture: Picture) -> tuple[bytes, str]:
+    """A picture as it is written, without its metadata, and the suffix of its file's name.
+
+    Raises ImageError for one that is empty, cannot be read, or is none.
+    """
     data = picture.read()
     if not data:
         raise ImageError(f"{picture.origin!r} is empty: a crash may have left it so")
-    return data
+    data = without_metadata(data)
+    return data, suffix_of(data, picture.suffix)
 
 
 def _inside(picture: Picture) -> dict[str, Any]:
-    data = read(picture)
-    return {"bytes": data, "path": f"{hashlib.sha256(data).hexdigest()}{picture.suffix}"}
+    data, suffix = read(picture)
+    return {"bytes": data, "path": f"{hashlib.sha256(data).hexdigest()}{suffix}"}

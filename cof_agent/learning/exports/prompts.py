@@ -10,6 +10,7 @@ from typing import Any
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import TrajectoryError
+from cof_agent.files import parse_json
 from cof_agent.learning.exports.collected import Collected, Example, shows
 from cof_agent.learning.exports.conversation import Facts, Malformed, Message, Picture
 from cof_agent.learning.exports.replay import opening
@@ -85,8 +86,8 @@ def _restored(row: Any, directory: Path) -> Prompt:
         original=picture_of(original, directory),
         facts=Facts.of(row, row["id"]),
         options=tuple(row["options"]),
-        profile=Profile.parse(json.loads(row["profile"]), "its profile"),
-        config=json.loads(row["config"]),
+        profile=Profile.parse(parse_json(row["profile"]), "its profile"),
+        config=parse_json(row["config"]),
     )
 
 
@@ -97,7 +98,7 @@ def _prompt(example: Example, profile: Profile, messages: tuple[Message, ...], i
     if not shows(profile, trajectory):
         raise TrajectoryError(
             f"the profile shows the image at {profile.overview.fit(trajectory.image.ref.size)} pixels, and the policy "
-            f"saw it at {trajectory.views[0].shown}: name the right one with --profile"
+            f"saw it at {trajectory.views[0].shown}: name the right one with profile="
         )
     original = images.get(trajectory.image.sha256)
     if original is None:

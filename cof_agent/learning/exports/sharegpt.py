@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +26,9 @@ from langchain_core.messages import AIMessage
 
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
-from cof_agent.files import json_line
+from cof_agent.files import json_line, parse_json
+from cof_agent.images.display_name import show_source
+from cof_agent.images.named_file import NamedFileError, named_file
 from cof_agent.images.opening import open_image
 from cof_agent.learning.collecting.candidate import Looks
 from cof_agent.learning.exports.conversation import (
@@ -112,14 +114,14 @@ def read_sharegpt(path: str | Path, images: str | Path | None = None) -> Iterato
     that breaks off.
     """
     path = _data_of(Path(path))
-    roots = [Path(images)] if images else [path.parent, path.parent / PICTURES]
+    root, folders = (Path(images), [""]) if images else (path.parent, ["", PICTURES])
     for number, (line, value) in enumerate(_values(path), start=1):
         where = f"{path} row {number} (line {line})"
         try:
             if isinstance(value, ValueError):
                 raise value
-            yield _conversation(value, roots, f"{path.stem}-{number}")
-        except (ImageError, ValueError) as error:
+            yield _conversation(value, lambda name: named_file(name, root, folders), f"{path.stem}-{number}")
+        except (ImageError, ValueError, OSError) as error:  # OSError: a name too long for a file
             yield Malformed(where, str(error))
 
 
@@ -128,9 +130,9 @@ def _data_of(path: Path) -> Path:
     if not path.is_dir():
         return path
     try:
-        known = json.loads((path / INFO).read_text(encoding="utf-8"))
+        known = parse_json((path / INFO).read_bytes())
         (name,) = {str(entry["file_name"]) for entry in known.values()}
-        return path / name
+        return named_file(name, path)
     except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise ConfigError(
             f"{path} has no {INFO} that names one file of rows ({error}): name the file itself"
@@ -149,14 +151,14 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
         yield from _array(path, text)
         return
     try:
-        yield 1, json.loads(text)  # a row by itself, over however many lines
+        yield 1, parse_json(text)  # a row by itself, over however many lines
         return
     except ValueError:
         pass
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield number, json.loads(line)
+                yield number, parse_json(line)
             except ValueError as error:
                 yield number, ValueError(f"it is not JSON: {error}")
 
@@ -180,7 +182,7 @@ def _array(path: Path, text: str) -> Iterator[tuple[int, Any]]:
             continue
         try:
             value, end = decoder.raw_decode(text, at)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TrajectoryError(f"{path} line {line}: the array breaks off here ({error}): get it again") from error
         yield line, value
         line += text.count("\n", at, end)
@@ -194,7 +196,7 @@ def _after_space(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _conversation(row: Any, roots: list[Path], id_: str) -> Conversation:
+def _conversation(row: Any, find: Callable[[str], Path], id_: str) -> Conversation:
     if not isinstance(row, dict):
         raise ValueError(f"a row is a JSON object, not {type(row).__name__}")
     if row.get("tools"):
@@ -213,7 +215,7 @@ def _conversation(row: Any, roots: list[Path], id_: str) -> Conversation:
     placeholders = sum(text.count(PLACEHOLDER) for _, text in spoken)
     if placeholders != len(entries):
         raise ValueError(f"it has {placeholders} placeholders {PLACEHOLDER} and {len(entries)} images")
-    pictures = iter([_picture(entry, roots) for entry in entries])
+    pictures = iter([_picture(entry, find) for entry in entries])
     messages = tuple(Message(role, tuple(_parts(text, pictures))) for role, text in spoken)
     if why := disorder(messages):
         raise ValueError(why)
@@ -249,16 +251,13 @@ def _parts(text: str, pictures: Iterator[Picture]) -> Iterator[Part]:
             yield other
 
 
-def _picture(entry: Any, roots: list[Path]) -> Picture:
+def _picture(entry: Any, find: Callable[[str], Path]) -> Picture:
     name = entry.get("image", entry.get("path")) if isinstance(entry, dict) else entry
     if not isinstance(name, str) or not name:
         raise ValueError(f"an image is named by its path, not by {entry!r:.80}")
-    for root in roots:
-        path = root / name
-        # By its words alone: a download may keep its files elsewhere and link to them.
-        if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root)):
-            raise ValueError(f"the image {name!r} leads out of {root}: name its folder with --images")
-        if path.is_file():
-            open_image(path)
-            return Picture(path, path.suffix.lower())
-    raise ValueError(f"there is no image {name!r} in {' or '.join(map(str, roots))}: name its folder with --images")
+    try:
+        path = find(name)
+    except NamedFileError as error:
+        raise ValueError(f"the image {show_source(name)!r} {error} (images= names that folder)") from None
+    open_image(path)
+    return Picture(path, path.suffix.lower())

@@ -7,7 +7,6 @@ and the images stand in their own column in the order of the placeholders: what 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from importlib import import_module
@@ -15,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cof_agent.errors import ConfigError, MissingExtraError, TrajectoryError
+from cof_agent.files import parse_json
+from cof_agent.images.named_file import is_inside
 from cof_agent.learning.exports.conversation import Conversation, Facts, Message, Part, Picture, disorder
 from cof_agent.learning.exports.files import ROWS, TABLE
 
@@ -88,9 +89,12 @@ def messages_of(blocks: Any, row: Any, directory: Path) -> tuple[Message, ...]:
 def picture_of(image: Any, directory: Path) -> Picture:
     """An image of a row: a file beside the rows, or a cell of a table. Raises ValueError for one that is elsewhere."""
     if isinstance(image, dict):
-        return Picture(image["bytes"], PurePosixPath(image["path"]).suffix)
+        data, name = image["bytes"], image["path"]
+        if not isinstance(data, bytes):
+            raise ValueError(f"an image without its bytes, only the name {name!r:.80}")
+        return Picture(data, PurePosixPath(str(name)).suffix)
     path = PurePosixPath(image)
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or not is_inside(directory / path, directory):
         raise ValueError(f"the image {image!r} is outside of its directory")
     return Picture(directory / path, path.suffix)
 
@@ -100,12 +104,15 @@ def _block(part: Part) -> dict[str, str]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield f"{path} line {number}", json.loads(line)
-            except ValueError as error:
-                raise TrajectoryError(f"{path} line {number} is not JSON ({error}): export it again") from error
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield f"{path} line {number}", parse_json(line)
+                except ValueError as error:
+                    raise TrajectoryError(f"{path} line {number} is not JSON ({error}): export it again") from error
+    except OSError as error:
+        raise TrajectoryError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
 
 
 def _table(path: Path) -> Iterator[tuple[str, Any]]:
@@ -119,10 +126,19 @@ def _table(path: Path) -> Iterator[tuple[str, Any]]:
         raise TrajectoryError(f"{path} cannot be read as parquet ({error}): export it again") from error
     with file:
         number = 0
-        for batch in file.iter_batches(batch_size=8):
-            for row in batch.to_pylist():
+        batches = file.iter_batches(batch_size=8)
+        while rows := _next_rows(path, batches):
+            for row in rows:
                 number += 1
                 yield f"{path} row {number}", row
+
+
+def _next_rows(path: Path, batches: Iterator[Any]) -> list[Any]:
+    """The rows of the next batch that has any; none at the end."""
+    try:
+        return next(filter(None, (batch.to_pylist() for batch in batches)), [])
+    except Exception as error:  # pyarrow's errors, those of the system, and values that Python has not
+        raise TrajectoryError(f"{path} is damaged ({error}): export it again") from error
 
 
 def _conversation(row: Any, directory: Path) -> Conversation:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from cof_agent.policies.profiles import UNKNOWN
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -25,7 +27,10 @@ class Check:
 
     @classmethod
     def spoken_to(cls, dialect: str, told_by: str) -> Check:
-        return cls("ok", f"dialect {dialect}, as {told_by} says (--dialect, --profile replace it)")
+        other = "questions are asked in another one with --dialect or --profile"
+        if told_by == UNKNOWN:
+            return cls("ok", f"dialect {dialect}, for it is no checkpoint whose name or type is known ({other})")
+        return cls("ok", f"dialect {dialect}, as {told_by} says ({other})")
 
     @property
     def line(self) -> str:

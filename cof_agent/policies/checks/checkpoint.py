@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from cof_agent.errors import ConfigError
+from cof_agent.files import parse_json
 from cof_agent.policies.checks.check import Check
 from cof_agent.policies.known_checkpoints import MODEL_TYPES
 from cof_agent.policies.profiles import OWN, profile_for
+from cof_agent.policies.weights import weight_files
 
 _SHARE = 0.9
 """Share of a device's memory that weights may take: images and the cache of the conversation need the rest."""
@@ -98,29 +99,14 @@ def _directory(folder: Path, where: str, again: str) -> Iterator[Check]:
 
 def _model_type(folder: Path) -> str | None:
     try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+        return str(parse_json((folder / "config.json").read_bytes())["model_type"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _weights(folder: Path, again: str) -> list[Path]:
     """The files with the weights. Raises ConfigError when one is missing, or is damaged."""
-    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if whole.is_file():
-        files = [whole]
-    elif index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-            files = [folder / name for name in names]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{index.name} is damaged ({type(error).__name__}): {again}") from error
-        if lacking := [file.name for file in files if not file.is_file()]:
-            raise ConfigError(f"{len(lacking)} of {len(files)} files are not there, {lacking[0]} for one: {again}")
-    else:
-        raise ConfigError(
-            f"there is no {whole.name} and no {index.name}, and only safetensors are read: convert what is there with "
-            f"save_pretrained, or {again}"
-        )
+    files = weight_files(folder, again)
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from importlib.util import find_spec
 import httpx
 
 from cof_agent.errors import ConfigError, MissingExtraError
+from cof_agent.files import parse_json
 from cof_agent.policies.address import Address
 from cof_agent.policies.checks.check import Check
 from cof_agent.policies.endpoint import load_endpoint
@@ -97,7 +97,7 @@ def _model_on(address: Address, model: str, key: str | None) -> Check:
             what, "correct the address, which usually ends in /v1" if status == 404 else "see the server's log"
         )
     try:
-        served = [str(item["id"]) for item in json.loads(body)["data"]]
+        served = [str(item["id"]) for item in parse_json(body)["data"]]
     except (ValueError, KeyError, TypeError):
         return Check.missing(f"server {address.url} (its /models is not a list of models)", "correct the address")
     if model not in served and f"{model}:latest" not in served:  # Ollama's models have tags, and this is the default

@@ -5,12 +5,15 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
 from cof_agent.dialects.registry import DIALECTS
 from cof_agent.policies.kinds import TOLD
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _PACKAGE = "cof-agent"
 
@@ -58,12 +61,26 @@ def missing(extra: str) -> Iterator[str]:
                 yield f"{requirement.name}{requirement.specifier} (installed: {installed})"
 
 
-def print_diagnosis(diagnosis: dict[str, Any]) -> None:
-    """The diagnosis as two tables on standard output."""
-    from rich.console import Console
+def in_short(diagnosis: dict[str, Any]) -> Iterator[str]:
+    """What works, what is missing and how to install it, in a few lines."""
+    policies, extras = diagnosis["policies"], diagnosis["extras"]
+    yield f"{_PACKAGE} {diagnosis[_PACKAGE]}, Python {diagnosis['python']}"
+    yield f"policies that run here: {', '.join(spec for spec, policy in policies.items() if policy['ready'])}"
+    for spec, policy in policies.items():
+        if not policy["ready"]:
+            yield f"not here: {spec}: {policy['install']}"
+    told = {policy["install"] for policy in policies.values() if not policy["ready"]}
+    for name, extra in extras.items():
+        if extra["missing"] and extra["install"] not in told:
+            yield f"not here: extra {name} (lacks {', '.join(extra['missing'])}): {extra['install']}"
+    yield f"dialects: {', '.join(diagnosis['dialects'])}"
+    yield "what a policy needs: cof-agent doctor POLICY; what each one is: cof-agent doctor --verbose"
+
+
+def print_diagnosis(diagnosis: dict[str, Any], console: Console) -> None:
+    """The diagnosis as two tables."""
     from rich.table import Table
 
-    console = Console()
     console.print(f"{_PACKAGE} {diagnosis[_PACKAGE]}, Python {diagnosis['python']}", highlight=False)
     policies = Table("policy", "here", "what it does", "to enable", title="Policies", title_justify="left")
     for spec, policy in diagnosis["policies"].items():

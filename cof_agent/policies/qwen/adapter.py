@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,18 +12,29 @@ import torch
 from safetensors.torch import load_file
 
 from cof_agent.errors import ConfigError, MissingExtraError
+from cof_agent.policies.weights import check_links
 
 WEIGHTS = "adapter_model.safetensors"
 
 
 def check_adapter(directory: Path) -> None:
-    """Raise ConfigError when there is no adapter or its weights are pickle, and MissingExtraError without peft."""
+    """Raise ConfigError for no LoRA adapter, or one whose weights are pickle, and MissingExtraError without peft."""
     if find_spec("peft") is None:
         raise MissingExtraError.for_extra("local", "a LoRA adapter")
     if not (directory / "adapter_config.json").is_file():
         raise ConfigError(f"{directory} is not the directory of an adapter: it has no adapter_config.json")
     if not (directory / WEIGHTS).is_file():
         raise ConfigError(f"{directory} has no {WEIGHTS}: other forms of weights are not read")
+    check_links(directory, ("adapter_config.json", WEIGHTS))
+    try:
+        config = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
+        kind = config["peft_type"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ConfigError(f"adapter_config.json in {directory} cannot be read ({error!r}): copy it again") from error
+    if kind != "LORA":  # others name further adapters, wherever these are
+        raise ConfigError(f"{directory} is an adapter of type {kind!r:.40}: only LORA is read")
+    if config.get("megatron_config"):  # peft would import the module that `megatron_core` names
+        raise ConfigError(f"adapter_config.json in {directory} has a megatron_config: take that line out")
 
 
 def add_adapter(model: Any, directory: Path) -> Any:

@@ -16,6 +16,7 @@ from cof_agent.errors import ConfigError
 from cof_agent.policies.qwen.adapter import add_adapter, check_adapter
 from cof_agent.policies.qwen.processor import SMALL_FILES, load_processor, local_directory
 from cof_agent.policies.qwen.quiet import quietly
+from cof_agent.policies.weights import weight_files
 
 STRUCTURE = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
@@ -155,9 +156,10 @@ def open_checkpoint(
 ) -> Checkpoint:
     """Open a Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint from a directory or, by its id, from the Hugging Face hub.
 
-    Weights are read from safetensors only, and code that comes with a checkpoint is never run. `device` is a torch
-    device; without it CUDA is taken, else MPS, else the CPU. `dtype` is `bfloat16` (the default on CUDA and MPS),
-    `float16` or `float32` (the default on the CPU). `adapter` is the directory of a LoRA adapter of peft.
+    Weights are read from safetensors inside of the checkpoint only, and code that comes with it is never run.
+    `device` is a torch device; without it CUDA is taken, else MPS, else the CPU. `dtype` is `bfloat16` (the default
+    on CUDA and MPS), `float16` or `float32` (the default on the CPU). `adapter` is the directory of a LoRA adapter of
+    peft.
 
     Raises ConfigError when something is missing, is not supported or does not fit, and MissingExtraError for an
     adapter without peft.
@@ -181,7 +183,7 @@ def open_found(
     if addition:
         check_adapter(addition)
     folder = local_directory(name, revision=found.revision, patterns=(*SMALL_FILES, "*.safetensors"))
-    _check_weights(folder)
+    weight_files(folder)
     try:
         with quietly():
             opened: Any = AutoModelForImageTextToText.from_pretrained(
@@ -211,18 +213,6 @@ def open_found(
 def _check_text(name: str, value: object) -> None:
     if value is not None and not isinstance(value, str | os.PathLike):
         raise ConfigError(f"{name} must be a text, not {value!r}")
-
-
-def _check_weights(directory: Path) -> None:
-    if any(directory.glob("*.safetensors")):
-        return
-    others = sorted(path.name for end in ("bin", "pt", "pth", "ckpt") for path in directory.glob(f"*.{end}"))
-    if others:
-        raise ConfigError(
-            f"{directory} has its weights as pickle ({others[0]}), which can run any code when read: convert them to "
-            "safetensors with save_pretrained"
-        )
-    raise ConfigError(f"{directory} has no weights: there is no *.safetensors file in it")
 
 
 def _device(device: str | None) -> torch.device:

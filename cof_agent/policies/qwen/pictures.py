@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from cof_agent.errors import ConfigError, ImageError
+from cof_agent.images.flattening import flatten
 from cof_agent.images.geometry import Size
 
 IMAGE_BLOCKS = ("image", "image_url")
@@ -34,7 +35,7 @@ class PromptImage:
         """Decoded, RGB, at its own size."""
         try:
             with Image.open(io.BytesIO(self.data)) as image:
-                return image.convert("RGB")
+                return flatten(image).convert("RGB")
         except (OSError, ValueError, SyntaxError) as error:
             raise ImageError(f"an image of the conversation cannot be decoded: {error}") from error
 

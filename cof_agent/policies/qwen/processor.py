@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cof_agent.errors import ConfigError, MissingExtraError
+from cof_agent.policies.weights import check_links
 
 try:
     import httpx
@@ -91,6 +92,7 @@ def load_processor(directory_or_id: str | os.PathLike[str], *, revision: str | N
     config.json, tokenizer, image settings or chat template are missing or damaged.
     """
     folder = local_directory(directory_or_id, revision=revision)
+    check_links(folder, SMALL_FILES)
     kind = _read_json(folder, "config.json", "is this a checkpoint in the format of transformers?").get("model_type")
     if kind not in PROCESSORS:
         raise ConfigError(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,3 +61,46 @@ def test_ctrl_c_while_the_policy_thinks_keeps_what_was_saved(tmp_path: Path) -> 
     assert err.endswith(f"cof-agent: interrupted: what was answered is in {runs}\n")
     assert "Traceback" not in err
     assert len(list(read_trajectories(runs))) == 1
+
+
+def test_ctrl_c_clears_the_line_and_only_a_second_one_leaves(image: str, policy: str, tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty", reason="only POSIX has terminals of this kind")
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "dumb"}
+    words = [COMMAND, "chat", image, "--policy", policy]
+    with running(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        screen, ctrl_c = Screen(ours), partial(process.send_signal, signal.SIGINT)
+        screen.wait_for("> ")
+        for typed, then in (
+            (None, "Ctrl-C once more, Ctrl-D or /quit leaves"),
+            ("Until w", "Until w"),
+            (None, "Ctrl-C once more"),
+            ("Until when?\n", "nine"),
+            ("/save " + str(tmp_path / "runs") + "\n", "saved to"),
+            (None, "Ctrl-C once more"),
+        ):
+            screen.do(partial(os.write, ours, typed.encode()) if typed else ctrl_c, then)
+            assert process.poll() is None, "it goes on"
+        screen.do(ctrl_c, f"interrupted: what you saved is in {tmp_path / 'runs' / 'trajectories.jsonl'}")
+        assert process.wait(PATIENCE) == 130
+
+
+class Screen:
+    """What a program writes to a terminal, and what is typed there."""
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal, self._text = terminal, ""
+
+    def wait_for(self, words: str) -> None:
+        """Until the program has written them since something was typed, followed by a prompt unless it ends."""
+        while words not in self._text.replace("\r\n", "").replace("\n", ""):
+            assert select.select([self._terminal], [], [], PATIENCE)[0], f"it does not write {words!r}: {self._text!r}"
+            self._text += os.read(self._terminal, 4096).decode()
+
+    def do(self, what: Callable[[], object], then: str) -> None:
+        self._text = ""
+        what()
+        self.wait_for(then)
+        if then != "Until w" and "interrupted" not in then:
+            self.wait_for("> ")

@@ -141,7 +141,7 @@ def stalled() -> Act:
         lambda: half_a_stream("4", reset=True),
         lambda: stream_error("I ", message="engine died", type="server_error", code=500),
         stalled,
-        lambda: says("<answer>4", finish=None),
+        lambda: says("<answer>4", finish=None, done=False),
         lambda: sends(b"", "text/event-stream"),
     ],
     ids=["half", "half-event", "reset", "error", "stall", "no-end", "empty"],

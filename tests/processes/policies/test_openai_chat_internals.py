@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
+from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from cof_agent.policies.openai_chat import OpenAIChat
 from tests.support.misbehaving_server import playing, says
@@ -20,6 +21,20 @@ PARAMETERS = {
         "default_chunk_class": "given",
         "base_generation_info": "given",
     },
+    "_stream": {
+        "messages": "given",
+        "stop": "given",
+        "run_manager": "given",
+        "stream_usage": "by name",
+        "kwargs": "any",
+    },
+    "_astream": {
+        "messages": "given",
+        "stop": "given",
+        "run_manager": "given",
+        "stream_usage": "by name",
+        "kwargs": "any",
+    },
 }
 _KINDS = {
     inspect.Parameter.POSITIONAL_OR_KEYWORD: "given",
@@ -30,7 +45,7 @@ _KINDS = {
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_langchain_has_it_with_the_same_parameters(name: str) -> None:
-    found = list(inspect.signature(getattr(ChatOpenAI, name)).parameters.values())[1:]
+    found = list(inspect.signature(getattr(BaseChatOpenAI, name)).parameters.values())[1:]
     assert {parameter.name: _KINDS.get(parameter.kind) for parameter in found} == PARAMETERS[name]
 
 

@@ -86,4 +86,4 @@ def lasting(out: Path) -> dict[str, Any]:
 
 def _without_times(value: dict[str, Any]) -> dict[str, Any]:
     value["usage"].pop("seconds")
-    return {key: item for key, item in value.items() if key not in ("started", "finished")}
+    return {key: item for key, item in value.items() if key not in ("id", "started", "finished")}

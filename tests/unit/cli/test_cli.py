@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
-from cof_agent import read_trajectories
+from cof_agent import DirectoryStore, read_trajectories
 from cof_agent.cli.app import app
 from cof_agent.cli.terminal import aside
+from cof_agent.images import load_image
 from tests.support.commands import ZOOM, script, wall
 
 ANSWER = "<think>Now I can read it.</think><answer>open until nine</answer>"
@@ -83,7 +86,8 @@ def test_exit_codes(
     assert plain.exit_code == code
     if code:
         assert plain.stdout == ""
-        assert f"{status} ({reason}): {value['message']}" in plain.stderr
+        typed = value["message"].replace("(max_zooms)", "(--max-zooms)")
+        assert f"{status} ({reason}): {typed}" in plain.stderr
         assert "Traceback" not in plain.stderr
 
 
@@ -174,3 +178,50 @@ def test_what_goes_wrong_aside_is_raised() -> None:
     with pytest.raises(LookupError, match="lost"):
         next(numbers)
     assert list(aside(iter([1, 2, None]))) == [1, 2, None]
+
+
+def test_an_image_may_come_from_standard_input(image: str, tmp_path: Path) -> None:
+    policy = script(tmp_path, ANSWER)
+    content = Path(image).read_bytes()
+    done = CliRunner().invoke(app, ["ask", "-", "Until when?", "--json", "--policy", policy], input=content)
+    value = json.loads(done.stdout)
+    assert (done.exit_code, value["answer"], value["image"]["width"]) == (0, "open until nine", 280)
+    assert value["image"]["source"] == f"image of {len(content):,} bytes"
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"", 1, "standard input is empty: check that the command before the | printed an image"),
+        (b"<html>", 1, "image of 6 bytes is a text, a web page or an SVG drawing"),
+    ],
+)
+def test_standard_input_without_an_image(content: bytes, code: int, words: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["ask", "-", "?", "--policy", script(tmp_path, ANSWER)], input=content)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert words in done.stderr
+
+
+def test_the_image_of_a_chat_cannot_come_from_where_its_questions_come_from(tmp_path: Path) -> None:
+    done = run("chat", "-", "--policy", script(tmp_path, ANSWER))
+    assert done.exit_code == 2
+    assert "chat reads questions from standard input" in done.stderr
+
+
+def test_save_says_what_it_keeps_and_can_keep_less(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "hunter2 cameras", 6
+    Image.linear_gradient("L").resize((280, 196)).save(tmp_path / "wall.jpg", exif=exif)
+    words = ["ask", str(tmp_path / "wall.jpg"), "?", "--policy", script(tmp_path, ANSWER), "--save"]
+    whole, less = run(*words, str(tmp_path / "whole")), run(*words, str(tmp_path / "less"), "--strip-metadata")
+    assert (whole.exit_code, less.exit_code) == (0, 0)
+    assert "--save keeps the image as it came; --strip-metadata leaves out its place, time and camera" in whole.stderr
+    assert "--save keeps the image without its metadata" in less.stderr
+    for name, held in (("whole", True), ("less", False)):
+        contents = [file.read_bytes() for file in (tmp_path / name / "images").iterdir()]
+        assert any(b"hunter2" in content for content in contents) is held
+        (trajectory,) = read_trajectories(tmp_path / name)
+        assert (trajectory.image.width, trajectory.image.height) == (196, 280)
+        assert load_image(trajectory.image.ref, DirectoryStore(tmp_path / name / "images"))
+        assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / name).rglob("*.j*")} == {0o600}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / name, tmp_path / name / "images")} == {0o700}

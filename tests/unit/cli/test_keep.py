@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
+from PIL import Image
 
 from cof_agent import DirectoryStore, build_graph, read_trajectories
+from cof_agent.images import load_image
 from tests.support.conversations import scripted
 from tests.support.keeping import TURNS, kept, run, write_files
 
@@ -40,6 +44,47 @@ def test_a_chat_is_gone_on_with_listed_and_exported() -> None:
     assert run("history", "runs.db", "--save", "saved").exit_code == 0
     assert [trajectory.answer for trajectory in read_trajectories("saved")] == ["nine", "yes"]
     assert len(list(Path("saved/images").iterdir())) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_what_is_kept_is_for_its_owner_alone() -> None:
+    before = os.umask(0)
+    try:
+        run("ask", "photo.png", "Until when?", "--keep", "deep/new/runs.db")
+    finally:
+        os.umask(before)
+    modes = {str(path): stat.S_IMODE(path.stat().st_mode) for path in (Path("deep"), *Path("deep").rglob("*"))}
+    assert {modes.pop(name) for name in ("deep", "deep/new", "deep/new/images")} == {0o700}
+    assert len(modes) == 4
+    assert set(modes.values()) == {0o600}
+
+
+def test_history_saves_with_or_without_the_metadata_and_nothing_twice() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "hunter2 cameras"
+    with Image.open("photo.png") as photo:
+        photo.save("photo.jpg", exif=exif)
+    run("ask", "photo.jpg", "Until when?", "--keep", "runs.db")
+    for out, *switch in (("whole",), ("less", "--strip-metadata")):
+        told = [run("history", "runs.db", "--save", out, *switch).stderr for _ in range(2)]
+        assert ("--save keeps the image as it came" in told[0]) is (out == "whole")
+        assert f"1 of 1 saved to {out}\n" in told[0]
+        assert f"0 of 1 saved to {out}, 1 were there already" in told[1]
+        (trajectory,) = read_trajectories(out)
+        store = DirectoryStore(Path(out) / "images")
+        assert (b"hunter2" in load_image(trajectory.image.ref, store).data) is (out == "whole")
+        assert all(view.image in store for view in trajectory.views)
+
+
+def test_a_conversation_goes_on_whether_or_not_its_image_was_stripped() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "hunter2 cameras"
+    with Image.open("photo.png") as photo:
+        photo.save("photo.jpg", exif=exif)
+    words = ("photo.jpg", "--keep", "runs.db", "--thread", "sign", "--strip-metadata", "-q")
+    assert run("chat", *words, "Until when?").stdout == "nine\n"
+    assert all(b"hunter2" not in path.read_bytes() for path in Path("images").iterdir())
+    assert run("chat", *words, "Really?").stdout == "yes\n", "the image is the same one"
 
 
 def test_single_questions_of_one_conversation() -> None:

@@ -126,7 +126,11 @@ def test_several_calls_are_read_in_order() -> None:
 @pytest.mark.parametrize(
     ("text", "thought", "said"),
     [
-        ("<think>t</think><answer>42", "t", "42"),
+        ("<think>t</think><answer>42", "t", None),
+        ("<answer><answer>42</answer></answer>", "", None),
+        ("<answer>42<answer>", "", None),
+        ('<answer>{"text": "</answer><answer>"}</answer>', "", '{"text": "</answer><answer>"}'),
+        ("<answer>[1, 2] and [3]</answer>", "", "[1, 2] and [3]"),
         ("<think>t<answer>42</answer>", "t", "42"),
         ("t</think><answer>42</answer>", "", "42"),
         ("Well: <answer>42</answer> That is it.", "", "42"),

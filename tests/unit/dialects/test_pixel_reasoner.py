@@ -118,14 +118,20 @@ def test_refused_calls(said: str, why: str) -> None:
         ("$\\boxed{\\text{a red sign}}$", "a red sign"),
         ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
         ('\\boxed{{"bbox_2d": [0, 0, 1, 1]}}', '{"bbox_2d": [0, 0, 1, 1]}'),
-        ("\\boxed{42", "42"),
         ("\\boxed{}", None),
         ("42", None),
     ],
 )
 def test_answers_in_boxes(text: str, answer: str | None) -> None:
-    assert boxed(text) == answer
+    assert boxed(text)[0] == answer
     assert PIXEL.parse(AIMessage(f"<think>maybe \\boxed{{7}}</think>{text}")).answer == answer
+
+
+def test_a_box_that_is_left_open_counts_only_where_the_turn_ended_by_itself() -> None:
+    assert boxed("\\boxed{42") == ("42", False)
+    assert PIXEL.parse(AIMessage("\\boxed{42")).answer is None
+    assert PIXEL.parse(AIMessage("\\boxed{42", response_metadata={"finish_reason": "stop"})).answer == "42"
+    assert PIXEL.parse(AIMessage("\\boxed{42", response_metadata={"finish_reason": "length"})).answer is None
 
 
 def test_an_answer_in_tags_counts_where_there_is_no_box() -> None:

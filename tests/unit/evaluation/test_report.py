@@ -173,7 +173,7 @@ def test_a_terminal_shows_the_main_tables_and_what_went_wrong_unless_all_are_ask
     said = " ".join(short.split())
     assert "Without an answer, which counts as wrong: 1 declined." in said
     wrong = sum(found.rule is Rule.UNMATCHED for found in rows)
-    assert f"Answers that no rule could match, which count as wrong: {wrong}. A --judge could tell." in said
+    assert f"Answers that no rule could match, which count as wrong: {wrong}. A judge could tell." in said
     assert "no rule could" not in drawn(summarise(settings(judge="openai:m").to_json(), rows))
 
 
@@ -182,7 +182,7 @@ def test_no_judge_is_recommended_where_all_right_answers_are_known() -> None:
     (said,) = remarks(summarise(settings().to_json(), [scene]))
     assert said == "Answers that no rule could match, which count as wrong: 1."
     (said,) = remarks(summarise(settings().to_json(), [scene, row("p", False)]))
-    assert said == "Answers that no rule could match, which count as wrong: 2. A --judge could tell."
+    assert said == "Answers that no rule could match, which count as wrong: 2. A judge could tell."
 
 
 def test_pictures_that_could_not_be_opened_are_told_and_are_no_wrong_answers() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cof_agent.dialects.profile import Profile
-from cof_agent.errors import ConfigError, TrajectoryError
+from cof_agent.errors import ConfigError, LockedError, TrajectoryError
 from cof_agent.evaluation.plan import Plan, PlannedQuestion
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.results import read_run, writing
@@ -140,7 +140,7 @@ def test_other_settings_are_named_with_both_values(tmp_path: Path) -> None:
     said = str(caught.value)
     for words in (
         'mode was "adaptive" and is now "direct"', "limit was null and is now 5",
-        "profile.any_view was false and is now true", "--out",
+        "profile.any_view was false and is now true", "out=",
     ):  # fmt: skip
         assert words in said
     assert "digest" not in said
@@ -157,7 +157,7 @@ def test_a_setting_that_another_version_lacked_is_named(tmp_path: Path) -> None:
 
 
 def test_nobody_else_can_write_to_a_run_meanwhile(tmp_path: Path) -> None:
-    with writing(tmp_path, settings()), pytest.raises(ConfigError, match="another process writes to"):
+    with writing(tmp_path, settings()), pytest.raises(LockedError, match="in use: this process has been evaluating"):
         writing(tmp_path, settings()).__enter__()
     with writing(tmp_path, settings()):
         pass
@@ -182,7 +182,7 @@ def test_damaged_settings_are_named(tmp_path: Path, text: str) -> None:
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"file/run .*choose another directory with --out"):
+    with pytest.raises(ConfigError, match=r"file/run .*choose another directory with out="):
         writing(tmp_path / "file" / "run", settings()).__enter__()
 
 

@@ -246,7 +246,7 @@ async def test_a_judge_that_cannot_judge_is_noticed_at_its_first_verdict(tmp_pat
     if later:
         await run(unmatched(9), WordyModel(), tmp_path)
     broken, model = Strict(0), WordyModel()
-    with pytest.raises(PolicyError, match=r"no judge is in.*first verdict, so the run stops here.*--retry-failed"):
+    with pytest.raises(PolicyError, match=r"no judge is in.*first verdict, so the run stops here.*retry_failed=True"):
         await run(unmatched(9), model, tmp_path, judge=driven(broken), concurrency=1)
     assert broken.given == 1
     model.asked.clear()

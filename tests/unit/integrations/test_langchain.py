@@ -73,8 +73,32 @@ async def test_an_agent_gets_the_answer_and_keeps_the_run(photo_file: Path) -> N
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded()}"}},
         {"type": "image_url", "image_url": f"data:image/png;base64,{encoded()}"},
         {"type": "input_image", "image_url": f"data:image/png;base64,{encoded()}"},
+        {"type": "file", "base64": encoded(), "mime_type": "image/png"},
+        {"type": "file", "url": f"data:image/png;base64,{encoded()}", "mime_type": "image/png"},
+        {"type": "file", "source_type": "base64", "data": encoded(), "mime_type": "image/png"},
+        {"type": "file", "file": {"file_data": f"data:image/png;base64,{encoded()}", "filename": "sign.png"}},
+        {"type": "input_file", "file_data": f"data:image/png;base64,{encoded()}", "filename": "sign.png"},
+        {"type": "media", "data": encoded(), "mime_type": "image/png"},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": encoded()}},
+        {"type": "document", "source": {"type": "base64", "media_type": "image/png", "data": encoded()}},
+        {"inlineData": {"mimeType": "image/png", "data": encoded()}},
     ],
-    ids=["base64", "url", "OpenAI's form", "OpenAI's form, short", "OpenAI's newer form"],
+    ids=[
+        "base64",
+        "url",
+        "OpenAI's form",
+        "OpenAI's form, short",
+        "OpenAI's newer form",
+        "file",
+        "file-url",
+        "older-file",
+        "openai-file",
+        "input-file",
+        "media",
+        "anthropic",
+        "document",
+        "google",
+    ],
 )
 def test_without_an_image_it_looks_at_the_newest_of_the_conversation(block: dict[str, Any]) -> None:
     older = HumanMessage([{"type": "image", "url": "missing.png"}])
@@ -145,6 +169,12 @@ def test_bad_calls_are_told_to_the_model(arguments: dict[str, Any], said: str) -
     ("block", "said"),
     [
         ({"type": "image", "file_id": "file-1"}, "cannot be read from ['file_id', 'type']: pass its path or URL"),
+        (
+            {"type": "file", "file_id": "file-1", "mime_type": "image/png"},
+            "cannot be read from ['file_id', 'mime_type'",
+        ),
+        ({"type": "input_image", "file_id": "file-1"}, "cannot be read from ['file_id', 'type']: pass its path or URL"),
+        ({"type": "media", "file_uri": "gs://b/a.png", "mime_type": "image/png"}, "gs://b/a.png"),
         ({"type": "image", "base64": "nonsense!", "mime_type": "image/png"}, "not valid base64"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from PIL import Image
 
-from cof_agent import ChainOfFocus, DirectoryStore, Trajectory, TrajectoryError, build_graph
+from cof_agent import ChainOfFocus, DirectoryStore, ImageError, Trajectory, TrajectoryError, build_graph
 from cof_agent.loop.state import Status
 from tests.data.make_schema1 import TURNS as OLD_TURNS
 from tests.support.conversations import BOTH, answer, crop, photo, scripted, zoom
@@ -116,3 +117,36 @@ def test_a_conversation_of_schema_1_goes_on(old: ChainOfFocus) -> None:
     assert len(result.views) == 3
     again = ChainOfFocus(scripted(*OLD_TURNS, answer("7"), profile=BOTH), checkpointer=InMemorySaver())
     assert again.ask(photo(), "What?", thread_id="x").answer == "42"
+
+
+SECRETS = {
+    "the image itself": "data:image/png;base64,hunter2",
+    "a mistyped address": "https:/ann:hunter2@host/photo.png?sig=hunter2",
+    "a path with a query": "host/photo.png?sig=hunter2",
+    "an address that does not answer": "https://ann:hunter2@127.0.0.1:1/photo.png?sig=hunter2",
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_what_cannot_be_opened_leaves_no_secret_in_a_checkpoint(kind: str, saver: SqliteSaver) -> None:
+    graph = build_graph(scripted(answer("42")), checkpointer=saver)
+    with pytest.raises(ImageError) as caught:
+        graph.invoke({"image": SECRETS[kind], "question": "?"}, {"configurable": {"thread_id": "1"}})
+    assert "hunter2" not in str(caught.value) + "".join(saver.conn.iterdump())
+
+
+async def test_an_image_given_in_a_url_or_with_a_secret_source_is_kept_as_a_reference(tmp_path: Path) -> None:
+    photo().save(tmp_path / "photo.png")
+    content = base64.b64encode((tmp_path / "photo.png").read_bytes()).decode()
+    saver, store = InMemorySaver(), DirectoryStore(tmp_path / "images")
+    graph = build_graph(scripted(answer("42"), answer("43")), store=store, checkpointer=saver).with_config(tags=["t"])
+    thread = {"configurable": {"thread_id": "1"}}
+    given = {"image": f"data:image/png;base64,{content}", "question": "What is it?"}
+    before = graph.invoke(given, thread)
+    source = f"data URL (image/png, {len(given['image']):,} characters)"
+    assert (before["answer"], before["original"]["source"]) == ("42", source)
+    reference = {**before["original"], "source": "https://ann:hunter2@host/photo.png?sig=hunter2"}
+    after = [part async for part in graph.astream({"image": reference, "question": "And now?"}, thread)]
+    assert "answer" in after[-1]
+    kept = repr([(kept.checkpoint, kept.pending_writes) for kept in saver.list(None)])
+    assert (content[:40] in kept, "hunter2" in kept, "https://host/photo.png?…" in kept) == (False, False, True)

@@ -36,7 +36,7 @@ from cof_agent.policies.profiles import profile_for
     ],
 )
 def test_by_name(name: str, dialect: str) -> None:
-    assert profile_for(name) == (default_profile(dialect), "its name")
+    assert profile_for(name) == (default_profile(dialect), "nothing" if dialect == "native" else "its name")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_first_of_what_says_it_counts(tmp_path: Path) -> None:
     says = {"profile": given, "dialect": "deepeyes", "own": own, "folder": tmp_path, "model_type": "qwen3_vl"}
     expected = ["qwen3", "deepeyes", "pixel-reasoner", "mini-o3", "qwen3", "native"]
     told = ["the profile given", "the dialect given", "the policy itself", "its focus.json", "its type qwen3_vl"]
-    for dialect, told_by in zip(expected, [*told, "its name"], strict=True):
+    for dialect, told_by in zip(expected, [*told, "nothing"], strict=True):
         profile, why = profile_for("it", **says)  # type: ignore[arg-type]
         assert (profile.dialect, why) == (dialect, told_by)
         if says:

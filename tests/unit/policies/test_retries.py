@@ -151,7 +151,8 @@ def test_what_waiting_does_not_mend_does_not_pass() -> None:
     ).passes
     assert not trouble(APIError("bad", type="invalid_request_error")).passes
     assert not trouble(APIError("bad", code=400)).passes
-    assert read_failure(ContextOverflowError("too long"), endpoint=True) is None
+    overflow = trouble(ContextOverflowError("too long"))
+    assert (overflow.too_long, overflow.passes) == (True, False)
     assert not trouble(HttpError(500, x_should_retry="false")).passes
     assert trouble(HttpError(400, x_should_retry="true")).passes
 

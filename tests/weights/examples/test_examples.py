@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.patience import PATIENCE
+from tests.support.warm import WarmProcess
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SAYS = {
@@ -36,8 +34,6 @@ def test_every_example_is_tested() -> None:
 
 @pytest.mark.parametrize("name", SAYS)
 def test_example(name: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    assert SAYS[name] in done.stdout.lower()
+    process = WarmProcess(["python", EXAMPLES / name], tmp_path / "said", cwd=tmp_path)
+    assert process.wait() == 0, process.said
+    assert SAYS[name] in process.said.lower()

@@ -91,12 +91,14 @@ class TextReader:
         """The decoded view, RGB. Raises PolicyError when it is no image."""
         from PIL import Image
 
+        from cof_agent.images.flattening import flatten
+
         key = hashlib.sha256(data).hexdigest()
         with self._lock:
             if key not in self._pictures:
                 try:
                     with Image.open(io.BytesIO(data)) as opened:
-                        self._pictures[key] = opened.convert("RGB")
+                        self._pictures[key] = flatten(opened).convert("RGB")
                 except OSError as error:
                     raise PolicyError(f"a view of {len(data)} bytes is not an image: {error}") from error
             return _touch(self._pictures, key, CACHED_PICTURES)

@@ -62,7 +62,7 @@ def test_every_run_is_kept_or_dropped_for_one_reason(tmp_path: Path) -> None:
     report = kept(made, tmp_path, count=4, limit=20)
     assert (report.tried, report.questions, report.kept, report.malformed) == (18, 9, 4, 1)
     assert {reason.value: number for reason, number in report.dropped.items()} == {
-        "failed": 2, "unanswered": 2, "wrong": 2, "guessed": 0, "untraceable": 0, "format": 2,
+        "failed": 2, "out_of_time": 0, "unanswered": 2, "wrong": 2, "guessed": 0, "untraceable": 0, "format": 2,
         "near_duplicate": 4, "surplus": 2,
     }  # fmt: skip
     assert report.kept + sum(report.dropped.values()) == report.tried
@@ -124,7 +124,7 @@ def test_what_is_answered_in_place_of_declining_is_wrong(tmp_path: Path) -> None
 
 def test_a_test_set_needs_leave_and_is_stamped(tmp_path: Path) -> None:
     made = told(*GOOD, role=Role.TEST)
-    with pytest.raises(ConfigError, match=r"made counts as a test set.*--allow-test"):
+    with pytest.raises(ConfigError, match=r"made counts as a test set.*allow_test=True"):
         kept(made, tmp_path)
     assert list(tmp_path.iterdir()) == []
     report = kept(made, tmp_path, allow_test=True)

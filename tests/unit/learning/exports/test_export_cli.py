@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cof_agent.cli.export import export_command
-from cof_agent.errors import ConfigError
+from cof_agent.errors import ConfigError, TrajectoryError
 from cof_agent.learning.exports.conversation import Conversation, Facts, Message, Picture
 from cof_agent.learning.exports.exporting import export
 from cof_agent.learning.exports.files import LineFile, TableFile, fresh_directory
@@ -116,8 +119,14 @@ def test_a_place_that_cannot_be_written_is_named(runs: Path) -> None:
     assert "cannot be written" in done.stderr
 
 
+def pixel(number: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1), number).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def conversation(number: int) -> Conversation:
-    said = (Message("user", (Picture(bytes([number]) * 9, ".png"), f"{number}?")), Message("assistant", (str(number),)))
+    said = (Message("user", (Picture(pixel(number), ".png"), f"{number}?")), Message("assistant", (str(number),)))
     return Conversation(said, Facts(id=str(number)))
 
 
@@ -157,7 +166,48 @@ def test_a_parquet_file_of_many_rows_keeps_their_order_and_images(tmp_path: Path
             rows.add(row_of(one), {"images": one.images})
     back = list(import_trl(tmp_path))
     assert [row.facts.id for row in back] == [str(number) for number in range(70)]
-    assert [row.images[0].read() for row in back] == [bytes([number]) * 9 for number in range(70)]
+    assert [row.images[0].read() for row in back] == [pixel(number) for number in range(70)]
+
+
+@pytest.mark.parametrize("image", ["../private.png", "/private.png", "images/link.png", "linked/private.png"])
+def test_rows_that_name_an_image_elsewhere_are_refused(image: str, tmp_path: Path) -> None:
+    rows = tmp_path / "rows"
+    with LineFile(rows_in(rows)) as lines:
+        lines.add(row_of(conversation(1)), {"images": conversation(1).images})
+    (tmp_path / "private.png").write_bytes(pixel(7))
+    (rows / "images" / "link.png").symlink_to(tmp_path / "private.png")
+    (rows / "linked").symlink_to(tmp_path)
+    row = json.loads((rows / "metadata.jsonl").read_text())
+    (rows / "metadata.jsonl").write_text(json.dumps(row | {"images_file_names": [image]}) + "\n")
+    with pytest.raises(TrajectoryError, match="outside of its directory"):
+        list(import_trl(rows))
+
+
+def rows_in(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+def test_a_table_that_names_an_image_in_place_of_holding_it_is_refused(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    with TableFile(tmp_path, CONVERSATIONS, ["images"]) as rows:
+        rows.add(row_of(conversation(1)), {"images": conversation(1).images})
+    table = parquet.read_table(tmp_path / "train.parquet")
+    held = [{"bytes": None, "path": "/etc/passwd"}]
+    column = table.schema.get_field_index("images")
+    field = table.schema.field(column)
+    changed = table.set_column(column, field, arrow.array([held], field.type))
+    parquet.write_table(changed, tmp_path / "train.parquet")
+    with pytest.raises(TrajectoryError, match="without its bytes, only the name '/etc/passwd'"):
+        list(import_trl(tmp_path))
+
+
+def test_images_of_trajectories_that_are_links_elsewhere_are_left_out(runs: Path) -> None:
+    for file in list((runs / "images").iterdir()):
+        file.rename(runs.parent / file.name)
+        file.symlink_to(runs.parent / file.name)
+    with pytest.raises(TrajectoryError, match="is not among the images beside it"):
+        export(runs, runs.parent / "out")
 
 
 def test_half_of_a_surrogate_pair_does_not_stop_an_export(tmp_path: Path) -> None:

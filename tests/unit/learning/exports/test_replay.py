@@ -111,7 +111,7 @@ def test_runs_without_an_answer_are_left_out_and_reasons_not_to_answer_are_kept(
 def test_other_prompts_than_the_published_ones_need_their_profile(tmp_path: Path) -> None:
     mine = Profile(prompts=Prompts(task="Look.", reminder="Go on."))
     made = run(tmp_path / "runs", [zoom(0, 0, 200, 200), answer("x")], mine)
-    with pytest.raises(ConfigError, match=f"prompts {mine.prompts.digest}. Name the profile with --profile"):
+    with pytest.raises(ConfigError, match=f"prompts {mine.prompts.digest}. Name the profile with profile="):
         export(tmp_path / "runs", tmp_path / "out")
     with pytest.raises(ConfigError, match="The profile given has others"):
         export(tmp_path / "runs", tmp_path / "out", profile=Profile(prompts=Prompts(task="Look!")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cof_agent.errors import ConfigError, TrajectoryError
-from cof_agent.learning.exports.conversation import Malformed
+from cof_agent.learning.exports.conversation import Conversation, Malformed
 from cof_agent.learning.exports.exporting import export
 from cof_agent.learning.exports.sharegpt import read_sharegpt
 from cof_agent.learning.exports.trl import import_trl
@@ -114,7 +115,7 @@ def test_a_row_by_itself_may_take_many_lines(folder: Path) -> None:
 BROKEN: dict[str, Any] = {
     "2 placeholders <image> and 1 images": row(images=["0/0.jpg"]),
     "2 placeholders <image> and 0 images": row(images=None),
-    "there is no image '0/7.jpg'": row(images=["0/0.jpg", "0/7.jpg"]),
+    "the image '0/7.jpg' is not a file in": row(images=["0/0.jpg", "0/7.jpg"]),
     "leads out of": row(images=["0/0.jpg", "../../secret.jpg"]),
     "leads out of .*images": row(images=["0/0.jpg", "/etc/passwd"]),
     "bad.jpg": row(images=["0/0.jpg", "bad.jpg"]),
@@ -175,18 +176,64 @@ def test_a_file_without_rows_has_nothing_to_export(text: str, folder: Path) -> N
         export(folder / "data.json", folder.parent / "out", origin="sharegpt")
 
 
-def test_images_that_a_download_links_to_are_taken(folder: Path) -> None:
-    (folder / "images").rename(folder.parent / "blobs")
-    (folder / "images").symlink_to(folder.parent / "blobs")
+def test_images_that_a_link_takes_from_elsewhere_are_refused_and_may_be_named(folder: Path) -> None:
+    (folder / "images").rename(folder.parent / "elsewhere")
+    (folder / "images").symlink_to(folder.parent / "elsewhere")
     (folder / "data.json").write_text(json.dumps([row()]))
-    assert export(folder / "data.json", folder.parent / "out", origin="sharegpt").rows == 1
+    (left,) = read_sharegpt(folder / "data.json")
+    assert isinstance(left, Malformed)
+    assert re.search(f"leads out of {folder}: .*images= names that folder", left.why)
+    (found,) = read_sharegpt(folder / "data.json", folder / "images")
+    assert isinstance(found, Conversation)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["of the repository", "shared"])
+def test_images_in_the_hubs_cache_are_taken(shared: bool, folder: Path) -> None:
+    """A snapshot holds links to content beside it, which may in turn link to that of several repositories."""
+    cache = folder.parent / "hub"
+    snapshot, blobs = cache / "datasets--a--b" / "snapshots" / "c0ffee", cache / "datasets--a--b" / "blobs"
+    blobs.mkdir(parents=True)
+    (snapshot / "images" / "0").mkdir(parents=True)
+    for number in (0, 1):
+        digest = f"{number}" * 64
+        content = cache / "blobs" / digest[:2] / digest if shared else blobs / digest
+        content.parent.mkdir(parents=True, exist_ok=True)
+        (folder / "images" / "0" / f"{number}.jpg").rename(content)
+        if shared:
+            (cache / "blobs" / ".huggingface-shared-blobs").write_text("1\n")
+            (blobs / digest).symlink_to(content)
+        (snapshot / "images" / "0" / f"{number}.jpg").symlink_to(Path("../../../../blobs") / digest)
+    (snapshot / "data.json").write_text(json.dumps([row()]))
+    (found,) = read_sharegpt(snapshot / "data.json")
+    assert isinstance(found, Conversation)
+
+
+@pytest.mark.parametrize(("stored", "named"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_name_may_be_written_in_the_other_unicode_form_and_as_on_windows(
+    stored: str, named: str, folder: Path
+) -> None:
+    target = folder / "images" / unicodedata.normalize(stored, "Größe") / unicodedata.normalize(stored, "für.jpg")
+    target.parent.mkdir()
+    (folder / "images" / "0" / "0.jpg").rename(target)
+    name = unicodedata.normalize(named, "images\\Größe\\für.jpg")
+    (folder / "data.json").write_text(json.dumps([row(images=[name, "images\\0\\1.jpg"])], ensure_ascii=False))
+    (found,) = read_sharegpt(folder / "data.json")
+    assert isinstance(found, Conversation)
+    assert found.images[0].origin == target
+
+
+def test_the_rows_that_dataset_info_names_lie_beside_it(folder: Path) -> None:
+    (folder.parent / "secret.json").write_text(json.dumps([row()]))
+    (folder / "dataset_info.json").write_text('{"one": {"file_name": "../secret.json"}}')
+    with pytest.raises(ConfigError, match="leads out of"):
+        list(read_sharegpt(folder))
 
 
 def test_images_may_lie_in_a_folder_of_their_own(folder: Path) -> None:
     (folder / "images").rename(folder.parent / "pictures")
     path = folder / "data.json"
     path.write_text(json.dumps([row()]))
-    with pytest.raises(TrajectoryError, match="--images"):
+    with pytest.raises(TrajectoryError, match="images="):
         export(path, folder.parent / "out", origin="sharegpt")
     assert export(path, folder.parent / "out", origin="sharegpt", images=folder.parent / "pictures").rows == 1
 

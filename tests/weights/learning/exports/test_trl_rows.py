@@ -215,7 +215,7 @@ def test_a_collection_exports_the_same_conversations_with_what_is_known_of_them(
 def test_what_an_evaluation_saved_of_a_test_set_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
     evaluate("scenes:test", "observer", resolutions=(336,), limit=3, out=tmp_path / "run", trajectories=True)
     for where in (tmp_path / "run", tmp_path / "run" / "trajectories"):
-        with pytest.raises(ConfigError, match=r"of a test set.*--allow-test"):
+        with pytest.raises(ConfigError, match=r"of a test set.*allow_test=True"):
             export(where, tmp_path / "out", to="trl-grpo")
     done = export(tmp_path / "run", tmp_path / "out", to="trl-grpo", allow_test=True)
     rows = loaded(tmp_path / "out", tmp_path / "cache")
@@ -232,7 +232,7 @@ def test_a_test_set_is_told_from_whatever_was_made_of_it(to: str, tmp_path: Path
     origin, source = "trajectories", tmp_path / "kept"
     for step in range(2):
         out = tmp_path / str(step)
-        with pytest.raises(ConfigError, match=r"is of a test set \(made\).*--allow-test"):
+        with pytest.raises(ConfigError, match=r"is of a test set \(made\).*allow_test=True"):
             export(source, out, origin=origin, to=to)
         assert not out.exists()
         assert export(source, out, origin=origin, to=to, allow_test=True).rows == 3
@@ -250,7 +250,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_regions_that_were_changed_to_test_a_policy_are_nothing_to_learn_from(tmp_path: Path) -> None:
     out = tmp_path / "run"
     evaluate("scenes:train", "observer", resolutions=(336,), limit=1, out=out, trajectories=True, regions=("blank",))
-    with pytest.raises(ConfigError, match=r"do not show what they should .--region blank.: export runs made without"):
+    with pytest.raises(ConfigError, match=r"do not show what they should .regions= blank.: export runs made without"):
         export(tmp_path / "run", tmp_path / "out")
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import yaml
 
 from cof_agent import load_policy
 from tests.support.patience import PATIENCE
+from tests.support.warm import warm_python
 from training.tiny_pretrain.ship import NEEDED
 
 ROOT = Path(__file__).parents[4]
@@ -23,7 +23,7 @@ SMALL = {"steps": 1, "tokens": 64, "held": 1, "reuse": 1, "measure_steps": 9}
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path) -> Iterator[Path]:
     """Makefile, recipes with steps of a second, and this Python as its virtual environment."""
     shutil.copytree(
         ROOT / "training", tmp_path / "training", ignore=shutil.ignore_patterns("checkpoint", "__pycache__")
@@ -38,10 +38,9 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copyfile(ROOT / name, tmp_path / name)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} "$@"\n')
-    python.chmod(0o755)
     (tmp_path / ".venv" / ".dev").touch()
-    return tmp_path
+    with warm_python(python):
+        yield tmp_path
 
 
 def make(checkout: Path, *words: str) -> tuple[str, list[str]]:

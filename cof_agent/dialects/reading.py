@@ -1,0 +1,122 @@
+"""How every dialect reads a turn: what it means by itself, and then whether it may count.
+
+Nothing is an answer that the policy did not give as one. A turn that was cut or withheld, an answer that is left open,
+and a call in another form than the dialect's end otherwise, with words.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
+
+from cof_agent.dialects.call_forms import calls_written
+from cof_agent.dialects.declining import declining
+from cof_agent.dialects.finish import Finish, finish_of
+from cof_agent.dialects.markup import MAX_CALLS, OPEN, TOO_MANY, opened, plain, unthought
+from cof_agent.dialects.model_tokens import without_tokens
+from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.turn import Call, Dialect, Turn
+
+MAX_TURN_CHARACTERS = 2_000_000
+"""Longer text is not read. The longest output that a vendor publishes, 128,000 tokens, has about a quarter of it."""
+
+TOO_LONG = f"the turn has more than {MAX_TURN_CHARACTERS:,} characters"
+CUT = "the turn was cut off at the limit of its length, before its call or answer was whole: write less"
+FILTERED = "the turn was withheld by the server's content filter"
+CALL_LIKE = "the turn names a tool in a form that cannot be read as a call"
+
+_REMEMBERED = 64
+"""Texts whose reading is kept: a turn is looked at again at each of its calls."""
+
+
+class ReadingDialect(ABC):
+    """Reads turns for a dialect that says in `read` what its own marks mean."""
+
+    binds_tools: bool = False
+    call_end: str | None = None
+
+    def __init__(self) -> None:
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._judged)
+
+    @abstractmethod
+    def read(self, text: str) -> Turn:
+        """What a text says by the dialect's own marks."""
+
+    def translated(self, call: Call) -> Call:
+        """A call that was written in another form than the dialect's own, in our names and arguments."""
+        return call
+
+    @abstractmethod
+    def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
+        """See `Dialect`."""
+
+    def parse(self, message: AIMessage) -> Turn:
+        """See `Dialect`."""
+        return by_ending(self.read_text(message.text), message)
+
+    def read_text(self, text: str) -> Turn:
+        """What a text says, whole as it stands; remembered for the texts read last."""
+        return self._remembered(text) if len(text) <= MAX_TURN_CHARACTERS else Turn(fault=TOO_LONG)
+
+    def _judged(self, text: str) -> Turn:
+        turn = self.read(text)
+        if turn.calls or turn.fault:
+            return turn
+        text = opened(text)
+        written = calls_written(unthought(text))
+        if len(written.calls) > MAX_CALLS:
+            return Turn(turn.thought, fault=TOO_MANY)
+        if written.calls:
+            return Turn(turn.thought, tuple(map(self.translated, written.calls)))
+        tagged = turn.answer is not None and turn.closed is not None
+        if written.attempted and (not tagged or calls_written(turn.answer or "").attempted):
+            return Turn(turn.thought, fault=CALL_LIKE)
+        return replace(turn, answer=without_tokens(turn.answer or "") or None, said=plain(text) or None)
+
+
+def by_ending(turn: Turn, message: AIMessage) -> Turn:
+    """The turn as it counts, by how its reply ended.
+
+    A call or an answer that is whole before the cut stands. An answer whose mark is left open stands where the server
+    says that the turn ended by itself: a stop string such as `</answer>` is no part of what it sends.
+    """
+    if refusal := _refusal(message):
+        return Turn(turn.thought, answer=declining(refusal), closed=True)
+    finish = finish_of(message)
+    if finish is Finish.FILTERED:
+        return Turn(turn.thought, fault=FILTERED)
+    if finish is Finish.CUT:
+        if whole := tuple(call for call in turn.calls if not call.error):
+            return replace(turn, calls=whole)
+        return replace(turn, calls=(), said=None) if turn.answer and turn.closed else Turn(turn.thought, fault=CUT)
+    if finish is Finish.UNKNOWN and turn.closed is False and not turn.calls:
+        return Turn(turn.thought, fault=OPEN)
+    return turn
+
+
+def read_turn(dialect: Dialect, message: AIMessage) -> Turn:
+    """A turn as any dialect reads it; what may count does not depend on who wrote the dialect."""
+    turn = dialect.parse(message)
+    if isinstance(dialect, ReadingDialect):
+        return turn
+    answer = without_tokens(turn.answer or "") or None
+    if turn.calls or turn.fault:
+        return by_ending(turn, message)
+    if calls_written(answer or "").attempted:
+        return by_ending(Turn(turn.thought, fault=CALL_LIKE), message)
+    said = turn.said or plain(opened(message.text)) or None
+    if calls_written(said or "").attempted:
+        said = None
+    return by_ending(replace(turn, answer=answer, said=said), message)
+
+
+def _refusal(message: AIMessage) -> str:
+    """The words in which a server says that its model refuses; empty where it does not."""
+    beside = message.additional_kwargs.get("refusal")
+    blocks = message.content if isinstance(message.content, list) else []
+    inside = [block.get("refusal") for block in blocks if isinstance(block, dict) and block.get("type") == "refusal"]
+    return " ".join(said.strip() for said in (beside, *inside) if isinstance(said, str) and said.strip())

@@ -1,0 +1,49 @@
+"""Calls in XML: `<function=NAME><parameter=KEY>value</parameter></function>`, as Qwen's coders and Qwen3.5 write them.
+
+Also `<invoke name="NAME"><parameter name="KEY">value</parameter></invoke>`, as Claude and DeepSeek do, and a JSON
+object in place of the parameters, as Llama 3.1 does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from cof_agent.dialects.lenient_json import MAX_CHARACTERS, object_of
+from cof_agent.dialects.turn import Call
+
+FUNCTION_TAG = "<function="
+
+_CALL = re.compile(
+    r"<(?:[\w.-]{1,20}:)?(?:function=|(?:invoke|function)\s{1,20}name=)[\"']?([\w.:-]{1,80})[\"']?\s*>"
+    r"(.*?)(</(?:[\w.-]{1,20}:)?(?:function|invoke)>|(?=<function=|<invoke\s)|\Z)",
+    re.S,
+)
+_PARAMETER = re.compile(
+    r"<(?:[\w.-]{1,20}:)?parameter(?:=|\s{1,20}name=)[\"']?([\w.-]{1,80})[\"']?[^<>]{0,80}>"
+    r"(.*?)</(?:[\w.-]{1,20}:)?parameter>",
+    re.S,
+)
+
+_OPEN = "the call is not closed"
+
+
+def xml_calls(text: str) -> Iterator[Call]:
+    """The calls in `text`. One that is not closed is a call with an `error`."""
+    for name, inside, end in _CALL.findall(text):
+        yield Call(name, _arguments(inside), inside) if end else Call(name, {}, inside, _OPEN)
+
+
+def _arguments(inside: str) -> dict[str, Any]:
+    given = {key: _value(value.strip()) for key, value in _PARAMETER.findall(inside)}
+    return given or object_of(inside) or {}
+
+
+def _value(written: str) -> Any:
+    """A parameter: JSON where it is some, else text."""
+    try:
+        return json.loads(written) if len(written) <= MAX_CHARACTERS else written
+    except (ValueError, RecursionError):
+        return written

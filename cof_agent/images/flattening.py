@@ -1,0 +1,146 @@
+"""Pixels of any mode as opaque grey or RGB: transparency, wide values and floats become what an eye would see."""
+
+from __future__ import annotations
+
+import math
+
+from PIL import Image, ImageChops
+
+_WHITES = (255, 1023, 4095)
+"""What white is where a 16-bit file holds values of 8, 10 or 12 bits. A real 16-bit photo, however dark, has a value
+of 4096 or more; one that has not is brightened, and loses nothing."""
+
+_LIGHT_HIDES = 40
+"""Steps of 255 by which neighbours must differ to be told apart. Yellow differs from white by 29, cyan by 76."""
+
+_SHOWN_WELL = 0.8
+"""Share of all edges that white must show to stay the ground."""
+
+_SAMPLED_PIXELS = 1_000_000
+"""Pixels looked at to choose the ground. Every n-th pixel of a larger image has as many edges among its neighbours."""
+
+_FAINT = 16
+"""Highest alpha, of 255, at which nothing can be seen: such a channel is on another scale, or was never filled in."""
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """`image`, of any mode, as opaque L or RGB; the image itself where that is what it is.
+
+    Transparent parts become white, or dark where white would hide what is there. Where everything is transparent,
+    nothing is meant to be.
+
+    Integers of 16 bits mean 0 to 65535, or 0 to 255, 1023 or 4095 where none is larger. Mode I holds one of these. What
+    lies outside, and mode F outside of 0 to 1 or 0 to 255, is stretched between its smallest and largest value.
+    """
+    mode = image.mode
+    if is_flat(image):
+        return image
+    if mode.startswith("I;16"):
+        wide = image.convert("I")
+        return _scaled(wide, 0.0, white_of(int(_extremes(wide)[1])))
+    if mode in ("I", "F"):
+        return _scaled(image, *_value_range(image))
+    if mode == "1" and "transparency" not in image.info:
+        return image.convert("L")
+    if mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        return _over_ground(image if image.mode == "RGBA" else image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def is_flat(image: Image.Image) -> bool:
+    """Whether `image` is opaque L or RGB as it is."""
+    return image.mode in ("L", "RGB") and "transparency" not in image.info
+
+
+def white_of(highest: int) -> float:
+    """The value of 16 bits that means white, told by the highest value in use."""
+    return float(next((white for white in _WHITES if highest <= white), 65535))
+
+
+def _over_ground(clear: Image.Image) -> Image.Image:
+    alpha = clear.getchannel("A")
+    lowest, highest = (int(value) for value in _extremes(alpha))
+    if highest == 0:
+        return clear.convert("RGB")
+    if highest < _FAINT:
+        clear = clear.copy()
+        clear.putalpha(alpha.point([min(255, value * 255 // highest) for value in range(256)]))
+    grey = 255 if lowest >= 128 else _ground(clear)
+    ground = Image.new("RGB", clear.size, (grey, grey, grey))
+    ground.paste(clear, mask=clear)
+    return ground
+
+
+def _ground(clear: Image.Image) -> int:
+    """The grey on which most of an RGBA image's edges show: white if it shows nearly as many as there are."""
+    step = math.ceil(math.sqrt(clear.width * clear.height / _SAMPLED_PIXELS))
+    size = max(1, clear.width // step), max(1, clear.height // step)
+    seen = clear.resize(size, Image.Resampling.NEAREST)
+    light, alpha = seen.convert("L"), seen.getchannel("A")
+    edges = {grey: _edges(Image.composite(light, Image.new("L", size, grey), alpha)) for grey in (255, 0, 128)}
+    every = ImageChops.lighter(ImageChops.lighter(edges[255], edges[0]), edges[128])
+    counts = {grey: found.histogram()[255] for grey, found in edges.items()}
+    if counts[255] >= _SHOWN_WELL * every.histogram()[255]:
+        return 255
+    return max(counts, key=lambda grey: counts[grey])
+
+
+def _edges(image: Image.Image) -> Image.Image:
+    """255 where a pixel of a grey image differs clearly from the one to its right or below it."""
+    width, height = image.size
+    right = image.transform(image.size, Image.Transform.EXTENT, (1, 0, width + 1, height))
+    right.paste(image.crop((width - 1, 0, width, height)), (width - 1, 0))
+    below = image.transform(image.size, Image.Transform.EXTENT, (0, 1, width, height + 1))
+    below.paste(image.crop((0, height - 1, width, height)), (0, height - 1))
+    most = ImageChops.lighter(ImageChops.difference(image, right), ImageChops.difference(image, below))
+    return most.point([255 * (value >= _LIGHT_HIDES) for value in range(256)])
+
+
+def _value_range(image: Image.Image) -> tuple[float, float]:
+    """The values of a mode I or F image that mean black and white."""
+    low, high = (float(value) for value in _extremes(image))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("it holds values that are not finite numbers")
+    if image.mode == "I" and low >= 0 and high <= 65535:
+        return 0.0, white_of(int(high))
+    for white in (1.0, 255.0) if image.mode == "F" else ():
+        if low >= 0 and high <= white:
+            return 0.0, white
+    return low, max(high, low + 1.0)
+
+
+def _extremes(image: Image.Image) -> tuple[float, float]:
+    low, high = image.getextrema()
+    assert isinstance(low, (int, float)), "such a mode has one band"
+    assert isinstance(high, (int, float)), "such a mode has one band"
+    return low, high
+
+
+def _scaled(image: Image.Image, black: float, white: float) -> Image.Image:
+    factor = 255.0 / (white - black)
+    # Half a step more, because the conversion to 8 bits truncates.
+    return image.point(lambda value: value * factor + (0.5 - black * factor)).convert("L")
+
+
+def brightest(image: Image.Image) -> int:
+    """The largest value of all colours, in 8 bits; alpha is none."""
+    return max(int(_extremes(band)[1]) for band in _colours(image))
+
+
+def stretch(high: Image.Image, low: Image.Image) -> Image.Image:
+    """Colours of at most 12 bits in files of 16, given as images of their high and of their low bytes, as 8 bits."""
+    highest = brightest(high)
+    white = white_of(256 * highest + 255 if highest else brightest(low))
+    upper = [min(255, round(value * 256 * 255 / white)) for value in range(256)]
+    lower = [round(value * 255 / white) for value in range(256)]
+    bands = list(high.split())
+    for number, band in enumerate(bands):
+        if number < len(_colours(high)) or _extremes(band)[1] < 16:
+            bands[number] = ImageChops.add(band.point(upper), low.getchannel(number).point(lower))
+    return Image.merge(high.mode, bands)
+
+
+def _colours(image: Image.Image) -> tuple[Image.Image, ...]:
+    return image.split()[: 3 if image.mode == "RGBA" else None]
