@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cof_agent.errors import CofError as CofError
     from cof_agent.errors import ConfigError as ConfigError
     from cof_agent.errors import ImageError as ImageError
+    from cof_agent.errors import LockedError as LockedError
     from cof_agent.errors import MissingExtraError as MissingExtraError
     from cof_agent.errors import PolicyError as PolicyError
     from cof_agent.errors import QuestionError as QuestionError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from cof_agent.cli.options import EXIT_CODES, SaveOption, StripOption, failures, tell_what_is_saved
 from cof_agent.cli.output import say, say_json
 from cof_agent.errors import TrajectoryError
+from cof_agent.files import locked
 
 if TYPE_CHECKING:
     from cof_agent.agent.trajectory import Trajectory
@@ -31,7 +33,7 @@ def history_command(
     With --save, those that have ended are appended there as trajectories, with their images,
     unless they are there already.
     """
-    with failures("what was saved is complete"):
+    with failures("what was saved is complete"), ExitStack() as held:
         from cof_agent.agent.history import kept_runs, sqlite_runs
         from cof_agent.agent.trajectory_file import (
             located_trajectories,
@@ -48,6 +50,7 @@ def history_command(
         there: set[str] = set()
         if save:
             prepare_directory(save)
+            held.enter_context(locked(save, "saving kept runs"))  # another would save the same ones
             tell_what_is_saved(strip_metadata)
             there = {located.id for located in located_trajectories(save)}
         store, saved, kept, lost = DirectoryStore(images or runs.parent / "images"), 0, 0, 0

@@ -105,6 +105,14 @@ def evaluated(names: Names, printed: str) -> None:
     assert Path("comparison/comparison.html").exists() or list(Path("comparison").iterdir())
 
 
+def a_node_that_streams(left: Names, out: str) -> None:
+    overview, closer, failed = out.splitlines()
+    assert overview == "view 0, overview: [0, 0, 741, 500] shown at 728x504 (728, 504)"
+    assert closer.startswith("view 1, zoom: ")
+    assert closer.endswith("shown at 168x84 (168, 84)")
+    assert failed == "failed gone.jpg does not exist: check the path"
+
+
 def a_node(names: Names, printed: str) -> None:
     assert names["end"]["answer"] == "Yamaha"
     assert printed.startswith("Yamaha answered [{'view': 1")
@@ -162,6 +170,7 @@ AFTER: dict[str, Callable[[Names, str], None]] = {
     "docs/dialects.md#add-a-dialect": terse,
     "docs/evaluate.md#in-python": evaluated,
     "docs/hosts/langgraph.md#a-node-of-your-graph": a_node,
+    "docs/hosts/langgraph.md#a-node-of-your-graph:2": a_node_that_streams,
     "docs/hosts/langgraph.md#in-a-conversation": a_conversation,
     "docs/hosts/langgraph.md#many-questions": many_questions,
     "docs/hosts/langgraph.md#a-person-in-the-loop": a_person,

@@ -16,6 +16,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from PIL import Image
 
 from cof_agent import DirectoryStore, build_graph, read_trajectories
+from cof_agent.files import locked
 from cof_agent.images import load_image
 from tests.support.conversations import scripted
 from tests.support.keeping import TURNS, kept, run, write_files
@@ -85,6 +86,18 @@ def test_a_conversation_goes_on_whether_or_not_its_image_was_stripped() -> None:
     assert run("chat", *words, "Until when?").stdout == "nine\n"
     assert all(b"hunter2" not in path.read_bytes() for path in Path("images").iterdir())
     assert run("chat", *words, "Really?").stdout == "yes\n", "the image is the same one"
+
+
+def test_two_that_save_the_same_runs_at_once_do_not_save_them_twice() -> None:
+    run("ask", "photo.png", "Until when?", "--keep", "runs.db", "--thread", "sign")
+    Path("saved").mkdir()
+    with locked(Path("saved"), "saving kept runs"):
+        refused = run("history", "runs.db", "--save", "saved")
+    assert refused.exit_code == 1
+    assert "saved is in use: this process has been saving kept runs since" in refused.stderr
+    for _ in range(2):
+        assert run("history", "runs.db", "--save", "saved").exit_code == 0
+    assert len(list(read_trajectories("saved"))) == 1
 
 
 def test_single_questions_of_one_conversation() -> None:
