@@ -1,7 +1,7 @@
 """What small files that are made to be costly cost: seconds and memory, with the process that decodes them.
 
-Run with `python -m tests.benchmarks.bombs`. Ends with 1 if one takes 2 s of processor time or 400 MB. Honest images of the largest sizes
-follow, with what the cost model states for them.
+Run with `python -m tests.benchmarks.bombs`. Ends with 1 if one takes 2 s of processor time or 400 MB.
+Honest images of the largest sizes follow, with what the cost model states for them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ HONEST: dict[str, Callable[[], bytes]] = {
 
 
 def look(data: bytes, folder: Path) -> tuple[str, float, float, list[float] | None]:
-    """What is said of it, seconds of processor time, and the peak of both processes in MB, in a process that has made nothing."""
+    """What is said of it, seconds of processor time, and the peak of both processes in MB."""
     file = folder / "image"
     file.write_bytes(data)
     done = subprocess.run([sys.executable, "-c", _LOOK, str(file)], capture_output=True, text=True, check=True)
