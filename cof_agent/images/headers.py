@@ -88,8 +88,8 @@ def _jpeg(found: JpegSegments) -> Header:
     # With several scans the decoder keeps the coefficients of all of it: two bytes for each.
     kept = 2.0 * planes if found.scans > 1 else 0.0
     shown = 1.0 if grey else 4.0 if planes < 4 else 8.0
-    if not found.ends:  # it is decoded twice, and the two are compared
-        return Header(FORMATS["JPEG"], found.size, 3 * shown, 2 * kept, passes=found.scans, times=2)
+    if not found.ends:  # it is decoded up to three times, and the results are compared
+        return Header(FORMATS["JPEG"], found.size, 4 * shown, 2 * kept, passes=found.scans, times=3)
     return Header(FORMATS["JPEG"], found.size, shown, kept, passes=found.scans)
 
 

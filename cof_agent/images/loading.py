@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from PIL import Image, ImageChops, ImageFile
@@ -74,9 +75,18 @@ def _without_end(segments: JpegSegments, data: bytes, opened: Open) -> Image.Ima
         one, other = (opened(b"".join([body, byte * 9, END])) for byte in (b"\0", b"\xfe"))
         one.load()
         other.load()
-        if ImageChops.difference(one, other).getbbox(alpha_only=False) is None:
+        # With a single scan each line comes out once its data is there, and without an end marker nothing is made up.
+        seen = [other] if segments.scans > 1 else [other, _as_far_as_it_goes(opened(body + b"\xfe" * 9))]
+        if all(ImageChops.difference(one, each).getbbox(alpha_only=False) is None for each in seen):
             return one
     raise OSError("image file is truncated")
+
+
+def _as_far_as_it_goes(file: ImageFile.ImageFile) -> Image.Image:
+    """The lines that a decoder gives before it asks for more data; the others are black."""
+    with suppress(OSError):
+        file.load()
+    return file._new(file.im)
 
 
 def _with_levels(tile: ImageFile._Tile, levels: str) -> ImageFile._Tile:
