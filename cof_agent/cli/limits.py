@@ -41,7 +41,11 @@ OPTIONS: dict[str, Any] = {
     "max_turns": Annotated[int | None, _option("Turns before it is asked for its last answer. Default: 12.", 1)],
     "max_visual_tokens": Annotated[
         int | None,
-        _option("Visual tokens of all views; a region that does not fit is not shown. Default: 16384.", 1),
+        _option(
+            "Visual tokens of all views; a region that does not fit is not shown. Default: 16384. "
+            "eval and collect: more where all zooms need it.",
+            1,
+        ),
     ],
     "max_conversation_tokens": Annotated[
         int | None,

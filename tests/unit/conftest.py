@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import urllib3.util.connection  # noqa: F401  looks for IPv6 by binding a port, when it is first imported
 
 PROCESSES = {"subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"}
 HEAVY = {"torch", "transformers", "rapidocr", "onnxruntime"}
