@@ -53,12 +53,6 @@ def json_at(text: str, start: int = 0) -> tuple[Any, int] | None:
 _BLANKS = re.compile(r"\s*+")
 
 
-def json_prefix(text: str) -> str | None:
-    """The JSON object or list that `text` begins with, blanks aside, as written; None where it begins with none."""
-    found = json_at(text)
-    return text[: found[1]].lstrip() if found else None
-
-
 def object_of(given: object) -> dict[str, Any] | None:
     """`given` as an object: itself, or the one that its text writes as JSON, also where that text is JSON itself."""
     for _ in range(3):  # an object in JSON, in a text in JSON

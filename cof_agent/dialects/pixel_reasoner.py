@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
 from cof_agent.dialects.json_calls import BOX, function, read_calls, with_tools
-from cof_agent.dialects.lenient_json import json_prefix
+from cof_agent.dialects.lenient_json import json_at
 from cof_agent.dialects.markup import Markup, plain, pointed
 from cof_agent.dialects.profile import DECLINE, Profile, Prompts
 from cof_agent.dialects.reading import ReadingDialect
@@ -31,7 +32,10 @@ TOOL = "crop_image_normalized"
 _MARKUP = Markup("tool_call")
 _TERMS = Terms(TOOL, "target_image", lambda number: f"target_image {number + 1}")
 _BRACE = re.compile(r"[{}]")
-_TEXT = re.compile(r"\\text\{(.*)\}", re.S)
+_BOXED = re.compile(r"\\boxed\s{0,5}\{")
+_WRAPPER = re.compile(r"\\(?:(?:text|math)(?:bf|it|rm|sf|tt|normal|md|up|sl|sc)?|mbox|operatorname)\s{0,5}\{")
+"""Marks that set a font; their texts are part of the answer."""
+_WRAPPER_OR_BRACE = re.compile(rf"{_WRAPPER.pattern}|[{{}}]")
 _SCHEMA = function(
     TOOL,
     "Look closer at a part of an image, where something is too small to be sure of.",
@@ -52,7 +56,7 @@ class PixelReasonerDialect(ReadingDialect):
         turn = _MARKUP.read(text, lambda inside: map(self.translated, read_calls(inside)))
         said = plain(text)
         inside, closed = boxed(said)
-        answer = inside or turn.answer
+        answer = inside or (None if turn.answer and _all_empty(turn.answer) else turn.answer)
         return Turn(
             turn.thought or said,
             turn.calls,
@@ -61,6 +65,10 @@ class PixelReasonerDialect(ReadingDialect):
             None if inside else turn.fault,
             closed if inside else turn.closed,
         )
+
+    def read_text(self, text: str) -> Turn:
+        turn = super().read_text(text)
+        return replace(turn, said=None) if turn.answer is None and turn.said and _BOXED.search(turn.said) else turn
 
     def translated(self, call: Call) -> Call:
         if call.error or call.name != TOOL:
@@ -94,21 +102,55 @@ class PixelReasonerDialect(ReadingDialect):
 
 
 def boxed(text: str) -> tuple[str | None, bool]:
-    r"""What the last `\boxed{…}` holds, braces counted, and whether it is closed; None where it holds nothing."""
-    _, found, rest = text.rpartition("\\boxed{")
-    if not found:
-        return None, False
-    if value := json_prefix(rest):
-        return value, rest.partition(value)[2].lstrip().startswith("}")
+    r"""What the last `\boxed{…}` that holds anything holds, and whether it is closed; None where none does.
+
+    Braces are counted, but not those in the texts of JSON. Wrappers such as `\text{…}` are taken off.
+    """
+    end = len(text)
+    for box in reversed(list(_BOXED.finditer(text))):
+        inside, closed = _held(text[box.end() : end])
+        end = box.start()
+        if inside:
+            return inside, closed
+    return None, False
+
+
+def _all_empty(text: str) -> bool:
+    """Whether `text` has boxes and none of them holds anything."""
+    return bool(_BOXED.search(text)) and boxed(text)[0] is None
+
+
+def _held(rest: str) -> tuple[str, bool]:
+    """What a box holds, by the text from its brace up to the next box, and whether it is closed."""
+    if (value := json_at(rest)) and rest[value[1] :].lstrip().startswith("}"):
+        return rest[: value[1]].strip(), True
     depth, end = 1, len(rest)
     for brace in _BRACE.finditer(rest):
         depth += 1 if brace[0] == "{" else -1
         if depth == 0:
             end = brace.start()
             break
-    inside = rest[:end].strip()
-    wrapped = _TEXT.fullmatch(inside)
-    return (wrapped[1].strip() if wrapped else inside) or None, depth == 0
+    return _unwrapped(rest[:end]).strip(), depth == 0
+
+
+def _unwrapped(inside: str) -> str:
+    """`inside` without LaTeX's marks of fonts: their texts stay."""
+    if not _WRAPPER.search(inside):
+        return inside
+    pieces: list[str] = []
+    kept: list[bool] = []
+    at = 0
+    for mark in _WRAPPER_OR_BRACE.finditer(inside):
+        pieces.append(inside[at : mark.start()])
+        at = mark.end()
+        if mark[0] == "}":
+            keep = kept.pop() if kept else True
+        else:
+            keep = mark[0] == "{"
+            kept.append(keep)
+        if keep:
+            pieces.append(mark[0])
+    return "".join([*pieces, inside[at:]]).replace("\\ ", " ")
 
 
 def _whole(value: Any) -> int | None:
