@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,26 @@ UNREADABLE = 'the call is not a JSON object with "name" and "arguments"'
 
 BOX: Mapping[str, Any] = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
 """JSON schema of a box; a description is to be added."""
+
+BOX_KEYS = frozenset(
+    (
+        *("bbox_2d", "bbox", "box", "box_2d", "boxes", "bounding_box", "region", "coordinates", "coords", "x1", "xmin"),
+        *("rect", "rectangle", "roi", "area", "bounds", "position"),
+    )
+)
+"""Keys under which models write a box."""
+_CORNERS = (
+    {"x1", "y1", "x2", "y2"},
+    {"xmin", "ymin", "xmax", "ymax"},
+    {"x_min", "y_min", "x_max", "y_max"},
+    {"left", "top", "right", "bottom"},
+    {"left", "top", "width", "height"},
+    {"x", "y", "w", "h"},
+    {"x", "y", "width", "height"},
+)
+"""Names that the four numbers of a box have."""
+FOUR = r"[\[(]?(?:\s{0,9}[-+\d.]{1,20}\s{0,9},){3}\s{0,9}[-+\d.]{1,20}\s{0,9}[\])]?"
+"""Four numbers in text, in brackets or not."""
 
 
 def read_calls(inside: str, *, strict: bool = False) -> Iterator[Call]:
@@ -96,3 +117,32 @@ def function(name: str, description: str, arguments: Mapping[str, Any], required
     """The schema of a tool, as OpenAI writes it."""
     parameters = {"type": "object", "properties": arguments, "required": list(required)}
     return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
+
+
+def has_box(args: dict[str, Any]) -> bool:
+    """Whether the arguments have a box."""
+    return is_box(args) or any(is_box(args[key]) for key in BOX_KEYS & args.keys())
+
+
+def is_box(value: Any) -> bool:
+    """Whether `value` is four numbers: in a list, as two corners, by name, or as text; or a list of such."""
+    if isinstance(value, str):
+        return len(value) < 200 and bool(_FOUR_ALONE.fullmatch(value))
+    if isinstance(value, dict):
+        return any(names <= value.keys() and all(map(_is_number, map(value.get, names))) for names in _CORNERS)
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    if len(value) == 4 and all(map(_is_number, value)):
+        return True
+    pairs = all(isinstance(item, list | tuple) and len(item) == 2 and all(map(_is_number, item)) for item in value)
+    return (len(value) == 2 and pairs) or (isinstance(value[0], list | tuple | dict) and not pairs and is_box(value[0]))
+
+
+_FOUR_ALONE = re.compile(rf"\s{{0,9}}{FOUR}\s{{0,9}}")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether `value` is a number, or the text of one."""
+    if isinstance(value, str):
+        return bool(re.fullmatch(r"\s{0,9}[-+\d.]{1,20}\s{0,9}", value))
+    return isinstance(value, int | float) and not isinstance(value, bool)
