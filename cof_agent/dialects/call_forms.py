@@ -32,7 +32,7 @@ _SHORT = re.compile(r"(?:image_?)?(?:zoom|crop)(?:_?(?:in|image|region|tool)){0,
 
 _NAME_KEYS = (
     *("name", "tool", "tool_name", "function", "function_name", "action", "recipient_name"),
-    *("tool_to_use", "command", "operation", "type"),
+    *("tool_to_use", "command", "operation"),
 )
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "params", "action_input", "tool_input", "kwargs")
 _WRAPPERS = (
@@ -111,6 +111,12 @@ _SIGNS = (
     re.compile(
         rf"{_LINE}(?:{_SHORTER})\s{{0,2}}\(\s{{0,9}}{FOUR}\s{{0,9}}\)\]?[ \t`*.;]{{0,9}}(?:$|[<}}])", re.M | re.I
     ),
+    re.compile(rf"(?<![\w-])(?:{_ANY}){_QUOTES}[:=]?\s{{0,9}}{FOUR}"),
+    re.compile(rf"\A{_QUOTES}(?:{_ANY}){_QUOTES}\Z"),
+    re.compile(rf"(?<![\w=-])(?<!= )(?:{_SHORTER})[*`]{{0,3}}\s?\(\s{{0,9}}bbox_2d\s?=", re.I),
+    re.compile(
+        rf"{_LINE}{_NAMING}[*_`]{{0,3}}\s?[:=]{_QUOTES}(?:{_SHORTER})\b{_QUOTES}[^<>]{{0,60}}?{_BOX}", re.M | re.I
+    ),
 )
 """Any of them is a call, or an attempt at one."""
 _NAMED_JSON = re.compile(rf"(?<![\w-])({_ANY}){_BETWEEN}(?=\{{)")
@@ -152,7 +158,7 @@ def _as_usual(text: str) -> str:
     text = text.translate(_WIDE)
     if "&lt;" in text or "&quot;" in text:
         text = unescape(text)
-    return _SPELLED.sub(_usual_name, _BLANK_TAG.sub(r"<\1\2>", text))
+    return _SPELLED.sub(_usual_name, _BLANK_TAG.sub(lambda tag: f"<{tag[1]}{tag[2].lower()}>", text))
 
 
 _WIDE = str.maketrans("＜＞", "<>")
@@ -267,6 +273,10 @@ def _named(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[str, dict[str, A
         ((only, inside),) = value.items()
         if _bare(only) in NAMES:
             yield _bare(only), object_of(inside)
+            return
+        if _bare(only) != "crop" and _SHORT.fullmatch(_bare(only)) and isinstance(inside, dict):  # crops grow, too
+            if is_box(inside.get("bbox_2d")):
+                yield _bare(only), inside
             return
     name = next((value[key] for key in _NAME_KEYS if isinstance(value.get(key), str)), None)
     if name is None:
