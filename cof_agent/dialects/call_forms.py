@@ -71,7 +71,7 @@ _MARK = (
 """Marks of other families' calls: Mistral, Llama 3, Qwen's coders, Claude, DeepSeek, Kimi."""
 _BEGUN = ("<tool_calls>", "<tool_call>", "<grounding>", "<|image_zoomin|>", "<function=", "<invoke")
 _BROKEN = re.compile(r"<[|\w=]{4,20}\Z")
-_BROKEN_NAME = re.compile(rf"{_KEY}([\w.-]{{1,40}})\Z")
+_BROKEN_NAME = re.compile(rf"{_KEY}([\w.-]{{1,40}})(?:\Z|\s{{0,9}}</answer>)")
 _ANSWERED = re.compile(r"<answer>|\\boxed")
 _NAMING = r"(?:(?:tool|function)?[_ ]?name|tool|function|action|call)"
 _QUOTES = r"[`\"'*\s]{0,9}"
@@ -107,7 +107,9 @@ _SIGNS = (
     ),
     re.compile(rf"<(?:{_SHORTER})>\s{{0,9}}(?:{FOUR}|\{{)", re.I),
     re.compile(rf"<(?:{_SHORTER})\s[^<>]{{0,200}}{_BOX_KEY}", re.I),
-    re.compile(rf"{_LINE}(?:{_SHORTER})\s{{0,2}}\(\s{{0,9}}(?=\w{{1,20}}\s{{0,9}}=)(?=[^()]{{0,1000}}{_BOX})", re.M),
+    re.compile(
+        rf"{_LINE}(?:{_SHORTER})[*`]{{0,3}}\s{{0,2}}\(\s{{0,9}}(?=\w{{1,20}}\s{{0,9}}=)(?=[^()]{{0,1000}}{_BOX})", re.M
+    ),
     re.compile(
         rf"{_LINE}(?:{_SHORTER})\s{{0,2}}\(\s{{0,9}}{FOUR}\s{{0,9}}\)\]?[ \t`*.;]{{0,9}}(?:$|[<}}])", re.M | re.I
     ),

@@ -38,6 +38,7 @@ CALLS = [
     '{"name":"look","arguments":{"bbox_2d":[1, 2, 3, 4]}}',
     '[TOOL_CALLS] [{"name": "f"}]',
     "image_zoom_in_tool 1,2,3,4",
+    "**zoom_in**(bbox=[1,2,3,4])",
     "**zoom_in**(bbox_2d=[1,2,3,4])",
     "I will zoom in: zoom(bbox_2d=[1,2,3,4])",
     "- action: zoom\n  bbox_2d: [1,2,3,4]",
@@ -49,6 +50,7 @@ CALLS = [
 ]
 ENDINGS = [
     '{"name":"image_zoom_in',
+    '<answer>{"name":"image_zoom_in</answer>',
     "I look closer. <tool_c",
     "<|image_zoom",
     '{"bbox_2d": [0.1, 0.2, 0.3, 0.4], "source": "original_image"}',
