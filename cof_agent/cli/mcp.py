@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cof_agent.cli.limits import Limits, config_of, takes_image_limits, takes_limits
+from cof_agent.cli.limits import Limits, config_of, in_options, takes_image_limits, takes_limits
 from cof_agent.cli.options import (
     DialectOption,
     OptionOption,
@@ -99,6 +99,7 @@ def mcp_command(
             limits=CallLimits(concurrency, answer_within=answer_within, max_result_bytes=max_result_kb * 1024),
             keep_runs=keep_runs,
             earlier=_saved(save) if save else (),
+            words=lambda text: in_options(text, image_options=True),
         )
         # Not waited for: what a client asks first is not delayed.
         threading.Thread(target=_warm_up, args=[agent.policy], name="cof-policy-warm-up", daemon=True).start()

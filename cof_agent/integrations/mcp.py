@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ PAGE = 100
 """Resources that are listed at a time."""
 
 _IMAGE = "the image: a path, or a file:, http(s): or data: URL"
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.I)
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=True)
 
 _ZOOM = (
@@ -117,16 +119,22 @@ Context: TypeAlias = ServerRequestContext[Any, Any]
 
 
 def mcp_server(
-    agent: ChainOfFocus, *, limits: CallLimits | None = None, keep_runs: int = 32, earlier: Iterable[FocusResult] = ()
+    agent: ChainOfFocus,
+    *,
+    limits: CallLimits | None = None,
+    keep_runs: int = 32,
+    earlier: Iterable[FocusResult] = (),
+    words: Callable[[str], str] = str,
 ) -> Server[Any]:
     """An MCP server whose tools look through `agent`, for any transport of the `mcp` package.
 
-    `agent.limits` says what may be opened (`ImageLimits.roots`: which files). The views of the newest `keep_runs` runs,
-    to begin with those of `earlier` ones, are resources: every client that can call the server can read them. Raises
-    ConfigError for an agent that has a person asked.
+    `agent.limits` says what may be opened (`ImageLimits.roots`: which files; a relative name is looked for below them
+    first). The views of the newest `keep_runs` runs, to begin with those of `earlier` ones, are resources: every client
+    that can call the server can read them. `words` makes of an error what clients are told. Raises ConfigError for an
+    agent that has a person asked.
     """
     agent.config.check_asks_nobody("an MCP server")
-    desk = _Desk(agent, limits or CallLimits(), PastRuns(keep_runs, earlier))
+    desk = _Desk(agent, limits or CallLimits(), PastRuns(keep_runs, earlier), words)
     return Server(
         "cof-agent",
         version=version("cof-agent"),
@@ -147,8 +155,8 @@ async def serve_stdio(server: Server[Any]) -> None:
 class _Desk:
     """Where the requests of all clients arrive."""
 
-    def __init__(self, agent: ChainOfFocus, limits: CallLimits, past: PastRuns) -> None:
-        self.agent, self.limits, self.past = agent, limits, past
+    def __init__(self, agent: ChainOfFocus, limits: CallLimits, past: PastRuns, words: Callable[[str], str]) -> None:
+        self.agent, self.limits, self.past, self.words = agent, limits, past, words
         self.turns = anyio.Semaphore(limits.concurrency)
         self.calls: Calls[CallOutcome] = Calls(limits.answer_within, limits.progress_seconds)
         self.tools: dict[str, tuple[Callable[[Any, CallProgress], Awaitable[CallOutcome]], type[BaseModel], str]] = {
@@ -178,7 +186,7 @@ class _Desk:
             work = partial(self._in_time, name, arguments)
             found = await self.calls.outcome(key, work, context.session.report_progress)
         except CofError as error:
-            return refusal(str(error))
+            return refusal(self.words(str(error)))
         if found is None:
             why = (
                 f"{name} has not finished after {self.limits.answer_within:g} seconds. It goes on: call {name} again "
@@ -225,7 +233,7 @@ class _Desk:
 
     async def _asked(self, arguments: LookCall, progress: CallProgress) -> FocusResult:
         most, result = 1 + self.agent.config.max_zooms, None
-        async for event in self.agent.astream(arguments.image, arguments.question):
+        async for event in self.agent.astream(self._named(arguments.image), arguments.question):
             if isinstance(event, FocusResult):
                 result = event
             elif isinstance(event, ViewEvent):
@@ -238,11 +246,18 @@ class _Desk:
         return CallOutcome("", [view], {"box": view.box.as_list(), "shown": list(view.shown)})
 
     def _region(self, arguments: ZoomCall) -> View:
-        source = open_image(arguments.image, limits=self.agent.limits)
+        source = open_image(self._named(arguments.image), limits=self.agent.limits)
         profile = self.agent.policy.profile.model_copy(update={"coordinates": CoordinateSpace.VIEW_PIXELS})
         whole = View(0, "overview", Box.whole(source.ref.size), source.ref.size, 0, source.ref)
         sight = LookContext(source, [whole], self.agent.store, profile, self.agent.config.max_visual_tokens)
         return sight.look(arguments.box, profile.zoom, "zoom", 0, None)
+
+    def _named(self, image: str) -> str:
+        """What a client names. Its relative names count below the roots: it does not know where the server runs."""
+        if os.path.isabs(image) or _SCHEME.match(image):
+            return image
+        below = (os.path.join(root, image) for root in self.agent.limits.roots or ())
+        return next(filter(os.path.isfile, below), image)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         """As many as `PAGE` at a time. The cursor of the next page is how many views were listed before it."""

@@ -24,7 +24,7 @@ _ENVELOPE = 4096
 """Bytes for what stands around a result in a message."""
 _QUALITY = 85
 """Of views that are made smaller, as JPEG."""
-_AREAS = (None, 2**20, 2**19, 2**18, 2**17, 2**16)
+_AREAS = (None, *(round(2 ** (20 - step / 2)) for step in range(9)))
 """Pixels that a view which is made smaller has at most, tried in turn."""
 
 
@@ -86,10 +86,10 @@ def image_within(data: bytes, mime_type: str, most: int) -> tuple[bytes, str]:
     if _base64_size(data) <= most:
         return data, mime_type
     for area in (*_AREAS, 2**14, 2**12):
-        data, _ = _smaller(data, area)
-        if _base64_size(data) <= most:
+        smaller, _ = _smaller(data, area)
+        if _base64_size(smaller) <= most:
             break
-    return data, "image/jpeg"
+    return smaller, "image/jpeg"
 
 
 def base64_of(data: bytes) -> str:
@@ -146,7 +146,8 @@ def _result(finding: CallOutcome, pictures: list[_Picture], readable: bool, link
 def _blocks(picture: _Picture, readable: bool, links: bool) -> list[ContentBlock]:
     view, words = picture.view, picture.view.describe()
     if not picture.whole:
-        here = f"here at {picture.size[0]}x{picture.size[1]}" if picture.data is not None else "not here"
+        size = "less quality" if picture.size == view.shown else f"{picture.size[0]}x{picture.size[1]}"
+        here = f"here at {size}" if picture.data is not None else "not here"
         where = f"; whole: the resource {view.image.url}" if readable else ""
         words = f"{words} ({here}, for a result has its limit{where})"
     blocks: list[ContentBlock] = [TextContent(text=words)]

@@ -45,7 +45,7 @@ class ReaderModel(BaseChatModel):
 
     def warm_up(self) -> None:
         """Load RapidOCR, which takes seconds, before the first question does."""
-        shared_reader()
+        shared_reader().load()
 
     def _generate(
         self,

@@ -86,7 +86,7 @@ except KeyboardInterrupt:
 
 
 def test_a_policy_that_is_given_up_does_not_hold_the_command() -> None:
-    words = [COMMAND, "ask", str(PHOTO), "What is the phone number?", "--json", "--max-seconds", "0.02"]
+    words = [COMMAND, "ask", str(PHOTO), "What is the phone number?", "--json", "--max-seconds", "0.25"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
     value = json.loads(done.stdout)
     assert (done.returncode, value["status"], value["stop_reason"]) == (3, "budget", "time_limit")

@@ -202,6 +202,11 @@ def test_json_is_json(block: Block) -> None:
         json.loads(value)
 
 
+@pytest.mark.parametrize("block", blocks("toml"), ids=lambda block: block.id)
+def test_toml_is_toml(block: Block) -> None:
+    assert tomllib.loads(block.code)
+
+
 def test_every_block_is_run_by_some_test() -> None:
-    assert {block.language for block in blocks()} == {"bash", "jsonl", "python"}
+    assert {block.language for block in blocks()} == {"bash", "json", "jsonl", "python", "toml"}
     assert {page.name for page in PAGES} >= {"README.md", "architecture.md", "glossary.md"}

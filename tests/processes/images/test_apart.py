@@ -274,6 +274,7 @@ def test_an_interrupt_ends_the_process_with_the_wait(tmp_path: Path) -> None:
     script = f"""
         import os, signal, subprocess, threading
         from cof_agent.images import apart, open_image
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background commands ignore it
         apart._BOOT = "import sys, threading; sys.stdin.buffer.read(); print(1); threading.Event().wait()"
         started = []
         real = subprocess.Popen

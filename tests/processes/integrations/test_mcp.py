@@ -114,7 +114,10 @@ async def all_that_a_client_does(client: Client, shelf: Path) -> None:
             for tool, more in (("look_closely", {"question": QUESTION}), ("zoom", {"box": [0, 0, 9, 9]})):
                 refused = await client.call_tool(tool, {"image": source, **more})
                 assert refused.is_error
-                assert f"may not be read: pass a file below {shelf}, or allow its directory (--root" in text_of(refused)
+                assert (
+                    f"may not be read: pass a file below {shelf}, or allow its directory: name it with --root"
+                    in text_of(refused)
+                )
 
 
 async def test_over_stdio(words: list[str], shelf: Path) -> None:
@@ -169,7 +172,22 @@ async def test_a_data_url_needs_no_root(photo_file: Path) -> None:
         found = await client.call_tool("look_closely", {"image": picture, "question": QUESTION})
         assert text_of(found).startswith("nine")
         refused = await client.call_tool("zoom", {"image": str(photo_file), "box": [0, 0, 9, 9]})
-        assert "may not be read: pass a URL, or allow its directory (--root" in text_of(refused)
+        assert "may not be read: pass a URL, or allow its directory: name it among the roots" in text_of(refused)
+
+
+async def test_a_relative_name_is_looked_for_below_the_roots(photo_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "shelf" / "inside").mkdir(parents=True)
+    photo_file.rename(tmp_path / "shelf" / "inside" / "sign.png")
+    (tmp_path / "other.png").write_bytes((tmp_path / "shelf" / "inside" / "sign.png").read_bytes())
+    looking = agent(limits=ImageLimits(roots=(tmp_path / "shelf",)))
+    box = [0, 0, 20, 20]
+    async with connect(mcp_server(looking, words=lambda text: text.replace("ImageLimits", "--root"))) as client:
+        found = await client.call_tool("zoom", {"image": "inside/sign.png", "box": box})
+        assert not found.is_error
+        for name in ("../other.png", "inside/other.png"):
+            refused = await client.call_tool("zoom", {"image": name, "box": box})
+            assert refused.is_error
+            assert "ImageLimits" not in refused.content[0].text
 
 
 async def test_no_answer_is_told_apart_from_a_failure(photo_file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def test_questions_of_ones_own(
 def test_another_file_of_questions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    question = {"image": str(EXAMPLES / "images" / "motorcycle.jpg"), "question": "Which colour?", "answer": "blue"}
+    shutil.copy(EXAMPLES / "images" / "motorcycle.jpg", tmp_path)
+    question = {"image": "motorcycle.jpg", "question": "Which colour?", "answer": "blue"}
     file = tmp_path / "mine.jsonl"
     file.write_text(json.dumps(question) + "\nnot a question\n", encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["evaluate_jsonl.py", str(file), str(tmp_path / "mine")])

@@ -157,7 +157,7 @@ def test_a_password_in_the_address_is_sent_and_not_shown(flag: tuple[str, ...]) 
 @pytest.mark.parametrize("policy", ["openai:m", "deepseek:m"])
 def test_an_address_that_is_none(policy: str, address: str) -> None:
     code, said = doctor(policy, "--base-url", address)
-    assert (code, "cof-agent: base_url " in said, "secretpw" in said) == (2, True, False)
+    assert (code, "cof-agent: --base-url " in said, "secretpw" in said) == (2, True, False)
 
 
 @pytest.mark.parametrize("policy", ["reader", "tiny", "script:x.json", "hf:org/x"])

@@ -63,7 +63,7 @@ def test_processes_that_share_weights_do_not_generate_apart() -> None:
     settings = GrpoSettings(model="m", data="d", output="o")
     settings.check_shared_out(8, sharded=False)
     settings.check_shared_out(1, sharded=True)
-    settings.model_copy(update={"vllm": VllmSettings()}).check_shared_out(8, sharded=True)
+    settings.model_copy(update={"vllm": VllmSettings(sleep=False)}).check_shared_out(8, sharded=True)
     with pytest.raises(ConfigError, match=r"8 processes cannot generate with sharded weights.*let vLLM write them"):
         settings.check_shared_out(8, sharded=True)
 

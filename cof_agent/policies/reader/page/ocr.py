@@ -87,6 +87,15 @@ class TextReader:
         self._readings: OrderedDict[tuple[str, int], tuple[Line, ...]] = OrderedDict()
         self._pictures: OrderedDict[str, Image] = OrderedDict()
 
+    def load(self) -> None:
+        """Load the models, which RapidOCR does at their first use."""
+        import numpy as np
+
+        blank = np.full((64, 128, 3), 255, np.uint8)
+        with self._lock:
+            self._engine(blank, use_det=True, use_cls=False, use_rec=False)
+            self._recognised(blank)
+
     def picture(self, data: bytes) -> Image:
         """The decoded view, RGB. Raises PolicyError when it is no image."""
         from PIL import Image
