@@ -146,6 +146,51 @@ def test_light_and_dark_lettering_together_get_a_ground_that_hides_neither() -> 
     assert all(abs(view.convert("L").getpixel((x + 1, 16)) - ground) > 60 for x, *_ in LETTERS)
 
 
+def written(white_rows: int) -> Image.Image:
+    """Seventeen lines of black text, and one of white below them, on ground that is fully transparent."""
+    page = Image.new("RGBA", (800, 600), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(page)
+    for number in range(17):
+        pen.text((20, 10 + 30 * number), "Terms and conditions of this offer, in full and in black " * 2, fill="black")
+    for number in range(white_rows):
+        pen.text((20, 560 + 20 * number), "but not on Sundays", fill="white")
+    return page
+
+
+def test_one_white_line_beside_much_black_text_is_seen() -> None:
+    view = shown(saved(written(1), "PNG")).convert("L")
+    ground = view.getpixel((2, 2))
+    low, high = view.crop((0, 555, 800, 600)).getextrema()
+    assert high - ground > 100
+    assert ground - view.crop((0, 0, 800, 500)).getextrema()[0] > 100
+    assert low == ground
+    assert shown(written(0)).getpixel((2, 2)) == (255, 255, 255)
+
+
+def test_light_parts_inside_of_opaque_ones_leave_white() -> None:
+    art = Image.new("RGBA", (400, 300), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(art)
+    pen.ellipse((40, 40, 360, 260), fill=(30, 60, 90, 255))
+    for x in range(80, 320, 12):
+        pen.line((x, 120, x + 5, 180), fill="white", width=2)
+    assert shown(art).getpixel((2, 2)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("alpha", [10, 20, 30, 39, 60])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255)])
+def test_faint_lettering_is_seen(alpha: int, colour: tuple[int, int, int]) -> None:
+    view = shown(lettering(colour, alpha))
+    assert abs(at_letter(view) - at_ground(view)) >= 50
+
+
+def test_a_soft_glow_and_a_soft_shadow_are_seen() -> None:
+    alpha = Image.radial_gradient("L").point(lambda value: 255 - value)
+    for colour, ground in (("white", 0), ("black", 255)):
+        soft = Image.new("RGBA", alpha.size, colour)
+        soft.putalpha(alpha)
+        assert shown(soft).getpixel((0, 0)) == (ground,) * 3
+
+
 @pytest.mark.parametrize("colour", [(0, 0, 0), (200, 30, 30), (0, 90, 200), (120, 120, 120), (0, 160, 160)])
 def test_an_ordinary_transparent_picture_keeps_white(colour: tuple[int, int, int]) -> None:
     view = shown(saved(lettering(colour), "PNG"))
