@@ -17,11 +17,14 @@ from cof_agent.images.geometry import Box, Size
 from cof_agent.images.headers import image_start, is_jpeg, is_read_here, read_header, read_tga
 from cof_agent.images.jpeg_segments import JpegSegments, read_jpeg
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.loading import decoder_of, load_pixels, other_formats
+from cof_agent.images.loading import decoder_of, load_pixels, other_formats, positive
 from cof_agent.images.png_chunks import SIGNATURE, clean_png
 
 _JPEG_SPARE = 1.25
 """How much larger than wanted a reduced JPEG must stay, so that the last step is still a proper Lanczos reduction."""
+
+_UNKNOWN_PIXELS = "unknown pixel mode"
+"""What Pillow says of a sound TIFF with such a number or kind of bits as it does not know."""
 
 _ORIENTATION = 0x0112
 _TO_UPRIGHT = {
@@ -193,7 +196,7 @@ class Encoded:
             # Some formats tell their orientation only now; TIFF has already applied it.
             stored = stored if self.is_jpeg else image.size
             orientation = orientation_of(file)
-            flat = flatten(image)
+            flat = positive(file, flatten(image))
         except ImageError:
             raise
         except MemoryError as error:
@@ -271,6 +274,11 @@ class Encoded:
         except (ImageError, MemoryError):
             raise
         except Exception as error:  # The header claims this format and is damaged in some way of its own.
+            if reason(error) == _UNKNOWN_PIXELS:
+                raise ImageError(
+                    f"{self.name} has pixels of a kind that is not read, such as floats of 64 bits: save it with 8 or "
+                    "16 bits, as PNG or TIFF"
+                ) from error
             raise ImageError(
                 f"{self.name} has a damaged header and cannot be read ({reason(error)}): "
                 "copy, download or save it again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageFilter, ImageMath
 
 _WHITES = (255, 1023, 4095)
 """What white is where a 16-bit file holds values of 8, 10 or 12 bits. A real 16-bit photo, however dark, has a value
@@ -18,6 +18,9 @@ _GROUNDS = (255, 0, 128)
 
 _SHOWN_WELL, _GAIN = 0.99, 0.005
 """Share of all edges that white must show to stay the ground, or else how much more another must show."""
+
+_NO_VALUE = 1e38
+"""Floats from this on are no values: geodata mark what is unknown by the largest float there is, or by NaN."""
 
 _OPAQUE = 250
 """Alpha, of 255, from which no ground is seen through a pixel."""
@@ -45,6 +48,7 @@ def flatten(image: Image.Image) -> Image.Image:
         wide = image.convert("I")
         return _scaled(wide, 0.0, white_of(int(_extremes(wide)[1])))
     if mode in ("I", "F"):
+        image = _finite(image) if mode == "F" else image
         return _scaled(image, *_value_range(image))
     if mode == "1" and "transparency" not in image.info:
         return image.convert("L")
@@ -149,13 +153,29 @@ def _edges(image: Image.Image, counted: list[Image.Image]) -> Image.Image:
 
 def _value_range(image: Image.Image) -> tuple[float, float]:
     """The values of a mode I or F image that mean black and white."""
-    low, high = (float(value) for value in _extremes(image))
+    low, high = _extremes(image)
     if image.mode == "I" and low >= 0 and high <= 65535:
         return 0.0, white_of(int(high))
     for white in (1.0, 255.0) if image.mode == "F" else ():
         if low >= 0 and high <= white:
             return 0.0, white
     return low, max(high, low + 1.0)
+
+
+def _finite(image: Image.Image) -> Image.Image:
+    """A mode F image whose smallest value, black, also stands where there is no number, or one that means none."""
+    low, high = _extremes(image)
+    if abs(low) < _NO_VALUE and abs(high) < _NO_VALUE:  # false for what is not a number
+        return image
+    known = ImageMath.lambda_eval(lambda args: abs(args["image"]) < _NO_VALUE, image=image)
+    mask = known.convert("L").point([0] + [255] * 255, "1")
+    if mask.getbbox() is None:
+        return Image.new("F", image.size, 0.0)
+    highest_elsewhere = Image.new("F", image.size, _NO_VALUE)
+    highest_elsewhere.paste(image, mask=mask)
+    filled = Image.new("F", image.size, _extremes(highest_elsewhere)[0])
+    filled.paste(image, mask=mask)
+    return filled
 
 
 def _extremes(image: Image.Image) -> tuple[float, float]:

@@ -99,6 +99,13 @@ def test_what_is_too_large_to_be_kept_is_shown_by_the_process(
     assert max(high for _, high in ImageChops.difference(source.overview(small), wanted).getextrema()) < 4
 
 
+def test_an_icon_of_a_palette_keeps_its_colours() -> None:
+    image = picture(512, 512).quantize(64)
+    source = open_image(bombs.saved(image, "ICNS"))
+    wanted = image.convert("RGB").resize(source.ref.size, Image.Resampling.NEAREST)
+    assert source.overview(source.ref.size).tobytes() == wanted.tobytes()
+
+
 def test_any_view_of_a_large_flat_picture_is_shown() -> None:
     """Such a picture has few bytes; beside decoding it, the view that is asked for takes memory."""
     page = Image.new("RGB", (8000, 8000), "white")
