@@ -48,6 +48,8 @@ def load_pixels(file: ImageFile.ImageFile, data: bytes, jpeg: JpegSegments | Non
     """The pixels of `file`, which `opened` made of `data`; `jpeg` holds its segments, if it is one."""
     if jpeg is not None and not jpeg.ends:
         return _without_end(jpeg, data, opened)
+    if jpeg is not None and jpeg.scans > 1 and not jpeg.all_scans:  # a tool has put an end marker where it was cut
+        raise OSError("image file is truncated: it lacks scans")
     tile = file.tile[0] if file.tile else None
     levels = tile.args[0] if tile and isinstance(tile.args, tuple) else tile.args if tile else None
     if isinstance(file, IcnsImageFile):  # whose own `load` loses the palette of the picture that it holds

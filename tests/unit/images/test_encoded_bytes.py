@@ -206,6 +206,8 @@ def test_a_progressive_jpeg_that_is_cut_between_two_scans_is_an_error() -> None:
     last = data.rindex(b"\xff\xda")
     with pytest.raises(ImageError, match="truncated"):
         open_image(data[:last])
+    with pytest.raises(ImageError, match="truncated"):
+        open_image(data[:last] + b"\xff\xd9")
 
 
 def test_a_jpeg_without_end_marker_is_the_same_at_any_scale() -> None:
