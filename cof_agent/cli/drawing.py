@@ -72,8 +72,9 @@ class Sketches:
         assert box is not None, "a request for a zoom has both"
         assert region is not None, "as above"
         state = self._agent.graph.get_state({"configurable": {"thread_id": request.thread_id}}).values
-        ref = ImageRef.from_json(state["original"])
-        source = load_image(ref, self._agent.store, limits=self._agent.limits)
+        original = state["original"]
+        ref, name = ImageRef.from_json(original), original.get("source")
+        source = load_image(ref, self._agent.store, limits=self._agent.limits, name=name)
         scale = min(1.0, SKETCH_SIDE / max(ref.size))
         size = max(1, round(ref.width * scale)), max(1, round(ref.height * scale))
         sketch = source.region(Box.whole(ref.size), size).convert("RGB")

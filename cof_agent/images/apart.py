@@ -19,7 +19,7 @@ from PIL import Image
 from cof_agent.errors import ImageError
 from cof_agent.images.decode_queue import CACHED_BYTES, Rank, apart_queue, decode_queue
 from cof_agent.images.decoding import Decoded, Encoded, turned
-from cof_agent.images.formats import FREE_BYTES
+from cof_agent.images.formats import FREE_BYTES, view_bytes
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.time_limit import TimeLimit, time_limit
 
@@ -43,6 +43,12 @@ class Asked:
     """The region to show, in upright pixels; None for all of it."""
     size: Size | None = None
     """The size to show it at; None where only its data is to be checked."""
+
+    @property
+    def view_bytes(self) -> int:
+        """Memory that the view takes, beside decoding the image."""
+        cut = self.box.size if self.box else self.upright
+        return view_bytes(cut, self.size) if cut and self.size else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ def look_apart(encoded: Encoded, asked: Asked, rank: Rank, seconds: float) -> Lo
         )
     cost = encoded.cost(asked.scale)
     decode_queue().give_place_up()
-    with apart_queue().turn(rank, cost.nbytes if cost else FREE_BYTES, name=encoded.name):
+    need = (cost.nbytes if cost else FREE_BYTES) + asked.view_bytes
+    with apart_queue().turn(rank, need, name=encoded.name):
         limit = time_limit(seconds, f"{encoded.name} ({encoded.format.name})")
         with _process(encoded, limit) as (process, late):
             answer = _ask(process, encoded, asked, limit, late)
@@ -156,6 +163,7 @@ def _ask(
         "upright": asked.upright,
         "box": asked.box.as_list() if asked.box else None,
         "size": asked.size,
+        "view_bytes": asked.view_bytes,
     }
     line = b""
     with contextlib.suppress(OSError):  # it has ended: what it said before tells why

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
@@ -13,6 +14,10 @@ from cof_agent.images.limits import ImageLimits
 
 _PIECE = 2**16
 """Characters that are decoded at once. `unquote_to_bytes` takes 80 times the size of a text that is all escapes."""
+
+_HEADER = re.compile(r'((?:[^,"]*"[^"]*")*[^,"]*|[^,]*),')
+_QUOTED = re.compile(r'"[^"]*"')
+"""A parameter of the type may be quoted, and hold a comma. A quote that is not closed is a character like others."""
 
 _BLANKS = b" \t\r\n\f\v"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -25,13 +30,15 @@ def decode_data_url(url: str, limits: ImageLimits) -> bytes:
     content that is no base64, or more of it than the limits allow.
     """
     name = show_data_url(url)
-    header, comma, _ = url[:_PIECE].partition(",")
-    if not comma:
+    if (fragment := url.find("#")) >= 0:  # no part of the content
+        url = url[:fragment]
+    found = _HEADER.match(url[:_PIECE])
+    if found is None:
         raise ImageError(f"{name} has no comma: write it like data:image/png;base64,…")
-    begin = len(header) + 1
+    begin = found.end()
     # Escapes only ever make a payload longer than its content, at most three times, and base64 once more by 4/3.
     limits.check_bytes((len(url) - begin) // 4, name)
-    in_base64 = any(part.strip().lower() == "base64" for part in header.split(";")[1:])
+    in_base64 = any(part.strip().lower() == "base64" for part in _QUOTED.sub("", found[1]).split(";")[1:])
     content = bytearray()
     for piece in _unquoted(url, begin):
         content += piece.translate(_URL_SAFE, delete=_BLANKS) if in_base64 else piece

@@ -52,7 +52,7 @@ def main(request: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
 
 def _decode(encoded: Encoded, request: dict[str, Any]) -> tuple[dict[str, Any], Image.Image | None]:
     def limit(cost: Cost) -> None:
-        _limit_memory(cost.nbytes, request["length"])
+        _limit_memory(cost.nbytes + request["view_bytes"], request["length"])
         _limit_seconds(cost.seconds, request["seconds"])
 
     _one_thread()
@@ -75,7 +75,13 @@ def _view(decoded: Decoded, request: dict[str, Any]) -> Image.Image | None:
     size, box = request["size"], request["box"]
     if size is None or list(decoded.upright) != request["upright"]:
         return None
-    return decoded.overview(tuple(size)) if box is None else decoded.region(Box(*box), tuple(size))
+    try:
+        return decoded.overview(tuple(size)) if box is None else decoded.region(Box(*box), tuple(size))
+    except MemoryError as error:
+        raise ImageError(
+            f"{request['name']} takes more memory to show at {size[0]}x{size[1]} than there is: show it smaller, or "
+            "a smaller part of it"
+        ) from error
 
 
 def _one_thread() -> None:

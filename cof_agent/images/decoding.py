@@ -12,19 +12,19 @@ from PIL import Image, ImageFile
 from cof_agent.errors import ImageError
 from cof_agent.images.exif import is_sound
 from cof_agent.images.flattening import flatten
-from cof_agent.images.formats import Cost, Format, Header, Place, remedy
+from cof_agent.images.formats import COPIED_PIXELS, Cost, Format, Header, Place, remedy
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.headers import image_start, is_jpeg, is_read_here, read_header, read_tga
 from cof_agent.images.jpeg_segments import JpegSegments, read_jpeg
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.loading import decoder_of, load_pixels, other_formats
+from cof_agent.images.loading import decoder_of, load_pixels, other_formats, positive
 from cof_agent.images.png_chunks import SIGNATURE, clean_png
 
 _JPEG_SPARE = 1.25
 """How much larger than wanted a reduced JPEG must stay, so that the last step is still a proper Lanczos reduction."""
 
-_COPIED_PIXELS = 16_000_000
-"""Regions above this many pixels are resized in place: a copy would cost more than the sharper edge is worth."""
+_UNKNOWN_PIXELS = "unknown pixel mode"
+"""What Pillow says of a sound TIFF with such a number or kind of bits as it does not know."""
 
 _ORIENTATION = 0x0112
 _TO_UPRIGHT = {
@@ -72,7 +72,7 @@ class Decoded:
         """The upright `box` at `size` (upright width and height), as upright RGB. Needs `scale` 1."""
         stored = stored_box(box, self.upright, self.orientation)
         corners = (stored.x1, stored.y1, stored.x2, stored.y2)
-        if stored.area > _COPIED_PIXELS:
+        if stored.area > COPIED_PIXELS:
             return self._show(self.image, corners, size)
         # Cut first, so that what lies just outside of the box does not bleed into its edge. To cut by resizing to the
         # same size copies the very pixels, and is not subject to the process-wide limit that `crop` looks at.
@@ -80,10 +80,8 @@ class Decoded:
         return self._show(piece, (0, 0, *stored.size), size)
 
     def _show(self, image: Image.Image, corners: tuple[float, float, float, float], size: Size) -> Image.Image:
-        shown = image.resize(
-            turned(size, self.orientation), Image.Resampling.LANCZOS, box=corners, reducing_gap=2.0
-        ).convert("RGB")
-        return to_upright(shown, self.orientation)
+        shown = image.resize(turned(size, self.orientation), Image.Resampling.LANCZOS, box=corners, reducing_gap=2.0)
+        return to_upright(shown if shown.mode == "RGB" else shown.convert("RGB"), self.orientation)
 
 
 def turned(size: Size, orientation: int) -> Size:
@@ -198,7 +196,7 @@ class Encoded:
             # Some formats tell their orientation only now; TIFF has already applied it.
             stored = stored if self.is_jpeg else image.size
             orientation = orientation_of(file)
-            flat = flatten(image)
+            flat = positive(file, flatten(image))
         except ImageError:
             raise
         except MemoryError as error:
@@ -276,6 +274,11 @@ class Encoded:
         except (ImageError, MemoryError):
             raise
         except Exception as error:  # The header claims this format and is damaged in some way of its own.
+            if reason(error) == _UNKNOWN_PIXELS:
+                raise ImageError(
+                    f"{self.name} has pixels of a kind that is not read, such as floats of 64 bits: save it with 8 or "
+                    "16 bits, as PNG or TIFF"
+                ) from error
             raise ImageError(
                 f"{self.name} has a damaged header and cannot be read ({reason(error)}): "
                 "copy, download or save it again"

@@ -19,6 +19,7 @@ import httpx
 from cof_agent.errors import ImageError
 from cof_agent.images.connection import CheckedBackend, Deadline
 from cof_agent.images.content_coding import decoded
+from cof_agent.images.decoding import reason
 from cof_agent.images.display_name import show_url
 from cof_agent.images.limits import ImageLimits
 
@@ -52,7 +53,7 @@ def fetch(url: str, limits: ImageLimits) -> bytes:
             ) from None
         except (OSError, UnicodeError, zlib.error, httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise ImageError(
-                f"{name} cannot be fetched ({_reason(error)}): check the address and the connection"
+                f"{name} cannot be fetched ({reason(error)}): check the address and the connection"
             ) from error
         if isinstance(answer, bytes):
             return answer
@@ -174,7 +175,3 @@ def _basic(url: httpx.URL) -> str | None:
     if not url.userinfo:
         return None
     return "Basic " + base64.b64encode(f"{url.username}:{url.password}".encode()).decode("ascii")
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -20,12 +20,20 @@ HERE_BYTES = 192 * 2**20
 HERE_SECONDS = 2.0
 """Processor time, as the model states it, up to which an image is decoded in this process."""
 
+COPIED_PIXELS = 16_000_000
+"""Regions above this many pixels are resized in place: a copy would cost more than the sharper edge is worth."""
+
+_MOST_BYTES = 2**30
+"""Memory above which the received bytes must account for the pixels, whatever the format."""
+
+_MOST_RATIO = 500
+"""Decoded to received bytes, at most, of an image above that: blank pages reach 1,000, photos not 300."""
+
 _USUAL_SCANS = 10
 """Scans of a progressive JPEG, as encoders write it by default."""
 
 _MOST_SCANS = 100
 """Scans of a JPEG, at most: the longest script of jpegtran's manual has below 20."""
-
 
 _PASS_SHARE = 0.25
 """Time of each further scan of a JPEG, as a share of decoding one that has a single scan."""
@@ -75,6 +83,16 @@ class Cost:
     """Memory at the peak."""
     seconds: float
     """Processor time, roughly, on a machine of 2020."""
+
+
+def view_bytes(cut: Size, shown: Size) -> int:
+    """Memory, at most, that it takes to cut `cut` pixels out of a decoded image and show them at `shown`."""
+    area, goal = cut[0] * cut[1], shown[0] * shown[1]
+    piece = area if area <= COPIED_PIXELS else 0
+    # Before the last step to a smaller size, each side is reduced to at most three times of its goal, or is below four.
+    resized = 0 if cut == shown else min(area, 9 * goal) + 4 * goal
+    # The view, its copy in RGB and its copy turned upright.
+    return 4 * (piece + resized + 3 * goal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +145,11 @@ class Header:
             )
         if self.passes > _MOST_SCANS:
             raise ImageError(f"{what} has more than {_MOST_SCANS} scans: save it as PNG, or as a JPEG once more")
+        if cost.nbytes > _MOST_BYTES and 4 * pixels > _MOST_RATIO * length:
+            raise ImageError(
+                f"{what} is only {length:,} bytes and would take {cost.nbytes / 2**20:,.0f} MB to decode: it claims "
+                "far more pixels than so little data can show; save it as JPEG, or smaller"
+            )
         least = self.format.least_bytes * pixels * max(1.0, self.passes / _USUAL_SCANS)
         if (cost.nbytes > FREE_BYTES or cost.seconds > FREE_SECONDS) and length < least:
             raise ImageError(

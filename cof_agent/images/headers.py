@@ -172,6 +172,10 @@ def _tiff(data: bytes) -> Header | None:
     pieces = max(counts.get(273, 0), counts.get(324, 0))
     held = min(piece, most) * planes * max(1, tags.get(258, 8) // 8) if packed != 1 else 0
     shown = 4.0 if planes == 3 and tags.get(258) == 8 else 28.0 if planes > 2 and tags.get(258) == 16 else 14.0
+    if tags.get(258) == 32:  # floats, of which some may be no numbers
+        shown = 28.0
+    if planes == 1 and tags.get(258, 1) <= 8 and tags.get(262) in (0, 1):
+        shown = 3.0  # drawings of one bit take few bytes, and are large
     orderly = (
         packed in _TIFF_PACKED
         and piece <= most

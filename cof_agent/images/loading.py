@@ -8,11 +8,16 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from PIL import Image, ImageChops, ImageFile
+from PIL.IcnsImagePlugin import IcnsImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from cof_agent.images.flattening import brightest, stretch
 from cof_agent.images.formats import FORMATS, Format
 from cof_agent.images.jpeg_segments import END, JpegSegments, is_filled_up
+
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+"""A tag of TIFF and its value for negatives."""
 
 Open: TypeAlias = Callable[[bytes], ImageFile.ImageFile]
 """Opens encoded bytes, not yet decoded."""
@@ -43,13 +48,26 @@ def load_pixels(file: ImageFile.ImageFile, data: bytes, jpeg: JpegSegments | Non
     """The pixels of `file`, which `opened` made of `data`; `jpeg` holds its segments, if it is one."""
     if jpeg is not None and not jpeg.ends:
         return _without_end(jpeg, data, opened)
+    if jpeg is not None and jpeg.scans > 1 and not jpeg.all_scans:  # a tool has put an end marker where it was cut
+        raise OSError("image file is truncated: it lacks scans")
     tile = file.tile[0] if file.tile else None
     levels = tile.args[0] if tile and isinstance(tile.args, tuple) else tile.args if tile else None
+    if isinstance(file, IcnsImageFile):  # whose own `load` loses the palette of the picture that it holds
+        picture = file.icns.getimage(file.best_size)
+        picture.load()
+        return picture
     file.load()
     other = _LOW_BYTES.get(levels) if isinstance(levels, str) else None
     if other is None or brightest(file) >= 16:
         return file
     return _stretched(file, other, data, opened)
+
+
+def positive(file: Image.Image, flat: Image.Image) -> Image.Image:
+    """`flat`, made of the pixels of `file`, with white as a TIFF states it: Pillow inverts up to 8 bits only."""
+    if isinstance(file, TiffImageFile) and file.mode in ("I;16", "F"):
+        return ImageChops.invert(flat) if file.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else flat
+    return flat
 
 
 def _stretched(high: Image.Image, other: str, data: bytes, opened: Open) -> Image.Image:

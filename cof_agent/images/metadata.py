@@ -22,13 +22,12 @@ from cof_agent.images.headers import image_start
 from cof_agent.images.jpeg_segments import read_jpeg
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import HashedBytes, SourceImage, open_image
-from cof_agent.images.png_chunks import clean_png
+from cof_agent.images.png_chunks import SIGNATURE, clean_png
 from cof_agent.images.reference import ImageRef
 
 _JPEG = b"\xff\xd8\xff"
 _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 """In the pixels of a JPEG, the first marker that is neither an escape nor a restart."""
-_PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
 _PNG_KEPT = frozenset({
     *_PNG_CRITICAL, b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"hIST", b"pHYs", b"cICP", b"mDCV",
@@ -76,7 +75,7 @@ def _decoded(data: bytes) -> bytes:
     if data.startswith(_JPEG, start):
         segments = read_jpeg(data, start)
         return data if segments.tidy and segments.ends else segments.cleaned(data)
-    return clean_png(data[start:]) if data.startswith(_PNG, start) else data[start:]
+    return clean_png(data[start:]) if data.startswith(SIGNATURE, start) else data[start:]
 
 
 def stripped(source: SourceImage, limits: ImageLimits | None = None) -> SourceImage:
@@ -84,7 +83,7 @@ def stripped(source: SourceImage, limits: ImageLimits | None = None) -> SourceIm
     data = without_metadata(source.data, limits)
     if data == source.data:
         return source
-    mime_type = "image/png" if data.startswith(_PNG) else source.ref.mime_type
+    mime_type = "image/png" if data.startswith(SIGNATURE) else source.ref.mime_type
     kept = HashedBytes(data)
     return SourceImage(ImageRef(kept.sha256, mime_type, *source.ref.size), kept, source.source)
 
@@ -100,7 +99,7 @@ def _taker(data: bytes) -> Callable[[bytes, int], bytes] | None:
     """What takes files of this format apart; None where nothing here does."""
     if data.startswith(_JPEG):
         return _jpeg
-    if data.startswith(_PNG):
+    if data.startswith(SIGNATURE):
         return _png
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp
@@ -112,7 +111,7 @@ def _orientation(data: bytes) -> int:
     kind: type[ImageFile.ImageFile]
     if data.startswith(_JPEG):
         kind = JpegImagePlugin.JpegImageFile
-    elif data.startswith(_PNG):
+    elif data.startswith(SIGNATURE):
         kind, data = PngImagePlugin.PngImageFile, _png_without_pixels(data)
     else:
         kind = WebPImagePlugin.WebPImageFile if data[:4] == b"RIFF" else GifImagePlugin.GifImageFile
@@ -168,7 +167,7 @@ def _is_needed(marker: int, content: bytes) -> bool:
 
 
 def _png(data: bytes, orientation: int) -> bytes:
-    kept, parts = bytearray(_PNG), set()
+    kept, parts = bytearray(SIGNATURE), set()
     for kind, chunk in _png_chunks(data):
         parts.add(kind)
         if kind in _PNG_KEPT:
@@ -194,12 +193,12 @@ def _png_without_pixels(data: bytes) -> bytes:
             (after if frames else before).extend(chunk)
     header = _png_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
     pixel = _png_chunk(b"IDAT", zlib.compress(b"\0\0"))
-    return _PNG + header + before + pixel + after + _png_chunk(b"IEND", b"")
+    return SIGNATURE + header + before + pixel + after + _png_chunk(b"IEND", b"")
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The chunks up to the end of the picture, each with its name. The last may be cut short."""
-    at = len(_PNG)
+    at = len(SIGNATURE)
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         yield kind, data[at : at + length + 12]

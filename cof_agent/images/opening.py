@@ -191,8 +191,10 @@ def _need(encoded: Encoded, scale: int) -> int:
     return cost.nbytes
 
 
-def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None = None) -> SourceImage:
-    """The original that `store` keeps under `ref`, not decoded yet.
+def load_image(
+    ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None = None, name: str | None = None
+) -> SourceImage:
+    """The original that `store` keeps under `ref`, not decoded yet. Messages call it `name`, or by its reference.
 
     Raises StoreError when it is missing or is not what the reference names, ImageError when it is outside of `limits`.
     """
@@ -205,7 +207,7 @@ def load_image(ref: ImageRef, store: ImageStore, *, limits: ImageLimits | None =
         raise StoreError(
             f"{ref.url} in {store!r} holds other content than its hash says: delete it and open the image again"
         )
-    return SourceImage(ref, data, ref.url, limits.decode_seconds)
+    return SourceImage(ref, data, name or ref.url, limits.decode_seconds)
 
 
 def encode_view(image: Image.Image, encoding: ViewEncoding | None = None) -> tuple[bytes, ImageRef]:

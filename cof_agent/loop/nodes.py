@@ -222,7 +222,8 @@ class Nodes:
         return [HumanMessage(self.profile.prompts.closing)] if at.progress.closing and not at.schema_error else []
 
     def _context(self, state: FocusState, tokens_left: int, review: Review | None) -> LookContext:
-        source = load_image(ImageRef.from_json(state["original"]), self.store, limits=self.limits)
+        original = state["original"]
+        source = load_image(ImageRef.from_json(original), self.store, limits=self.limits, name=original.get("source"))
         views = views_of(state["messages"])
         return LookContext(source, views, self.store, self.profile, tokens_left, self.region_pixels, review)
 

@@ -41,7 +41,7 @@ def open_overview(
         known = "original" in state and original["sha256"] == state["original"]["sha256"]
         if known and not (state.get("image") is not None and _lacks_views(state, store)):
             return original, None
-        source = source or load_image(ImageRef.from_json(original), store, limits=limits)
+        source = source or load_image(ImageRef.from_json(original), store, limits=limits, name=original.get("source"))
         shown = profile.overview.fit(source.ref.size)
         return original, show_overview(source, shown, profile.overview.tokens(shown), store, profile.encoding)
 

@@ -37,6 +37,17 @@ def png_of_nothing(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
+def png_of_16_bits(side: int = 13_341) -> bytes:
+    """Three colours of 16 bits. A decoder takes 2.7 GB for its pixels before it sees how few of them there are."""
+    packed = zlib.compress(bytes(500_000)) + bytes(500_000)
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
 def ico(side: int = 11_000) -> bytes:
     """An icon that says it is of 256 pixels, and holds a PNG of many megapixels."""
     picture = png_of_nothing(side)
@@ -156,6 +167,7 @@ BOMBS = {
     "ICNS with a PNG": icns,
     "ICNS with JPEG 2000": icns_jpeg2000,
     "JPEG 2000": jpeg2000,
+    "PNG of 16 bits": png_of_16_bits,
     "WebP groups": webp_groups,
     "WebP of one colour": webp_solid,
     "QOI": qoi,

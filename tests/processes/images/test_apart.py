@@ -20,6 +20,9 @@ from cof_agent.images.decode_queue import DecodeQueue, Rank
 from cof_agent.images.decoding import Encoded
 from cof_agent.images.formats import Place
 from cof_agent.images.geometry import Box
+from cof_agent.images.metadata import without_metadata
+from cof_agent.images.opening import load_image
+from cof_agent.images.store import MemoryStore
 from cof_agent.images.time_limit import ImageTimeError, images_within
 from tests.support import bombs
 from tests.support.patience import PATIENCE
@@ -94,6 +97,39 @@ def test_what_is_too_large_to_be_kept_is_shown_by_the_process(
     small = (upright.width // 2, upright.height // 2)
     wanted = upright.resize(small, Image.Resampling.LANCZOS, reducing_gap=2.0)
     assert max(high for _, high in ImageChops.difference(source.overview(small), wanted).getextrema()) < 4
+
+
+def test_an_icon_of_a_palette_keeps_its_colours() -> None:
+    image = picture(512, 512).quantize(64)
+    source = open_image(bombs.saved(image, "ICNS"))
+    wanted = image.convert("RGB").resize(source.ref.size, Image.Resampling.NEAREST)
+    assert source.overview(source.ref.size).tobytes() == wanted.tobytes()
+
+
+def test_any_view_of_a_large_flat_picture_is_shown() -> None:
+    """Such a picture has few bytes; beside decoding it, the view that is asked for takes memory."""
+    page = Image.new("RGB", (8000, 8000), "white")
+    page.paste("red", (100, 100, 300, 200))
+    png = open_image(bombs.saved(page, "PNG", compress_level=1))
+    assert png.overview((1500, 1500)).getpixel((30, 25)) == (255, 0, 0)
+    assert png.region(Box(0, 0, 7900, 7900), (2000, 2000)).getpixel((50, 40)) == (255, 0, 0)
+    tiff = bombs.saved(page, "TIFF", compression="tiff_lzw")
+    box = Box(0, 0, 2000, 2000)
+    assert open_image(tiff).region(box, box.size).tobytes() == page.crop((0, 0, 2000, 2000)).tobytes()
+    with Image.open(io.BytesIO(without_metadata(tiff))) as anew:
+        assert anew.size == page.size
+        assert anew.getpixel((200, 150)) == (255, 0, 0)
+
+
+def test_a_view_that_takes_too_much_memory_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = bombs.saved(Image.new("RGB", (8000, 8000), "white"), "PNG", compress_level=1)
+    store = MemoryStore()
+    opened = open_image(page)
+    store.put(opened.ref, opened.data)
+    named = load_image(opened.ref, store, name="plan.png")
+    monkeypatch.setattr(apart.Asked, "view_bytes", 0)
+    with pytest.raises(ImageError, match=r"^plan\.png takes more memory to show at 5000x5000 .*smaller"):
+        named.overview((5000, 5000))
 
 
 def test_damaged_data_and_limits_are_told_by_the_name_of_the_source(tmp_path: Path) -> None:

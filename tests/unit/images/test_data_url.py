@@ -63,3 +63,17 @@ def test_what_is_too_large_is_refused_before_all_of_it_is_decoded() -> None:
 def test_what_is_no_base64_is_said(payload: str) -> None:
     with pytest.raises(ImageError, match=r"is not valid base64 .*: encode the image again|is empty"):
         open_image(f"data:image/png;base64,{payload}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:image/png;base64,aGVsbG8#page=1",
+        "data:image/png,hello#,more",
+        'data:image/png;name="a, b;x.png";base64,aGVsbG8=',
+        'data:image/png;name="a;base64",hello',
+        'data:image/png;name=a",hello',
+    ],
+)
+def test_a_fragment_and_a_quoted_comma_are_no_content(url: str) -> None:
+    assert decode_data_url(url, ImageLimits()) == b"hello"

@@ -206,6 +206,8 @@ def test_a_progressive_jpeg_that_is_cut_between_two_scans_is_an_error() -> None:
     last = data.rindex(b"\xff\xda")
     with pytest.raises(ImageError, match="truncated"):
         open_image(data[:last])
+    with pytest.raises(ImageError, match="truncated"):
+        open_image(data[:last] + b"\xff\xd9")
 
 
 def test_a_jpeg_without_end_marker_is_the_same_at_any_scale() -> None:
@@ -320,6 +322,42 @@ def resized(data: bytes, width: int, height: int) -> bytes:
     """A PNG whose header states another size."""
     head = b"IHDR" + struct.pack(">II", width, height) + data[24:29]
     return data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:]
+
+
+def png_header(side: int, depth: int, colour: int, length: int, more: bytes = b"") -> bytes:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, colour, 0, 0, 0))
+    return SIGNATURE + head + more + chunk(b"IDAT", bytes(length))
+
+
+def webp_header(length: int) -> bytes:
+    body = bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", 16_383, 10_800) + bytes(length)
+    return b"RIFF" + struct.pack("<I", 12 + len(body)) + b"WEBPVP8 " + struct.pack("<I", len(body)) + body
+
+
+LARGE = {
+    "RGB of 16 bits": png_header(13_341, 16, 2, 1_000_000),
+    "RGBA of 16 bits": png_header(13_341, 16, 6, 1_000_000),
+    "RGBA": png_header(13_341, 8, 6, 700_000),
+    "RGB with a clear colour": png_header(13_341, 8, 2, 500_000, chunk(b"tRNS", bytes(6))),
+    "lossy WebP": webp_header(1_000_000),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_gigabytes_are_refused_that_the_data_cannot_fill(kind: str) -> None:
+    with pytest.raises(
+        ImageError, match=r"claims far more pixels than so little data can show; save it as JPEG, or smaller"
+    ):
+        Encoded(LARGE[kind], "it", ImageLimits())
+
+
+def test_the_largest_honest_images_are_not() -> None:
+    limits = ImageLimits()
+    for honest in (png_header(13_341, 8, 0, 180_000), png_header(13_341, 8, 2, 500_000), webp_header(4_000_000)):
+        Encoded(honest, "it", limits)
+    drawing = saved(Image.new("1", (13_000, 13_000), 1), "TIFF", compression="group4")
+    assert Encoded(drawing, "it", limits).cost(1).nbytes < 2**30
+    assert Encoded(png_header(13_341, 16, 2, 5_000_000), "it", limits).cost(1).nbytes > 2**30
 
 
 def test_a_large_image_is_decoded_apart() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageStat
 
+from cof_agent.errors import ImageError
 from cof_agent.images import open_image
 from cof_agent.images.flattening import flatten
 
@@ -146,6 +148,51 @@ def test_light_and_dark_lettering_together_get_a_ground_that_hides_neither() -> 
     assert all(abs(view.convert("L").getpixel((x + 1, 16)) - ground) > 60 for x, *_ in LETTERS)
 
 
+def written(white_rows: int) -> Image.Image:
+    """Seventeen lines of black text, and one of white below them, on ground that is fully transparent."""
+    page = Image.new("RGBA", (800, 600), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(page)
+    for number in range(17):
+        pen.text((20, 10 + 30 * number), "Terms and conditions of this offer, in full and in black " * 2, fill="black")
+    for number in range(white_rows):
+        pen.text((20, 560 + 20 * number), "but not on Sundays", fill="white")
+    return page
+
+
+def test_one_white_line_beside_much_black_text_is_seen() -> None:
+    view = shown(saved(written(1), "PNG")).convert("L")
+    ground = view.getpixel((2, 2))
+    low, high = view.crop((0, 555, 800, 600)).getextrema()
+    assert high - ground > 100
+    assert ground - view.crop((0, 0, 800, 500)).getextrema()[0] > 100
+    assert low == ground
+    assert shown(written(0)).getpixel((2, 2)) == (255, 255, 255)
+
+
+def test_light_parts_inside_of_opaque_ones_leave_white() -> None:
+    art = Image.new("RGBA", (400, 300), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(art)
+    pen.ellipse((40, 40, 360, 260), fill=(30, 60, 90, 255))
+    for x in range(80, 320, 12):
+        pen.line((x, 120, x + 5, 180), fill="white", width=2)
+    assert shown(art).getpixel((2, 2)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("alpha", [10, 20, 30, 39, 60])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255)])
+def test_faint_lettering_is_seen(alpha: int, colour: tuple[int, int, int]) -> None:
+    view = shown(lettering(colour, alpha))
+    assert abs(at_letter(view) - at_ground(view)) >= 50
+
+
+def test_a_soft_glow_and_a_soft_shadow_are_seen() -> None:
+    alpha = Image.radial_gradient("L").point(lambda value: 255 - value)
+    for colour, ground in (("white", 0), ("black", 255)):
+        soft = Image.new("RGBA", alpha.size, colour)
+        soft.putalpha(alpha)
+        assert shown(soft).getpixel((0, 0)) == (ground,) * 3
+
+
 @pytest.mark.parametrize("colour", [(0, 0, 0), (200, 30, 30), (0, 90, 200), (120, 120, 120), (0, 160, 160)])
 def test_an_ordinary_transparent_picture_keeps_white(colour: tuple[int, int, int]) -> None:
     view = shown(saved(lettering(colour), "PNG"))
@@ -221,6 +268,39 @@ def deep_tiff(mode: str, order: str, values: Callable[[int], int], width: int = 
         body += struct.pack(packed, tag, kind, count, *((value, 0) if kind == 3 and count == 1 else (value,)))
     start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
     return start + body + b"\0" * 4 + struct.pack(f"{order}HHH", 16, 16, 16) + row * 8
+
+
+def wide_tiff(code: str, values: list[float], photometric: int, order: str = "<") -> bytes:
+    """A grey TIFF of one line, of 16 bits (H) or of floats of 32 (f) or 64 (d)."""
+    bits = 8 * struct.calcsize("<" + code)
+    row = b"".join(struct.pack(order + code, value) for value in values)
+    tags = [(256, len(values)), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 0), (277, 1), (278, 1)]
+    tags += [(279, len(row)), (339, 1 if code == "H" else 3)]
+    data_at = 8 + 2 + 12 * len(tags) + 4
+    body = struct.pack(f"{order}H", len(tags))
+    body += b"".join(struct.pack(f"{order}HHII", tag, 4, 1, data_at if tag == 273 else value) for tag, value in tags)
+    return (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8) + body + b"\0" * 4 + row
+
+
+@pytest.mark.parametrize("code", ["H", "f"])
+@pytest.mark.parametrize("white", [255, 4095, 65535])
+def test_a_negative_of_many_bits_comes_out_positive(code: str, white: int) -> None:
+    values = [0, white, white // 4]
+    assert levels(wide_tiff(code, values, 0)) == pytest.approx([255, 0, 191], abs=1)
+    assert levels(wide_tiff(code, values, 1)) == pytest.approx([0, 255, 64], abs=1)
+
+
+@pytest.mark.parametrize("hole", [math.nan, math.inf, -math.inf, -3.4028234663852886e38, 3.4028234663852886e38])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_unknown_values_of_geodata_are_black_and_leave_the_others(hole: float, order: str) -> None:
+    assert levels(wide_tiff("f", [hole, 300, 400, 500], 1, order)) == pytest.approx([0, 0, 128, 255], abs=1)
+    assert levels(wide_tiff("f", [300, 400, hole, 500], 1, order)) == pytest.approx([0, 128, 0, 255], abs=1)
+    assert levels(wide_tiff("f", [hole, hole], 1, order)) == [0, 0]
+
+
+def test_a_kind_of_pixels_that_is_not_read_is_not_called_damaged() -> None:
+    with pytest.raises(ImageError, match=r"pixels of a kind that is not read.*: save it with 8 or 16 bits, as PNG"):
+        open_image(wide_tiff("d", [1.0, 2.0], 1))
 
 
 def levels(source: bytes | Image.Image) -> list[int]:
