@@ -38,6 +38,32 @@ _WHOLE = ("stop", "eos", "end_turn", "end", "tool_calls", "tool_call", "tool_use
 """Reasons with which a turn ended by itself, at a stop string included."""
 
 
+_CALLING = ("tool_call", "tool_use", "function_call")
+"""Beginnings of the reasons with which a turn ends for its calls."""
+
+_BROKEN = (
+    "error",
+    "network_error",
+    "timeout",
+    "malformed",
+    "repetition",
+    "in_progress",
+    "pause_turn",
+    "unexpected_tool",
+)
+_BROKEN_WHOLE = (
+    "other",
+    "abort",
+    "aborted",
+    "failed",
+    "cancelled",
+    "canceled",
+    "insufficient_system_resource",
+    "queued",
+)
+"""Reasons, and beginnings of reasons, with which a reply ended that failed on its server's side."""
+
+
 class Finish(StrEnum):
     """How a reply ended."""
 
@@ -47,6 +73,8 @@ class Finish(StrEnum):
     """Where it had no more room."""
     FILTERED = "filtered"
     """Where its server withheld the rest."""
+    BROKEN = "broken"
+    """Where something failed on its server's side, or where it has not ended at all."""
     UNKNOWN = "unknown"
     """Nobody says, as is usual of models that run in this process."""
 
@@ -63,7 +91,20 @@ def finish_of(message: BaseMessage) -> Finish:
         return Finish.FILTERED
     if any(part in said for part in _CUT) or "incomplete" in reason or metadata.get("truncated") is True:
         return Finish.CUT
+    if is_broken(reason):
+        return Finish.BROKEN
     return Finish.WHOLE if reason.startswith(_WHOLE) else Finish.UNKNOWN
+
+
+def is_broken(reason: str) -> bool:
+    """Whether a reason, in a server's words, says that its reply failed."""
+    reason = reason.lower()
+    return reason.startswith(_BROKEN) or reason in _BROKEN_WHOLE
+
+
+def is_for_calls(message: BaseMessage) -> bool:
+    """Whether the server says that the turn ended for its calls."""
+    return reason_of(message.response_metadata).lower().startswith(_CALLING)
 
 
 def reason_of(metadata: Mapping[str, Any]) -> str:

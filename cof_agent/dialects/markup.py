@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, pairwise
+from itertools import islice
 
 from cof_agent.dialects.lenient_json import json_at
 from cof_agent.dialects.model_tokens import without_tokens
@@ -26,6 +26,9 @@ MAX_CALLS = 256
 
 TOO_MANY = f"the turn has more than {MAX_CALLS} calls"
 NESTED = "<answer> stands inside of another <answer>"
+TWICE = "</answer> comes twice, with text between"
+DIFFER = "the turn has several answers that differ: give one"
+UNENDED = "<answer> stands in a thought that is not closed, and more follows"
 OPEN = "<answer> was opened and not closed"
 
 
@@ -47,7 +50,9 @@ class Markup:
         thoughts = [closed or unclosed for closed, unclosed in self._think.findall(text)]
         thought, said = "\n".join(map(str.strip, thoughts)), self._think.sub("", text)
         calls = self._calls(said, calls_in)
-        answer, closed, fault = self._answer(said)
+        answer, closed, fault = self._answer(_BEGUN.sub("<answer>", self._think.sub("<think>", text)))
+        if answer is not None and more_after_thought(text):
+            answer, closed, fault = None, None, UNENDED
         if not calls and answer is None:  # some models forget to end the thought before they call
             calls = [call for call in self._calls("\n".join(thoughts), calls_in) if not call.error]
         if len(calls) > MAX_CALLS:
@@ -62,25 +67,62 @@ class Markup:
         return list(islice(found, MAX_CALLS + 1))
 
     def _answer(self, said: str) -> tuple[str | None, bool | None, str | None]:
-        """The first answer that is not empty, whether it is closed, and why there is none."""
-        tags = [(tag[0], tag.start(), tag.end()) for tag in self._tag.finditer(said)]
-        for (name, _, start), (then, end, _) in pairwise([*tags, ("", len(said), len(said))]):
-            if name != "<answer>":
+        """The one answer of a turn, whether it is closed, and why there is none. `<think>` stands for each thought."""
+        found: list[tuple[str, bool]] = []
+        at = 0
+        while len(found) <= MAX_CALLS and (tag := self._tag.search(said, at)):
+            before, at = at, tag.end()
+            if tag[0] == "</answer>" and found and said[before : tag.start()].strip():
+                return None, None, TWICE
+            if tag[0] != "<answer>":
                 continue
-            value = json_at(said, start)  # an answer in JSON may have tags in its texts
+            value = json_at(said, at)  # an answer in JSON may have tags in its texts
             if value is not None and (after := _AFTER_JSON.match(said, value[1])):
-                return said[start : value[1]].strip(), bool(after[1]), None
-            answer = said[start:end].strip()
-            if then == "</answer>":
-                if answer:
-                    return answer, True, None
-            elif then == "":
-                return (answer, False, None) if answer else (None, None, OPEN)
-            else:
-                return None, None, NESTED if then == "<answer>" else OPEN
-        return None, None, None
+                found.append((said[at : value[1]].strip(), bool(after[1])))
+                at = after.end()
+                continue
+            end = self._tag.search(said, at)
+            answer = said[at : end.start() if end else len(said)].strip()
+            if end is None:
+                if not answer or _MID_SENTENCE.search(said, max(0, tag.start() - 2), tag.start()):
+                    return None, None, OPEN
+                found.append((answer, False))
+            elif end[0] != "</answer>":
+                return None, None, NESTED if end[0] == "<answer>" else OPEN
+            elif answer:
+                found.append((answer, True))
+            at = end.end() if end else len(said)
+        if len({_compared(answer) for answer, _ in found}) > 1:
+            return None, None, DIFFER
+        return (*found[0], None) if found else (None, None, None)
 
 
+_BEGUN = re.compile(r"<answer>(?:\s*+<think>)+")
+"""An answer that begins with a thought."""
+
+_MID_SENTENCE = re.compile(r"[^\s:.!?>)*_`-][ \t]?\Z")
+"""What stands before a tag that is a part of a sentence."""
+
+_CLOSED_THOUGHT = re.compile(r"<think>(?:(?!<think>).)*?</think>", re.S)
+_IN_THOUGHT = re.compile(r"<think>(?:(?!<think>|<answer>).)*+<answer>", re.S)
+
+
+def answers_in_thought(text: str) -> bool:
+    """Whether an `<answer>` stands in a thought that is never closed."""
+    return "<think>" in text and _IN_THOUGHT.search(_CLOSED_THOUGHT.sub("</think>", text)) is not None
+
+
+def more_after_thought(text: str) -> bool:
+    """Whether an answer stands in a thought that is never closed, and more words follow the answer."""
+    _, closed, rest = text.rpartition("</answer>")
+    return bool(closed and answers_in_thought(text) and without_tokens(_TAG.sub("", rest)))
+
+
+def _compared(answer: str) -> str:
+    return " ".join(without_tokens(answer).casefold().split()).rstrip(".")
+
+
+_TAG = re.compile(r"</?(?:think|answer)>|```")
 _AFTER_JSON = re.compile(r"\s*+(?:(</answer>)|\Z)")
 
 

@@ -15,10 +15,11 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
 
 from cof_agent.dialects.call_forms import calls_written
 from cof_agent.dialects.declining import declining
-from cof_agent.dialects.finish import Finish, finish_of
-from cof_agent.dialects.markup import MAX_CALLS, OPEN, TOO_MANY, opened, plain, unthought
+from cof_agent.dialects.finish import Finish, finish_of, is_for_calls
+from cof_agent.dialects.markup import MAX_CALLS, OPEN, TOO_MANY, answers_in_thought, opened, plain, unthought
 from cof_agent.dialects.model_tokens import without_tokens
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.thoughts import in_think_tags
 from cof_agent.dialects.turn import Call, Dialect, Turn
 
 MAX_TURN_CHARACTERS = 2_000_000
@@ -27,6 +28,9 @@ MAX_TURN_CHARACTERS = 2_000_000
 TOO_LONG = f"the turn has more than {MAX_TURN_CHARACTERS:,} characters"
 CUT = "the turn was cut off at the limit of its length, before its call or answer was whole: write less"
 FILTERED = "the turn was withheld by the server's content filter"
+BROKEN = "the turn broke off on the server's side"
+NO_CALL = "the turn ended for a tool call, and has none"
+REPEATS = "the turn repeats itself to its end"
 CALL_LIKE = "the turn names a tool in a form that cannot be read as a call"
 
 _REMEMBERED = 64
@@ -63,9 +67,12 @@ class ReadingDialect(ABC):
         return self._remembered(text) if len(text) <= MAX_TURN_CHARACTERS else Turn(fault=TOO_LONG)
 
     def _judged(self, text: str) -> Turn:
+        text = in_think_tags(text)
         turn = self.read(text)
         if turn.calls or turn.fault:
             return turn
+        if repeats(text) or repeats(turn.answer or ""):
+            return Turn(turn.thought, fault=REPEATS)
         text = opened(text)
         written = calls_written(unthought(text))
         if len(written.calls) > MAX_CALLS:
@@ -92,7 +99,12 @@ def by_ending(turn: Turn, message: AIMessage) -> Turn:
     if finish is Finish.CUT:
         if whole := tuple(call for call in turn.calls if not call.error):
             return replace(turn, calls=whole)
-        return replace(turn, calls=(), said=None) if turn.answer and turn.closed else Turn(turn.thought, fault=CUT)
+        stands = turn.answer and turn.closed and not answers_in_thought(in_think_tags(str(message.text)))
+        return replace(turn, calls=(), said=None) if stands else Turn(turn.thought, fault=CUT)
+    if finish is Finish.BROKEN:
+        return Turn(turn.thought, fault=BROKEN)
+    if is_for_calls(message) and not (turn.calls or turn.fault):
+        return Turn(turn.thought, fault=NO_CALL)
     if finish is Finish.UNKNOWN and turn.closed is False and not turn.calls:
         return Turn(turn.thought, fault=OPEN)
     return turn
@@ -108,10 +120,29 @@ def read_turn(dialect: Dialect, message: AIMessage) -> Turn:
         return by_ending(turn, message)
     if calls_written(answer or "").attempted:
         return by_ending(Turn(turn.thought, fault=CALL_LIKE), message)
-    said = turn.said or plain(opened(message.text)) or None
+    if repeats(message.text) or repeats(answer or ""):
+        return by_ending(Turn(turn.thought, fault=REPEATS), message)
+    said = turn.said or plain(opened(in_think_tags(message.text))) or None
     if calls_written(said or "").attempted:
         said = None
     return by_ending(replace(turn, answer=answer, said=said), message)
+
+
+def repeats(text: str) -> bool:
+    """Whether `text` ends with one short piece over and over, as a model's does that loops."""
+    text = text[-2 * _LOOP :].rstrip()
+    for period in range(1, _PERIOD + 1):
+        tail = text[-max(_LOOP // 3, 50 * period) :]
+        if len(tail) < max(_LOOP // 3, 50 * period):
+            return False
+        if tail[period:] == tail[:-period]:
+            return True
+    return False
+
+
+_PERIOD = 60
+"""Characters of the longest piece that counts as repeated: 50 times, and over 1,000 characters in all."""
+_LOOP = 3_003
 
 
 def _refusal(message: AIMessage) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cof_agent.dialects.lenient_json import object_of
-from cof_agent.policies.endpoint_errors import BrokenReplyError, SentError
+from cof_agent.policies.endpoint_errors import NO_JSON, BrokenReplyError, SentError
 
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -19,6 +19,9 @@ _DETAILS = {
     "prompt_tokens_details": ("audio_tokens", "cached_tokens", "cache_write_tokens"),
     "completion_tokens_details": ("audio_tokens", "reasoning_tokens"),
 }
+REFUSED = "the model refuses to answer"
+"""What a refusal without words says."""
+
 _MOST_CALLS = 1_000
 """Calls of a reply that are looked at; a dialect takes far fewer."""
 
@@ -26,7 +29,7 @@ _MOST_CALLS = 1_000
 def completion(reply: object) -> dict[str, Any]:
     """A whole chat completion as OpenAI's API has it. Raises BrokenReplyError, or SentError for an error in it."""
     if not isinstance(reply, Mapping):
-        raise BrokenReplyError(f"the reply is no JSON object but {shown(reply)}")
+        raise BrokenReplyError(f"the reply is no JSON object but {shown(reply)}; {NO_JSON.partition(': ')[2]}")
     check_no_error(reply)
     choice = _first(reply.get("choices"))
     if choice is None:
@@ -35,6 +38,7 @@ def completion(reply: object) -> dict[str, Any]:
     said = next((choice[key] for key in ("message", "delta") if isinstance(choice.get(key), Mapping)), None)
     if said is None:
         raise BrokenReplyError(f"the reply's choice has no message: {shown(choice)}")
+    check_no_error({key: said[key] for key in ("error", "errors") if key in said})
     text, thought, refusal = spoken(said)
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": refusal or None}
     message |= {"reasoning_content": thought} if thought else {}
@@ -52,6 +56,8 @@ def check_no_error(reply: Mapping[str, Any]) -> None:
     """Raise SentError for a reply, or a piece of one, that is an error."""
     if reply.get("error"):
         raise SentError(reply["error"])
+    if isinstance(errors := reply.get("errors"), list | Mapping) and errors:
+        raise SentError(errors[0] if isinstance(errors, list) and isinstance(errors[0], Mapping) else {"error": errors})
     if reply.get("object") == "error" or reply.get("type") == "error":
         raise SentError(dict(reply))
     if "choices" not in reply and "delta" not in reply and "message" not in reply and reply.get("detail"):
@@ -90,7 +96,15 @@ def spoken(said: Mapping[str, Any]) -> tuple[str, str, str]:
     beside = next((said[key] for key in _THOUGHTS if isinstance(said.get(key), str) and said[key]), "")
     refusal = said.get("refusal")
     thought = clean(beside or "".join(thoughts))
-    return clean("".join(texts)), thought, clean(refusal if isinstance(refusal, str) else "".join(refusals))
+    return clean("".join(texts)), thought, clean(_refused(refusal) or "".join(refusals))
+
+
+def _refused(refusal: object) -> str:
+    """The words of a refusal, whatever form it has."""
+    if isinstance(refusal, Mapping) and refusal:
+        found = (refusal.get(key) for key in ("message", "refusal", "text", "reason", "explanation"))
+        return next((said for said in found if isinstance(said, str) and said), REFUSED)
+    return REFUSED if refusal is True else refusal if isinstance(refusal, str) else ""
 
 
 def _joined(value: object) -> str:
@@ -150,9 +164,17 @@ def identity(call: Mapping[str, Any]) -> str | None:
 
 def finish(choice: Mapping[str, Any]) -> str | None:
     """Why a choice ended, in the server's word."""
+    if _filtered(choice.get("content_filter_results")) or _filtered(choice.get("content_filter_result")):
+        return "content_filter"  # Azure's
     reason = choice.get("finish_reason")
     reason = reason.get("type") if isinstance(reason, Mapping) else reason  # SGLang's own form
     return clean(reason) if isinstance(reason, str) and reason else None
+
+
+def _filtered(results: object) -> bool:
+    """Whether one of Azure's filters says that it withheld something."""
+    found = results.values() if isinstance(results, Mapping) else ()
+    return any(isinstance(result, Mapping) and result.get("filtered") is True for result in found)
 
 
 def usage(given: object) -> dict[str, Any] | None:

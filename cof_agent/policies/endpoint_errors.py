@@ -16,7 +16,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from cof_agent.dialects.finish import ENDS
+from cof_agent.dialects.finish import ENDS, is_broken
 from cof_agent.errors import CofError, PolicyError
 from cof_agent.policies.html_words import READ_AHEAD, without_page
 from cof_agent.policies.prompt_size import is_too_long
@@ -66,8 +66,11 @@ _OVERFLOWS = {"ContextOverflowError"}
 _NO_MONEY = {"insufficient_quota", "billing_not_active", "billing_hard_limit_reached"}
 """Comes as 429, and does not pass by waiting."""
 
-_BROKEN_ENDS = {"error", "abort", "insufficient_system_resource", "failed", "cancelled"}
-"""Finish reasons with which routers, vLLM, DeepSeek and OpenAI's Responses end a reply that failed on their side."""
+
+NO_JSON = (
+    "the reply is no JSON that can be read: is the base URL (--base-url, base_url) the address of an OpenAI-compatible "
+    "API, which as a rule ends in /v1?"
+)
 
 
 class PromptTooLongError(PolicyError):
@@ -134,7 +137,7 @@ def check_ended(reply: AIMessage, model: type) -> None:
         raise BrokenReplyError(
             "the stream ended without a finish reason (a server that never sends one needs streaming=False)"
         )
-    if reasons and reasons[0] in _BROKEN_ENDS:
+    if reasons and isinstance(reasons[0], str) and is_broken(reasons[0]):
         raise BrokenReplyError(f"the reply ended with the finish reason {reasons[0]!r}")
 
 
@@ -174,7 +177,7 @@ def _passes(chain: list[BaseException], status: int | None, endpoint: bool) -> b
         return not _code(error) & _FAULTS_OF_THE_CALL
     if isinstance(error, BrokenReplyError) or _is_connection(chain):
         return True
-    unread = isinstance(error, json.JSONDecodeError | IndexError) or str(error).startswith(_NOTHING)
+    unread = isinstance(error, json.JSONDecodeError | RecursionError | IndexError) or str(error).startswith(_NOTHING)
     return endpoint and (unread or isinstance(error, TimeoutError))
 
 
@@ -261,9 +264,11 @@ def _words(chain: list[BaseException]) -> str:
         said = _said(body) or _said(getattr(error, "error", None))
         if said:
             return said
+    if any(isinstance(error, json.JSONDecodeError | RecursionError) for error in chain):
+        return NO_JSON
     texts = [str(error).strip() or type(error).__name__ for error in chain]
     first, last = texts[0], texts[-1]
-    if isinstance(chain[0], json.JSONDecodeError | IndexError | TimeoutError) or not str(chain[0]).strip():
+    if isinstance(chain[0], IndexError | TimeoutError) or not str(chain[0]).strip():
         first = f"the reply could not be read ({type(chain[0]).__name__}: {first})"
     return first if last in first else f"{first.rstrip('.')}: {last}"
 

@@ -16,6 +16,7 @@ from cof_agent.dialects.thoughts import KEY
 from cof_agent.errors import PolicyError
 from cof_agent.policies.chat_replies import clean, completion
 from cof_agent.policies.chat_streams import WatchedCompletions
+from cof_agent.policies.endpoint_errors import NO_JSON
 from cof_agent.policies.html_words import without_page
 
 
@@ -67,7 +68,8 @@ class OpenAIChat(ChatOpenAI):
 
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
         if isinstance(response, str):  # a page of HTML perhaps
-            raise PolicyError(f"the endpoint replied with what is no JSON: {without_page(response[:20_000])[:500]}")
+            said = without_page(response[:20_000])[:500]
+            raise PolicyError(f"{NO_JSON} It says: {said}" if said.strip() else f"{NO_JSON} It is empty.")
         reply = completion(response.model_dump(warnings=False) if hasattr(response, "model_dump") else response)
         result = super()._create_chat_result(reply, generation_info)
         message = result.generations[0].message

@@ -12,6 +12,7 @@ from cof_agent import ChainOfFocus, FocusConfig, Policy
 from cof_agent.agent import FocusResult
 from cof_agent.dialects import default_profile
 from cof_agent.loop.state import Status, StopReason
+from cof_agent.policies.chat_replies import REFUSED
 from cof_agent.policies.endpoint import load_endpoint
 from tests.support.conversations import answer, photo
 from tests.support.misbehaving_server import USAGE, Act, Visit, playing, refuses, says, sends
@@ -441,6 +442,43 @@ def test_one_that_does_not_pass_ends_the_run(body: Any, streaming: bool) -> None
     assert (result.status, result.stop_reason) == (Status.FAILED, StopReason.POLICY_ERROR)
     assert "no such model" in (result.message or "")
     assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        reply(choice={"message": {"content": "418"}, "errors": [{"message": "no GPU", "code": 503}]}),
+        reply(content="418", error={"message": "no GPU", "code": 503}),
+        *[reply(end, content="418") for end in ("network_error", "timeout", "OTHER", "repetition", "pause_turn")],
+        reply("error_upstream", content="<answer>418</answer>"),
+    ],
+)
+def test_a_reply_with_an_error_beside_its_text_is_asked_for_again(act: Act) -> None:
+    answered(act, ANSWER)
+
+
+def test_an_answer_that_azure_filtered_is_asked_for_again() -> None:
+    filters = {"hate": {"filtered": False}, "violence": {"filtered": True, "severity": "high"}}
+    choice = {"message": {"content": "418"}, "finish_reason": "stop", "content_filter_results": filters}
+    answered(reply(choice=choice), ANSWER, refused=1)
+    fine = choice | {"message": {"content": "417"}, "content_filter_results": {"hate": {"filtered": False}}}
+    answered(reply(choice=fine))
+
+
+@pytest.mark.parametrize("refusal", [True, {"reason": "no faces"}, {"code": 7}])
+def test_a_refusal_of_another_form_declines(refusal: Any) -> None:
+    result, _ = ask(reply(content=None, refusal=refusal))
+    assert (result.status, result.answer) == (Status.DECLINED, None)
+    assert result.message in ("no faces", REFUSED)
+
+
+@pytest.mark.parametrize("body", [b"<html><body>Not here</body></html>", b"", b"[" * 100_000, b"{"])
+@pytest.mark.parametrize("kind", ["application/json", "text/html"])
+def test_a_body_that_is_no_json_names_the_remedy(body: bytes, kind: str) -> None:
+    result, _ = ask(*[sends(body, kind)] * 9)
+    assert (result.status, result.answer) == (Status.FAILED, None)
+    assert "--base-url" in (result.message or "")
+    assert "Error" not in (result.message or "")
 
 
 # Too long

@@ -12,7 +12,8 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from cof_agent.dialects import DIALECTS, Turn, get_dialect
 from cof_agent.dialects.declining import decline_of
 from cof_agent.dialects.finish import Finish, finish_of
-from cof_agent.dialects.reading import CALL_LIKE, CUT, FILTERED, read_turn
+from cof_agent.dialects.json_calls import as_written
+from cof_agent.dialects.reading import BROKEN, CALL_LIKE, CUT, FILTERED, NO_CALL, REPEATS, read_turn
 from tests.support.dialogue import converse
 from tests.unit.dialects.test_every_dialect import LOOK, answered
 
@@ -51,6 +52,14 @@ def ended(text: str, **metadata: Any) -> AIMessage:
         ({"finish_reason": "RECITATION"}, Finish.FILTERED),
         ({"stop_reason": "refusal"}, Finish.FILTERED),
         ({"stopReason": "guardrail_intervened"}, Finish.FILTERED),
+        ({"finish_reason": "network_error"}, Finish.BROKEN),
+        ({"finish_reason": "error: upstream"}, Finish.BROKEN),
+        ({"finish_reason": "timeout"}, Finish.BROKEN),
+        ({"finish_reason": "OTHER"}, Finish.BROKEN),
+        ({"finish_reason": "MALFORMED_FUNCTION_CALL"}, Finish.BROKEN),
+        ({"finish_reason": "repetition"}, Finish.BROKEN),
+        ({"status": "in_progress"}, Finish.BROKEN),
+        ({"stop_reason": "pause_turn"}, Finish.BROKEN),
         ({}, Finish.UNKNOWN),
         ({"finish_reason": None}, Finish.UNKNOWN),
         ({"finish_reason": 7}, Finish.UNKNOWN),
@@ -155,6 +164,21 @@ def test_a_turn_that_was_cut_is_told_so(name: str) -> None:
         ('"cannot answer: too dark"', "too dark"),
         ("# Cannot answer\n\n- too dark", "too dark"),
         ("**Final answer:** cannot answer: too dark", "too dark"),
+        ('{"answer": "cannot answer: too dark"}', "too dark"),
+        ('{"answer": "cannot answer", "count": 3}', None),
+        ("<b>cannot answer</b>: dark", "dark"),
+        ("\u200bcannot answer: dark", "dark"),
+        ("\ufeffcannot answer\uff1a dark", "dark"),
+        ("cannot_answer: dark", "dark"),
+        ("\\text{cannot answer}: blurry", "blurry"),
+        ("$\\textbf{cannot answer: blurry}$", "blurry"),
+        ("cannot answer because it is dark", "because it is dark"),
+        ("cannot answer\nIt is dark", "It is dark"),
+        ("cannot answer - dark", "dark"),
+        ("CANNOT ANSWER CALLS WHILE DRIVING", None),
+        ('"Cannot answer" is printed on the button', None),
+        ("\u201cCannot answer\u201d is printed on the button", None),
+        ("**Cannot answer** is printed on the button", None),
         ("cannot answered", None),
         ("I cannot answer", None),
         ("42", None),
@@ -180,3 +204,132 @@ def test_a_dialect_of_others_is_held_to_the_same() -> None:
     assert read_turn(Plain(), ended("The number is 4", finish_reason="length")).fault == CUT
     call = json.dumps({"name": ZOOM, "arguments": {"bbox_2d": [1, 2, 3, 4]}})
     assert read_turn(Plain(), ended(call)).answer is None
+
+
+def stopped(name: str, text: str, reason: str = "stop") -> Turn:
+    return get_dialect(name).parse(ended(text, finish_reason=reason))
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>The format is <answer>the reason</answer>. Now let me",
+        "<think>hm <answer>7</answer> and so on",
+        "It says <answer> on the button",
+        "<answer>The tag </answer> is closed</answer>",
+        "<answer>4<think>hm</think>17</answer>",
+        "<answer>417<think>",
+        "<answer>417</answer> Wait, no: <answer>418</answer>",
+        "<answer>417</answer> Wait, no: <answer>418",
+        "<|channel|>analysis<|message|>It is 417",
+        "<thinking>It is 417",
+        "<thinking>It is <answer>417</answer></thinking>",
+        "\u25c1think\u25b7It is 417",
+        "[THINK]It is 417",
+        "<reasoning>It is 417",
+        "<|begin_of_thought|>It is 417",
+    ],
+)
+def test_what_is_not_given_as_the_one_answer_is_none(name: str, text: str) -> None:
+    for reason in ("stop", "length"):
+        turn = stopped(name, text, reason)
+        assert (turn.answer, turn.calls) == (None, ())
+        assert turn.fault or not turn.said, "plain text counts in a closing turn"
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>It is clear. <answer>417</answer>",
+        "<think>It is clear. <answer>417</answer><|im_end|>\n",
+        "<think>as <answer>x</answer> says</think><answer>417</answer> That is it.",
+        "<answer><think>hm</think>417</answer>",
+        "<answer>417</answer> I say it again: <answer> 417.</answer>",
+        "I see: <answer>417",
+        "<|channel|>analysis<|message|>7?<|end|><|start|>assistant<|channel|>final<|message|><answer>417</answer>",
+        "analysisIs it <answer>7</answer>?assistantfinal<answer>417</answer>",
+        "<thinking>Is it <answer>7</answer>?</thinking><answer>417</answer>",
+        "Is it 7?</thinking><answer>417</answer>",
+        "\u25c1think\u25b7Is it <answer>7</answer>?\u25c1/think\u25b7<answer>417</answer>",
+        "[THINK]Is it <answer>7</answer>?[/THINK]<answer>417</answer>",
+        "<answer><s>417</s></answer>",
+        "<answer>417</s></answer>",
+        "<answer>417<|im_end|>\n<|im_start|>user\nAnd next?</answer>",
+        "<answer>417<|endoftext|><|endoftext|></answer>",
+        "<answer>417<|endoftext|>\nuser\nAnd next?</answer>",
+    ],
+)
+def test_the_one_answer_of_a_turn(name: str, text: str) -> None:
+    assert stopped(name, text).answer == "417"
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<s>$20</s> $15", "<s>$20</s> $15"),
+        ("It costs <s>$20</s> $15", "It costs <s>$20</s> $15"),
+        ("It says <|endoftext|> in green", "It says in green"),
+        ("The key <pad> is red", "The key is red"),
+        ("It says <thinking> on the wall", "It says <thinking> on the wall"),
+        ("analysis of blood", "analysis of blood"),
+        ("1, 2, 3, 4, " * 9 + "5", "1, 2, 3, 4, " * 9 + "5"),
+        ("." * 200, "." * 200),
+        (", ".join(map(str, range(2_000))), ", ".join(map(str, range(2_000)))),
+    ],
+)
+def test_an_honest_answer_stays_whole(name: str, text: str, answer: str) -> None:
+    assert stopped(name, f"<answer>{text}</answer>").answer == answer
+
+
+@pytest.mark.parametrize("name", ["native", "qwen3"])
+def test_the_plain_text_beside_thoughts_is_the_answer(name: str) -> None:
+    text = "<|channel|>analysis<|message|>Is it 7?<|end|><|start|>assistant<|channel|>final<|message|>It is 418"
+    assert stopped(name, text).answer == "It is 418"
+    assert stopped(name, text + "<|return|>").thought == "Is it 7?"
+    assert stopped(name, "<reasoning>Is it 7?</reasoning>\n418").answer == "418"
+    assert stopped(name, "<|begin_of_thought|>7?<|end_of_thought|><|begin_of_solution|>418").answer == "418"
+    for plain in ("417<|im_end|>", "<s>417</s>", "417</s>", "417<|im_end|>\n<|im_start|>user\nAnd?"):
+        assert stopped(name, plain).answer == "417"
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("reason", ["tool_calls", "tool_use", "function_call", "tool_callstool_calls"])
+def test_a_turn_that_ended_for_a_call_and_has_none_is_no_answer(name: str, reason: str) -> None:
+    turn = stopped(name, "<answer>417</answer>", reason)
+    assert (turn.answer, turn.said, turn.fault) == (None, None, NO_CALL)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_turn_that_broke_off_is_no_answer(name: str) -> None:
+    turn = stopped(name, "<answer>417</answer>", "MALFORMED_FUNCTION_CALL")
+    assert (turn.answer, turn.said, turn.fault) == (None, None, BROKEN)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize(
+    "text", ["The sign says 4" + " and 4" * 300, "<answer>" + "12, " * 400 + "</answer>", "!" * 1_500]
+)
+def test_a_turn_that_repeats_itself_to_its_end_is_no_answer(name: str, text: str) -> None:
+    turn = stopped(name, text)
+    assert (turn.answer, turn.said, turn.fault) == (None, None, REPEATS)
+
+
+@pytest.mark.parametrize("name", ["native", "cof"])
+@pytest.mark.parametrize(
+    ("thought", "reason", "answer"),
+    [
+        ("I see. <answer>417</answer>", "stop", "417"),
+        ("I see. <answer>417</answer>", "length", None),
+        ("Perhaps <answer>417</answer>, but let me look", "stop", None),
+    ],
+)
+def test_a_thought_alone_holds_an_answer_where_it_ends_with_it(
+    name: str, thought: str, reason: str, answer: str | None
+) -> None:
+    message = AIMessage(
+        "", additional_kwargs={"reasoning_content": thought}, response_metadata={"finish_reason": reason}
+    )
+    assert read_turn(get_dialect(name), as_written(message) if name == "cof" else message).answer == answer

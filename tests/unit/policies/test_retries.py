@@ -20,7 +20,14 @@ from langgraph.errors import GraphInterrupt
 from cof_agent.errors import PolicyError
 from cof_agent.policies.calling import acall, call
 from cof_agent.policies.deadline import OutOfTimeError
-from cof_agent.policies.endpoint_errors import MAX_WORDS, BrokenReplyError, EndpointFailure, is_endpoint, read_failure
+from cof_agent.policies.endpoint_errors import (
+    MAX_WORDS,
+    NO_JSON,
+    BrokenReplyError,
+    EndpointFailure,
+    is_endpoint,
+    read_failure,
+)
 from cof_agent.policies.redaction import hide
 from cof_agent.policies.retry import Retry
 from cof_agent.policies.script import ScriptedModel
@@ -213,7 +220,9 @@ def test_the_servers_words_in_their_usual_forms(said: dict[str, Any], words: str
 def test_a_client_that_only_says_connection_error_is_given_its_cause() -> None:
     error = caused(APIConnectionError("Connection error."), OSError("[Errno 111] Connection refused"))
     assert trouble(error).words == "Connection error: [Errno 111] Connection refused"
-    assert "JSONDecodeError" in trouble(json.JSONDecodeError("Expecting value", "", 0)).words
+    for unread in (json.JSONDecodeError("Expecting value", "", 0), RecursionError("maximum recursion depth exceeded")):
+        assert trouble(unread).words == NO_JSON
+    assert "--base-url" in NO_JSON
 
 
 class LocalProtocolError(Exception):
