@@ -10,11 +10,13 @@ from typing import TypeAlias
 from PIL import Image, ImageChops, ImageFile
 from PIL.IcnsImagePlugin import IcnsImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from cof_agent.images.flattening import brightest, stretch
 from cof_agent.images.formats import FORMATS, Format
 from cof_agent.images.jpeg_segments import END, JpegSegments, is_filled_up
+from cof_agent.images.png_chunks import lacks_rows
 
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 """A tag of TIFF and its value for negatives."""
@@ -57,6 +59,9 @@ def load_pixels(file: ImageFile.ImageFile, data: bytes, jpeg: JpegSegments | Non
         picture.load()
         return picture
     file.load()
+    last = (0, file.height - 1, file.width, file.height)
+    if isinstance(file, PngImageFile) and file.im.crop(last).getbbox() is None and lacks_rows(data):
+        raise OSError("image file is truncated: it lacks rows")
     other = _LOW_BYTES.get(levels) if isinstance(levels, str) else None
     if other is None or brightest(file) >= 16:
         return file

@@ -29,6 +29,9 @@ _TEXT_BYTES = 64 * 1024
 _UNPACKED_BYTES = 2**20
 """Most bytes that such a text may unpack to: Pillow's own limit, above which it refuses the image."""
 
+_PIECE = 2**16
+"""Bytes of packed pixels that are unpacked at once: what is left of a piece is copied for each part of its pixels."""
+
 _CHUNKS = 200_000
 """Most chunks of a file: a PNG of 256 MB in the usual pieces of 8 kB has 33,000."""
 
@@ -60,6 +63,26 @@ def clean_png(data: bytes) -> bytes:
     if whole:
         return data
     return b"".join([SIGNATURE, *(data[start:end] for start, end in kept)])
+
+
+def lacks_rows(data: bytes) -> bool:
+    """Whether the pixels of a PNG that is not interlaced end before its last row: a decoder leaves the others black."""
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    if interlaced:
+        return False
+    planes = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 1)
+    missing = height * (1 + (width * depth * planes + 7) // 8)
+    unpacker, position = zlib.decompressobj(), len(SIGNATURE)
+    while position + 8 <= len(data) and missing > 0 and not unpacker.eof:
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        for begin in range(position + 8, min(end, len(data)), _PIECE) if kind == b"IDAT" else ():
+            packed = data[begin : min(begin + _PIECE, end)]
+            while packed and missing > 0 and not unpacker.eof:
+                missing -= len(unpacker.decompress(packed, _UNPACKED_BYTES))
+                packed = unpacker.unconsumed_tail
+        position = end + 4
+    return missing > 0 and unpacker.eof
 
 
 def _is_wanted(data: bytes, position: int, length: int, kind: bytes) -> bool:

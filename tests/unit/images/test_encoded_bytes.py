@@ -122,6 +122,17 @@ def test_pixels_with_a_bad_checksum_are_damaged() -> None:
         open_image(bytes(damaged))
 
 
+@pytest.mark.parametrize("rows", [1, 60, 119, 120])
+def test_a_png_whose_stream_ends_early_is_truncated(rows: int) -> None:
+    black = b"".join([b"\0" + bytes(3 * 160)] * rows)
+    data = PNG[:FIRST] + chunk(b"IDAT", zlib.compress(black)) + chunk(b"IEND", b"")
+    if rows == 120:
+        assert pixels(data) == bytes(3 * 160 * 120)
+        return
+    with pytest.raises(ImageError, match=r"truncated.*again"):
+        open_image(data)
+
+
 def test_a_png_in_too_many_pieces_is_refused() -> None:
     with pytest.raises(ImageError, match="more than 200,000 chunks"):
         open_image(with_chunk(chunk(b"tEXt", b"") * 200_001))
