@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
-from langgraph.errors import GraphBubbleUp
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
 from cof_agent.dialects.json_calls import as_written
@@ -27,23 +25,21 @@ from cof_agent.images.views import RegionPixels, View, ViewEvent, cut_region
 from cof_agent.loop.answer_schema import answer_model, schema_text
 from cof_agent.loop.call import NO_MORE, Progress, carry_out, reached
 from cof_agent.loop.config import FocusConfig
-from cof_agent.loop.ending import Ending, of_failure
+from cof_agent.loop.ending import Ending
+from cof_agent.loop.failing import after_failure
 from cof_agent.loop.looking import LookContext, Review, refusal
 from cof_agent.loop.overview import check_question, open_overview
 from cof_agent.loop.pregel import is_resumed
-from cof_agent.loop.prompt import forget_regions, resolve_images, unshown_after
+from cof_agent.loop.prompt import forget_regions, resolve_images
 from cof_agent.loop.reply import AskAgain, Done, Look, Situation, decide, ending_of
 from cof_agent.loop.resumption import context_of_run, limits_of
 from cof_agent.loop.review import another_round, check_can_ask, end_review, zoom_review
 from cof_agent.loop.run_info import now, run_info
-from cof_agent.loop.state import FocusState, Status, StopReason, no_usage, spent
+from cof_agent.loop.state import FocusState, Status, StopReason, changed, no_usage, spent
 from cof_agent.loop.transcript import as_message, as_question, json_safe, last_turn, pending_calls, view_of, views_of
-from cof_agent.policies.calling import Model, OutOfTimeError, Prompt, PromptError, acall, call, is_async
-from cof_agent.policies.endpoint_errors import PromptTooLongError
+from cof_agent.policies.calling import Model, Prompt, acall, call, is_async
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.retry import Retry
-
-log = logging.getLogger(__name__)
 
 READ_ASIDE = 20_000
 """Characters of a turn from which it is read in a thread: an asyncio loop would stand still for milliseconds."""
@@ -102,7 +98,7 @@ class Nodes:
         try:
             reply = self._written(call(self._model(at), prompt, config, seconds, Retry(at.limits.max_retries)))
         except Exception as error:  # a policy is foreign code: its failure is recorded, in this one place
-            return self._failed(state, at, error, time.monotonic() - began)
+            return after_failure(error, state, at, time.monotonic() - began, self.policy.name)
         return self._replied(state, at, reply, time.monotonic() - began)
 
     async def areason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
@@ -116,7 +112,7 @@ class Nodes:
             if len(reply.text) > READ_ASIDE:
                 await asyncio.to_thread(self._read, reply)  # which the dialect remembers
         except Exception as error:  # as above
-            return self._failed(state, at, error, time.monotonic() - began)
+            return after_failure(error, state, at, time.monotonic() - began, self.policy.name)
         return self._replied(state, at, reply, time.monotonic() - began)
 
     def zoom(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
@@ -178,21 +174,6 @@ class Nodes:
         progress = changed(state, refused_in_row=in_row, closing=at.progress.closing, misfit=wrong, **ended)
         return {"messages": messages, "usage": spent(usage, refused=refused)} | progress
 
-    def _failed(self, state: FocusState, at: Situation, error: Exception, seconds: float) -> dict[str, Any]:
-        if isinstance(error, GraphBubbleUp):
-            raise error
-        if isinstance(error, PromptError):
-            raise error.__cause__ or error
-        usage, closing = spent(state["usage"], policy_calls=1, seconds=seconds), at.progress.closing
-        if isinstance(error, OutOfTimeError) and not closing:
-            return {"usage": usage, "closing": StopReason.TIME_LIMIT.value}
-        if isinstance(error, PromptTooLongError) and (left_out := unshown_after(state.get("unshown"), at.views)):
-            return {"usage": usage, "unshown": left_out, "closing": closing or StopReason.CONTEXT_LIMIT.value}
-        if not isinstance(error, OutOfTimeError):
-            log.warning("the policy %s failed", self.policy.name, exc_info=error)
-        ending = of_failure(error, closing, at.limits)
-        return {"usage": usage} | changed(state, **ending.as_state())
-
     def _written(self, reply: AIMessage) -> AIMessage:
         return reply if self.dialect.binds_tools else as_written(reply)
 
@@ -226,11 +207,6 @@ class Nodes:
         source = load_image(ImageRef.from_json(original), self.store, limits=self.limits, name=original.get("source"))
         views = views_of(state["messages"])
         return LookContext(source, views, self.store, self.profile, tokens_left, self.region_pixels, review)
-
-
-def changed(state: FocusState, **values: Any) -> dict[str, Any]:
-    """The values that differ from those in `state`: checkpointers store each one that is written."""
-    return {name: value for name, value in values.items() if value != state.get(name)}
 
 
 def _announce(view: View, thought: str | None) -> None:

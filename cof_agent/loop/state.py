@@ -156,3 +156,8 @@ def no_usage() -> Usage:
 def spent(usage: Usage, **more: float) -> Usage:
     """`usage` with `more` added, field by field."""
     return usage | {name: usage[name] + value for name, value in more.items()}
+
+
+def changed(state: FocusState, **values: Any) -> dict[str, Any]:
+    """The values that differ from those in `state`: checkpointers store each one that is written."""
+    return {name: value for name, value in values.items() if value != state.get(name)}

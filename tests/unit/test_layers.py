@@ -39,7 +39,7 @@ INSIDE = {
         {"answer_schema", "config", "looking", "pregel", "state", "transcript"},
         {"call", "ending", "overview", "prompt", "run_info", "trainer_loop"},
         {"reply", "review"},
-        {"resumption"},
+        {"failing", "resumption"},
         {"nodes"},
         {"graph"},
     ),
