@@ -15,7 +15,7 @@ import pytest
 from cof_agent import read_trajectories
 from tests.support.commands import COMMAND, ENDLESS, PHOTO, ROOT, ZOOM, script, wall
 from tests.support.killing import running
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, wait_until
 
 TURNS = [ZOOM, "<answer>nine</answer>", "<answer>yes</answer>", "<answer>cannot answer: too dark</answer>"]
 
@@ -70,7 +70,12 @@ def test_ctrl_c_clears_the_line_and_only_a_second_one_leaves(image: str, policy:
     words = [COMMAND, "chat", image, "--policy", policy]
     with running(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
-        screen, ctrl_c = Screen(ours), partial(process.send_signal, signal.SIGINT)
+        screen = Screen(ours)
+
+        def ctrl_c() -> None:
+            wait_until(lambda: asleep(process.pid))  # a signal between the prompt and its wait is seen at the next key
+            process.send_signal(signal.SIGINT)
+
         screen.wait_for("> ")
         for typed, then in (
             (None, "Ctrl-C once more, Ctrl-D or /quit leaves"),
@@ -84,6 +89,12 @@ def test_ctrl_c_clears_the_line_and_only_a_second_one_leaves(image: str, policy:
             assert process.poll() is None, "it goes on"
         screen.do(ctrl_c, f"interrupted: what you saved is in {tmp_path / 'runs' / 'trajectories.jsonl'}")
         assert process.wait(PATIENCE) == 130
+
+
+def asleep(pid: int) -> bool:
+    """Whether a process waits for something, such as a key. Taken for granted where the system does not say."""
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "S"
 
 
 class Screen:

@@ -157,7 +157,7 @@ async def test_without_resources_nothing_is_linked_to(picture: Path) -> None:
 
 
 async def test_an_answer_that_is_too_long_by_itself_is_no_answer(tmp_path: Path, picture: Path) -> None:
-    long = Policy(ScriptedModel(turns=[answer("x" * 30_000)]), Profile(), "script")
+    long = Policy(ScriptedModel(turns=[answer(" ".join(map(str, range(8_000))))]), Profile(), "script")
     async with connect(mcp_server(ChainOfFocus(long), limits=CallLimits(max_result_bytes=16 * 1024))) as client:
         found = await client.call_tool("look_closely", call(picture))
         assert found.is_error
