@@ -26,8 +26,8 @@ from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import JsonLines, open_benchmark
 from cof_agent.evaluation.picture import picture
 from cof_agent.evaluation.question import Benchmark, BenchmarkQuestion, Role
+from cof_agent.images.codecs.metadata import stripped
 from cof_agent.images.limits import named_roots
-from cof_agent.images.metadata import stripped
 from cof_agent.images.views import keep_original
 from cof_agent.integrations.langgraph import ask_each
 from cof_agent.learning.rewards import accuracy, rollout_of

@@ -14,7 +14,7 @@ from PIL import Image
 from cof_agent.dialects import default_profile, load_profile, parse_profile
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
-from cof_agent.images.decoding import orientation_of, turned
+from cof_agent.images.codecs.decoding import orientation_of, turned
 from cof_agent.images.geometry import Size
 from cof_agent.scenes.reach import SCENE_PROFILE
 from training.checkpoints import CACHE

@@ -23,8 +23,8 @@ from cof_agent.agent.thread_locks import athread_lock, thread_lock
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.agent.trajectory_file import prepare_directory, save_trajectory
 from cof_agent.errors import ConfigError, TrajectoryError, WaitingError
+from cof_agent.images.codecs.metadata import stripped
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.metadata import stripped
 from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.time_limit import images_within

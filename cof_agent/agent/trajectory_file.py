@@ -12,7 +12,7 @@ from pathlib import Path
 from cof_agent.agent.trajectory import ID, Trajectory
 from cof_agent.errors import ImageError, TrajectoryError
 from cof_agent.files import json_line, owner_only, parse_json, private_directory
-from cof_agent.images.metadata import stripped
+from cof_agent.images.codecs.metadata import stripped
 from cof_agent.images.opening import SourceImage
 from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
 

@@ -98,7 +98,7 @@ class KeptConversation:
 
     def check_image(self, agent: ChainOfFocus, image: ImageSource, thread_id: str) -> None:
         """Raise ConfigError where `image` is another one, ImageError where it cannot be opened."""
-        from cof_agent.images.metadata import stripped
+        from cof_agent.images.codecs.metadata import stripped
         from cof_agent.images.opening import open_image
 
         given = open_image(image, limits=agent.limits)

@@ -14,15 +14,15 @@ from typing import TypeAlias
 from PIL import Image
 
 from cof_agent.errors import ConfigError, ImageError, StoreError
-from cof_agent.images.apart import Asked, can_start, look_apart
-from cof_agent.images.decode_queue import Rank, decode_queue
-from cof_agent.images.decoding import Decoded, Encoded, jpeg_scale, orientation_of, reason, to_upright
-from cof_agent.images.flattening import flatten
-from cof_agent.images.formats import Place
+from cof_agent.images.codecs.decoding import Decoded, Encoded, jpeg_scale, orientation_of, reason, to_upright
+from cof_agent.images.codecs.flattening import flatten
+from cof_agent.images.codecs.formats import Place
 from cof_agent.images.geometry import MAX_ASPECT, Box, Size
 from cof_agent.images.limits import DECODE_SECONDS, ImageLimits
-from cof_agent.images.receiving import receive
+from cof_agent.images.receiving.source_bytes import receive
 from cof_agent.images.reference import ImageRef
+from cof_agent.images.rendering.apart import Asked, can_start, look_apart
+from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 from cof_agent.images.store import ImageStore
 from cof_agent.images.time_limit import time_limit
 

@@ -12,8 +12,8 @@ from typing import Protocol, runtime_checkable
 
 from cof_agent.errors import StoreError
 from cof_agent.files import atomic_write, private_directory
+from cof_agent.images.receiving.regular_file import read_regular
 from cof_agent.images.reference import ImageRef
-from cof_agent.images.regular_file import read_regular
 
 _EXTENSIONS = {
     "image/jpeg": "jpg",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from langchain_core.messages import InvalidToolCall, ToolCall, ToolMessage
 
-from cof_agent.images.decode_queue import decode_queue
+from cof_agent.images.rendering.decode_queue import decode_queue
 from cof_agent.images.time_limit import ImageTimeError, images_within
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.looking import LookContext, TokensSpentError, refusal, run_call

@@ -26,7 +26,7 @@ _LOOK = """
 import json, re, resource, sys
 from cof_agent.errors import ImageError
 from cof_agent.images import ImageLimits, open_image
-from cof_agent.images.decoding import Encoded
+from cof_agent.images.codecs.decoding import Encoded
 data = open(sys.argv[1], "rb").read()
 def spent():
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

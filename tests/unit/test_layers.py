@@ -25,15 +25,16 @@ FLOORS = (
 
 INSIDE = {
     "images": (
-        {"display_name", "exif", "flattening", "geometry", "heap", "named_file", "regular_file", "time_limit"},
-        {"formats", "jpeg_segments", "limits", "png_chunks", "reference"},
-        {"connection", "data_url", "headers", "loading", "store"},
-        {"decoding"},
-        {"content_coding", "decode_queue", "decode_worker"},
-        {"apart", "fetch"},
-        {"receiving"},
+        {"codecs.exif", "codecs.flattening", "display_name", "geometry", "named_file"},
+        {"receiving.regular_file", "rendering.heap", "time_limit"},
+        {"codecs.formats", "codecs.jpeg_segments", "codecs.png_chunks", "limits", "reference"},
+        {"codecs.headers", "codecs.loading", "receiving.connection", "receiving.data_url", "store"},
+        {"codecs.decoding"},
+        {"receiving.content_coding", "rendering.decode_queue", "rendering.decode_worker"},
+        {"receiving.fetch", "rendering.apart"},
+        {"receiving.source_bytes"},
         {"opening"},
-        {"metadata", "views"},
+        {"codecs.metadata", "views"},
     ),
     "loop": (
         {"answer_schema", "config", "looking", "pregel", "state", "transcript"},
@@ -100,7 +101,7 @@ def upward_inside(module: str, path: Path) -> list[str]:
     """What a module of an ordered room imports from its own place in that order, or above."""
     _, _, inside = module.partition(".")
     room, _, name = inside.partition(".")
-    if room not in INSIDE or not name:
+    if room not in INSIDE or not name or path.name == "__init__.py":
         return []
     order = {each: number for number, floor in enumerate(INSIDE[room]) for each in floor}
     assert name in order, f"{module} needs a place in INSIDE"

@@ -32,7 +32,7 @@ from cof_agent.evaluation.benchmarks.rows import (
 from cof_agent.evaluation.matching.options import LETTERS, with_options
 from cof_agent.evaluation.matching.words import same_text
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
-from cof_agent.images.regular_file import open_regular
+from cof_agent.images.receiving.regular_file import open_regular
 
 _TRAIN = "train:"
 _EXPECTED = 'one JSON object a line, such as {"image": "photo.jpg", "question": "…", "answer": "…"}'

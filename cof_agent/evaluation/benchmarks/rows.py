@@ -17,7 +17,7 @@ from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Malf
 from cof_agent.evaluation.summary import excerpt
 from cof_agent.images.display_name import show_source
 from cof_agent.images.named_file import NamedFileError, named_file
-from cof_agent.images.regular_file import open_regular
+from cof_agent.images.receiving.regular_file import open_regular
 
 Row: TypeAlias = Mapping[str, Any]
 

@@ -38,10 +38,10 @@ from cof_agent.evaluation.benchmarks.rows import (
 from cof_agent.evaluation.matching.letter import letter_index
 from cof_agent.evaluation.matching.options import LETTERS, read_options
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, Role
-from cof_agent.images.decoding import orientation_of
+from cof_agent.images.codecs.decoding import orientation_of
 from cof_agent.images.geometry import Corners
 from cof_agent.images.named_file import is_inside
-from cof_agent.images.regular_file import read_regular
+from cof_agent.images.receiving.regular_file import read_regular
 from cof_agent.policies.redaction import hide
 
 log = logging.getLogger(__name__)

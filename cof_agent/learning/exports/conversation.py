@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from cof_agent.errors import ImageError
-from cof_agent.images.regular_file import read_regular
+from cof_agent.images.receiving.regular_file import read_regular
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
 

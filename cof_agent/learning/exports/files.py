@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from cof_agent.errors import ConfigError, ImageError, MissingExtraError, TrajectoryError
 from cof_agent.files import atomic_directory, json_line, locked, private_directory
-from cof_agent.images.metadata import suffix_of, without_metadata
+from cof_agent.images.codecs.metadata import suffix_of, without_metadata
 from cof_agent.learning.exports.conversation import Picture
 from cof_agent.loop.transcript import json_safe
 

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from cof_agent.errors import ConfigError, ImageError
-from cof_agent.images.flattening import flatten
+from cof_agent.images.codecs.flattening import flatten
 from cof_agent.images.geometry import Size
 
 IMAGE_BLOCKS = ("image", "image_url")

@@ -15,13 +15,15 @@ import pytest
 from PIL import Image, ImageChops
 
 from cof_agent.errors import ImageError
-from cof_agent.images import ImageLimits, apart, decode_queue, formats, open_image
-from cof_agent.images.decode_queue import DecodeQueue, Rank
-from cof_agent.images.decoding import Encoded
-from cof_agent.images.formats import Place
+from cof_agent.images import ImageLimits, open_image
+from cof_agent.images.codecs import formats
+from cof_agent.images.codecs.decoding import Encoded
+from cof_agent.images.codecs.formats import Place
+from cof_agent.images.codecs.metadata import without_metadata
 from cof_agent.images.geometry import Box
-from cof_agent.images.metadata import without_metadata
 from cof_agent.images.opening import load_image
+from cof_agent.images.rendering import apart, decode_queue
+from cof_agent.images.rendering.decode_queue import DecodeQueue, Rank
 from cof_agent.images.store import MemoryStore
 from cof_agent.images.time_limit import ImageTimeError, images_within
 from tests.support import bombs
@@ -309,7 +311,8 @@ def test_an_interrupt_ends_the_process_with_the_wait(tmp_path: Path) -> None:
     (tmp_path / "photo.jp2").write_bytes(bombs.saved(picture(), "JPEG2000"))
     script = f"""
         import os, signal, subprocess, threading
-        from cof_agent.images import apart, open_image
+        from cof_agent.images import open_image
+        from cof_agent.images.rendering import apart
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background commands ignore it
         apart._BOOT = "import sys, threading; sys.stdin.buffer.read(); print(1); threading.Event().wait()"
         started = []

@@ -26,8 +26,9 @@ from PIL import Image
 
 from cof_agent import build_graph
 from cof_agent.errors import ImageError
-from cof_agent.images import ImageLimits, connection, open_image
+from cof_agent.images import ImageLimits, open_image
 from cof_agent.images.display_name import show_url
+from cof_agent.images.receiving import connection
 from cof_agent.images.store import MemoryStore
 from tests.support.conversations import answer, scripted
 from tests.support.patience import PATIENCE

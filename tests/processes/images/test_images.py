@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cof_agent.errors import ImageError
-from cof_agent.images import decoding as pixels
 from cof_agent.images import open_image
+from cof_agent.images.codecs import decoding as pixels
 from tests.support.conversations import photo
 from tests.support.patience import PATIENCE
 

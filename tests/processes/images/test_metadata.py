@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from cof_agent.errors import ImageError
 from cof_agent.images import SourceImage, open_image
-from cof_agent.images.metadata import stripped, suffix_of, without_metadata
+from cof_agent.images.codecs.metadata import stripped, suffix_of, without_metadata
 from tests.support.examples import examples
 
 SECRET = b"hunter2"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cof_agent.errors import ImageError
 from cof_agent.images import ImageLimits, open_image
-from cof_agent.images.data_url import decode_data_url
+from cof_agent.images.receiving.data_url import decode_data_url
 from tests.support.examples import examples
 
 LIMITS = ImageLimits()

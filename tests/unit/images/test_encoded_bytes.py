@@ -15,9 +15,9 @@ from PIL import Image, ImageChops, ImageDraw, PngImagePlugin
 
 from cof_agent.errors import ImageError
 from cof_agent.images import ImageLimits, open_image
-from cof_agent.images.decoding import Encoded
-from cof_agent.images.exif import is_sound
-from cof_agent.images.formats import HERE_BYTES, Place
+from cof_agent.images.codecs.decoding import Encoded
+from cof_agent.images.codecs.exif import is_sound
+from cof_agent.images.codecs.formats import HERE_BYTES, Place
 from tests.support.examples import examples
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageStat
 
 from cof_agent.errors import ImageError
 from cof_agent.images import open_image
-from cof_agent.images.flattening import flatten
+from cof_agent.images.codecs.flattening import flatten
 
 SIZE = (64, 32)
 LETTERS = [(x, 8, x + 3, 24) for x in range(8, 56, 8)]

@@ -22,9 +22,9 @@ from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images import ImageLimits, ImageRef, SourceImage, ViewEncoding, encode_view, load_image, open_image
-from cof_agent.images import decoding as pixels
-from cof_agent.images.decode_queue import IN_HAND, PIXEL_BYTES, DecodeQueue, Rank
+from cof_agent.images.codecs import decoding as pixels
 from cof_agent.images.geometry import Box, smart_resize
+from cof_agent.images.rendering.decode_queue import IN_HAND, PIXEL_BYTES, DecodeQueue, Rank
 from cof_agent.images.store import DirectoryStore, MemoryStore
 from cof_agent.images.time_limit import ImageTimeError, images_within
 from cof_agent.images.views import keep_original

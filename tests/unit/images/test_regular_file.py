@@ -12,7 +12,7 @@ from PIL import Image
 
 from cof_agent.errors import ImageError
 from cof_agent.images import ImageLimits, open_image
-from cof_agent.images.regular_file import SpecialFileError, open_regular, read_at_most, read_regular
+from cof_agent.images.receiving.regular_file import SpecialFileError, open_regular, read_at_most, read_regular
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and special files of POSIX")
 

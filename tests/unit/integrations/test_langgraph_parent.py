@@ -31,7 +31,7 @@ from cof_agent import (
     StoreError,
     perception_node,
 )
-from cof_agent.images.decode_queue import Rank, decode_queue
+from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 from cof_agent.integrations.langgraph import ask_each, last_image, last_images, last_question
 from tests.support.conversations import answer, photo, scripted, zoom
 from tests.support.patience import PATIENCE, wait_until

@@ -17,12 +17,12 @@ from langchain_core.outputs import ChatResult
 from langgraph.graph import START, StateGraph
 
 from cof_agent import ChainOfFocus, DirectoryStore, ImageError, MemoryStore, Policy, Profile, perception_node
-from cof_agent.images import decode_queue as turns_module
 from cof_agent.images import opening as images_module
-from cof_agent.images.decode_queue import IN_HAND, TURNS, DecodeQueue, Rank
-from cof_agent.images.decoding import Decoded, Encoded
-from cof_agent.images.receiving import Received, receive
+from cof_agent.images.codecs.decoding import Decoded, Encoded
+from cof_agent.images.receiving.source_bytes import Received, receive
 from cof_agent.images.reference import ImageRef
+from cof_agent.images.rendering import decode_queue as turns_module
+from cof_agent.images.rendering.decode_queue import IN_HAND, TURNS, DecodeQueue, Rank
 from cof_agent.integrations.langgraph import ask_each
 from cof_agent.loop import nodes
 from cof_agent.policies.script import ScriptedModel

@@ -12,8 +12,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 
 from cof_agent import ChainOfFocus, FocusConfig, ImageError, MemoryStore, Policy, Profile, build_graph
-from cof_agent.images import decode_queue as queue_module
-from cof_agent.images.decode_queue import DecodeQueue, Rank
+from cof_agent.images.rendering import decode_queue as queue_module
+from cof_agent.images.rendering.decode_queue import DecodeQueue, Rank
 from cof_agent.images.time_limit import ImageTimeError
 from cof_agent.loop.state import Status, StopReason
 from cof_agent.policies.script import ScriptedModel

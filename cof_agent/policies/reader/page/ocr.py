@@ -100,7 +100,7 @@ class TextReader:
         """The decoded view, RGB. Raises PolicyError when it is no image."""
         from PIL import Image
 
-        from cof_agent.images.flattening import flatten
+        from cof_agent.images.codecs.flattening import flatten
 
         key = hashlib.sha256(data).hexdigest()
         with self._lock:

@@ -9,11 +9,11 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from cof_agent.errors import ImageError
-from cof_agent.images.data_url import decode_data_url
-from cof_agent.images.decode_queue import Rank, decode_queue
 from cof_agent.images.display_name import show_data_url, show_source, show_url
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.regular_file import SpecialFileError, open_regular, read_at_most, size_of
+from cof_agent.images.receiving.data_url import decode_data_url
+from cof_agent.images.receiving.regular_file import SpecialFileError, open_regular, read_at_most, size_of
+from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 
 EncodedSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
 """Where encoded image bytes may come from. A `str` is a path or a `file:`, `http:`, `https:` or `data:` URL."""
@@ -65,7 +65,7 @@ def _receive_text(source: str, limits: ImageLimits) -> Received:
     if scheme == "data":
         return Received(decode_data_url(source, limits), show_data_url(source))
     if is_remote(source):
-        from cof_agent.images.fetch import fetch
+        from cof_agent.images.receiving.fetch import fetch
 
         return Received(fetch(source, limits), show_url(source))
     if scheme == "file":

@@ -6,7 +6,7 @@ import re
 import struct
 import zlib
 
-from cof_agent.images.exif import is_sound
+from cof_agent.images.codecs.exif import is_sound
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -13,10 +13,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from cof_agent.images.flattening import brightest, stretch
-from cof_agent.images.formats import FORMATS, Format
-from cof_agent.images.jpeg_segments import END, JpegSegments, is_filled_up
-from cof_agent.images.png_chunks import lacks_rows
+from cof_agent.images.codecs.flattening import brightest, stretch
+from cof_agent.images.codecs.formats import FORMATS, Format
+from cof_agent.images.codecs.jpeg_segments import END, JpegSegments, is_filled_up
+from cof_agent.images.codecs.png_chunks import lacks_rows
 
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 """A tag of TIFF and its value for negatives."""

@@ -108,7 +108,7 @@ def _inflate(body: bytes, at: int, wbits: int, content: bytearray, name: str, li
 
 
 def _is_image(body: bytes, name: str, limits: ImageLimits) -> bool:
-    from cof_agent.images.decoding import Encoded
+    from cof_agent.images.codecs.decoding import Encoded
 
     try:
         Encoded(body, name, limits)

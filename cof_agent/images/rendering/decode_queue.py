@@ -18,8 +18,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TypeAlias, TypeVar
 
-from cof_agent.images.decoding import Decoded
-from cof_agent.images.heap import trim_heap
+from cof_agent.images.codecs.decoding import Decoded
+from cof_agent.images.rendering.heap import trim_heap
 from cof_agent.images.time_limit import TimeLimit, time_limit
 
 TURNS = 4

@@ -17,11 +17,11 @@ import httpcore
 import httpx
 
 from cof_agent.errors import ImageError
-from cof_agent.images.connection import CheckedBackend, Deadline
-from cof_agent.images.content_coding import decoded
-from cof_agent.images.decoding import reason
+from cof_agent.images.codecs.decoding import reason
 from cof_agent.images.display_name import show_url
 from cof_agent.images.limits import ImageLimits
+from cof_agent.images.receiving.connection import CheckedBackend, Deadline
+from cof_agent.images.receiving.content_coding import decoded
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 

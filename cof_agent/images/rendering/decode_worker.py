@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from cof_agent.errors import ImageError
-from cof_agent.images.decoding import Decoded, Encoded
-from cof_agent.images.formats import FREE_BYTES, Cost
+from cof_agent.images.codecs.decoding import Decoded, Encoded
+from cof_agent.images.codecs.formats import FREE_BYTES, Cost
 from cof_agent.images.geometry import Box
 from cof_agent.images.limits import ImageLimits
 

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator
 
 from PIL import GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from cof_agent.images.decoding import orientation_of
+from cof_agent.images.codecs.decoding import orientation_of
+from cof_agent.images.codecs.headers import image_start
+from cof_agent.images.codecs.jpeg_segments import read_jpeg
+from cof_agent.images.codecs.png_chunks import SIGNATURE, clean_png
 from cof_agent.images.geometry import Box
-from cof_agent.images.headers import image_start
-from cof_agent.images.jpeg_segments import read_jpeg
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import HashedBytes, SourceImage, open_image
-from cof_agent.images.png_chunks import SIGNATURE, clean_png
 from cof_agent.images.reference import ImageRef
 
 _JPEG = b"\xff\xd8\xff"

@@ -6,7 +6,7 @@ import re
 import struct
 from dataclasses import dataclass, field
 
-from cof_agent.images.exif import is_sound
+from cof_agent.images.codecs.exif import is_sound
 from cof_agent.images.geometry import Size
 
 START = b"\xff\xd8"

@@ -7,12 +7,12 @@ import re
 import struct
 from collections.abc import Callable
 
-from cof_agent.images.exif import tag_bytes
-from cof_agent.images.formats import FORMATS, Header
+from cof_agent.images.codecs.exif import tag_bytes
+from cof_agent.images.codecs.formats import FORMATS, Header
+from cof_agent.images.codecs.jpeg_segments import START as JPEG
+from cof_agent.images.codecs.jpeg_segments import JpegSegments
+from cof_agent.images.codecs.png_chunks import SIGNATURE as PNG
 from cof_agent.images.geometry import Size
-from cof_agent.images.jpeg_segments import START as JPEG
-from cof_agent.images.jpeg_segments import JpegSegments
-from cof_agent.images.png_chunks import SIGNATURE as PNG
 
 _BEGINNINGS = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBPVP8", re.DOTALL)
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from PIL import Image, ImageFile
 
 from cof_agent.errors import ImageError
-from cof_agent.images.exif import is_sound
-from cof_agent.images.flattening import flatten
-from cof_agent.images.formats import COPIED_PIXELS, Cost, Format, Header, Place, remedy
+from cof_agent.images.codecs.exif import is_sound
+from cof_agent.images.codecs.flattening import flatten
+from cof_agent.images.codecs.formats import COPIED_PIXELS, Cost, Format, Header, Place, remedy
+from cof_agent.images.codecs.headers import image_start, is_jpeg, is_read_here, read_header, read_tga
+from cof_agent.images.codecs.jpeg_segments import JpegSegments, read_jpeg
+from cof_agent.images.codecs.loading import decoder_of, load_pixels, other_formats, positive
+from cof_agent.images.codecs.png_chunks import SIGNATURE, clean_png
 from cof_agent.images.geometry import Box, Size
-from cof_agent.images.headers import image_start, is_jpeg, is_read_here, read_header, read_tga
-from cof_agent.images.jpeg_segments import JpegSegments, read_jpeg
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.loading import decoder_of, load_pixels, other_formats, positive
-from cof_agent.images.png_chunks import SIGNATURE, clean_png
 
 _JPEG_SPARE = 1.25
 """How much larger than wanted a reduced JPEG must stay, so that the last step is still a proper Lanczos reduction."""

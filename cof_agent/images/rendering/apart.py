@@ -17,15 +17,15 @@ from typing import IO, Any
 from PIL import Image
 
 from cof_agent.errors import ImageError
-from cof_agent.images.decode_queue import CACHED_BYTES, Rank, apart_queue, decode_queue
-from cof_agent.images.decoding import Decoded, Encoded, turned
-from cof_agent.images.formats import FREE_BYTES, view_bytes
+from cof_agent.images.codecs.decoding import Decoded, Encoded, turned
+from cof_agent.images.codecs.formats import FREE_BYTES, view_bytes
 from cof_agent.images.geometry import Box, Size
+from cof_agent.images.rendering.decode_queue import CACHED_BYTES, Rank, apart_queue, decode_queue
 from cof_agent.images.time_limit import TimeLimit, time_limit
 
 _BOOT = (
     "import sys, json; request = json.loads(sys.stdin.buffer.readline()); sys.path[:] = request['paths']; "
-    "from cof_agent.images.decode_worker import main; main(request, sys.stdin.buffer, sys.stdout.buffer)"
+    "from cof_agent.images.rendering.decode_worker import main; main(request, sys.stdin.buffer, sys.stdout.buffer)"
 )
 
 _ANSWER_BYTES = 64 * 1024
@@ -152,7 +152,7 @@ def _ask(
     assert process.stdin is not None
     assert process.stdout is not None
     request = {
-        "paths": [*filter(None, sys.path), str(Path(__file__).parents[2])],
+        "paths": [*filter(None, sys.path), str(Path(__file__).parents[3])],
         "name": encoded.name,
         "length": len(encoded.received),
         "max_pixels": encoded.limits.max_pixels,

@@ -1,0 +1,1 @@
+"""From encoded bytes to pixels: what each format is, costs and hides."""

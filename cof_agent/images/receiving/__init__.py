@@ -1,0 +1,1 @@
+"""The bytes behind a path, a URL or a buffer, within limits."""

@@ -1,0 +1,1 @@
+"""Where and when pixels are made: turns, memory, processes of their own."""
