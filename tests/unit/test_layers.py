@@ -25,14 +25,18 @@ FLOORS = (
 
 INSIDE = {
     "images": (
-        {"codecs.exif", "codecs.flattening", "display_name", "geometry", "named_file"},
-        {"receiving.regular_file", "rendering.heap", "time_limit"},
+        {"codecs.exif", "codecs.flattening", "codecs.tiff_pages", "display_name", "geometry", "named_file"},
+        {"receiving.regular_file", "rendering.heap", "rendering.self_limits", "time_limit"},
         {"codecs.formats", "codecs.jpeg_segments", "codecs.png_chunks", "limits", "reference"},
+        {"region_source", "rendering.pdf_worker", "view_encoding"},
+        {"rendering.region_worker"},
+        {"receiving.page_name", "receiving.referenced_file", "source_image", "source_kinds"},
         {"codecs.headers", "codecs.loading", "receiving.connection", "receiving.data_url", "store"},
         {"codecs.decoding"},
         {"receiving.content_coding", "rendering.decode_queue", "rendering.decode_worker"},
-        {"receiving.fetch", "rendering.apart"},
-        {"receiving.source_bytes"},
+        {"receiving.fetch", "rendering.limited_process"},
+        {"receiving.source_bytes", "rendering.apart", "rendering.region_process"},
+        {"rendering.whole"},
         {"opening"},
         {"codecs.metadata", "views"},
     ),
