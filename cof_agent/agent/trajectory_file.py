@@ -71,7 +71,7 @@ def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Traject
 
     Raises TrajectoryError where `store` lacks one of them.
     """
-    images, named, originals = MemoryStore(), "", []
+    images, named, originals = MemoryStore(), trajectory.image.source, []
     try:
         for view in trajectory.views:
             images.put(view.image, store.get(view.image))
@@ -82,7 +82,7 @@ def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Traject
             changed = {"sha256": source.ref.sha256, "mime_type": source.ref.mime_type}
             originals.append(given.model_copy(update=changed))
     except ImageError as error:
-        raise TrajectoryError(f"cannot take the metadata out of {named or 'a view'}: {error}") from error
+        raise TrajectoryError(f"cannot take the metadata out of {named}: {error}") from error
     return trajectory.model_copy(update={"image": originals[0], "images": tuple(originals)}), images
 
 
