@@ -38,7 +38,7 @@ class ConfigError(CofError, ValueError):
 
 
 class QuestionError(ConfigError):
-    """There is no image or no question. Whoever asked can mend it; other kinds of ConfigError, whoever set up."""
+    """There is no image or no question, or too many images. Whoever asked can mend it; other kinds, whoever set up."""
 
 
 class WaitingError(CofError, RuntimeError):

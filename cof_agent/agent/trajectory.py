@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from cof_agent.agent.record import Record
 from cof_agent.dialects.profile import Prompts
@@ -17,8 +17,8 @@ from cof_agent.dialects.turn import Call, Turn
 from cof_agent.errors import TrajectoryError
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.views import SCHEMA, View
-from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord
-from cof_agent.loop.transcript import as_message, as_question, calls_of, question_of, view_of
+from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord, originals_of
+from cof_agent.loop.transcript import as_message, as_question, calls_of, question_of, views_in
 
 ID = "id"
 """The key of a trajectory's id in its line of a file: results of an evaluation name their trajectories by it."""
@@ -79,6 +79,9 @@ class Trajectory(Record):
     schema_version: int = Field(default=SCHEMA, alias="schema")
     question: str
     image: ImageRecord
+    """The first of `images`."""
+    images: tuple[ImageRecord, ...] = ()
+    """All images of the question, in order. Runs of earlier versions have `image` alone: it is then the only one."""
     views: tuple[ViewField, ...]
     turns: tuple[TurnRecord, ...]
     first_turn: int
@@ -99,21 +102,36 @@ class Trajectory(Record):
     started: str
     finished: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_image(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and not value.get("images") and "image" in value:
+            return {**value, "images": [value["image"]]}
+        return value
+
     @property
     def id(self) -> str:
-        """First 16 hex digits of the SHA-256 of its JSON: its times are part of it, so that no two runs share one."""
-        return sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+        """First 16 hex digits of the SHA-256 of its JSON: its times are part of it, so that no two runs share one.
+
+        What earlier versions did not write, for they knew one image, is left out where there is one.
+        """
+        value = self.to_json()
+        if len(self.images) == 1:
+            del value["images"]
+            for item in (*value["views"], *value["evidence"]):
+                del item["image_index"]
+        return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def zooms(self) -> tuple[View, ...]:
         """The regions that were shown for this question."""
         shown = {index for turn in self.turns[self.first_turn :] for index in turn.views}
-        return tuple(view for view in self.views if view.index in shown and view.kind != "overview")
+        return tuple(view for view in self.views if view.index in shown and not view.is_overview)
 
     @property
     def image_refs(self) -> tuple[ImageRef, ...]:
-        """Every image it refers to: the original and each view."""
-        return (self.image.ref, *(view.image for view in self.views))
+        """Every image it refers to: the originals and each view."""
+        return (*(image.ref for image in self.images), *(view.image for view in self.views))
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
@@ -144,7 +162,8 @@ class Trajectory(Record):
         if not state.get("status") or not state.get("finished"):
             raise TrajectoryError("the run has not ended: resume it before taking its trajectory")
         messages: list[AnyMessage] = state["messages"]
-        image = {name: state["original"][name] for name in ("sha256", "mime_type", "width", "height", "source")}
+        kept = ("sha256", "mime_type", "width", "height", "source")
+        images = [{name: original[name] for name in kept} for original in originals_of(state)]
         question = question_of(messages[state["first_message"]])
         names = ("answer", "status", "stop_reason", "message", "evidence", "usage", "finished")
         return cls.model_validate(
@@ -153,7 +172,8 @@ class Trajectory(Record):
             | {
                 "schema": SCHEMA,
                 "question": question,
-                "image": image,
+                "image": images[0],
+                "images": images,
                 "views": state["views"],
                 "turns": _turns(messages),
                 "first_turn": state["first_message"],
@@ -176,9 +196,10 @@ def _message(trajectory: Trajectory, number: int, names: Mapping[str, str | None
     turn = trajectory.turns[number]
     if turn.role == "policy":
         return _policy_message(turn)
-    view = trajectory.views[turn.views[0]] if turn.views else None
+    shown = [trajectory.views[index] for index in turn.views]
     words = [{"type": "text", "text": turn.text}] if turn.text else []
     if turn.role == "tool":
+        view = shown[0] if shown else None
         call_id = turn.call_id or ""
         return ToolMessage(
             [view.block, *words] if view else turn.text,
@@ -187,12 +208,12 @@ def _message(trajectory: Trajectory, number: int, names: Mapping[str, str | None
             artifact=view.to_json() if view else None,
             status="error" if turn.refused else "success",
         )
-    if number != trajectory.first_turn and not view and _is_ours(turn.text, prompts):
+    if number != trajectory.first_turn and not shown and _is_ours(turn.text, prompts):
         return HumanMessage(turn.text)
     if number > trajectory.first_turn:
         raise TrajectoryError("a person gave the policy advice after the question")
     question = trajectory.question if number == trajectory.first_turn else turn.text
-    return as_question([*([view.block] if view else []), *words], view, question)
+    return as_question([*(view.block for view in shown), *words], shown, question)
 
 
 def _policy_message(turn: TurnRecord) -> AIMessage:
@@ -212,8 +233,7 @@ def _is_ours(text: str, prompts: Prompts) -> bool:
 def _turns(messages: list[AnyMessage]) -> list[TurnRecord]:
     turns = []
     for message in messages:
-        view = view_of(message)
-        views = (view.index,) if view else ()
+        views = tuple(view.index for view in views_in(message))
         if isinstance(message, AIMessage):
             turns.append(_policy_turn(message))
         elif isinstance(message, ToolMessage):

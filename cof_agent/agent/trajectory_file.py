@@ -67,20 +67,23 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
 
 
 def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Trajectory, ImageStore]:
-    """The same run, about an image without its metadata, and a store that has its images.
+    """The same run, about images without their metadata, and a store that has its images.
 
     Raises TrajectoryError where `store` lacks one of them.
     """
-    images, given = MemoryStore(), trajectory.image
+    images, named, originals = MemoryStore(), trajectory.image.source, []
     try:
         for view in trajectory.views:
             images.put(view.image, store.get(view.image))
-        source = stripped(load_image(given.ref, store, name=given.source))
+        for given in trajectory.images:
+            named = given.source
+            source = stripped(load_image(given.ref, store, name=named))
+            images.put(source.ref, source.data)
+            changed = {"sha256": source.ref.sha256, "mime_type": source.ref.mime_type}
+            originals.append(given.model_copy(update=changed))
     except ImageError as error:
-        raise TrajectoryError(f"cannot take the metadata out of {given.source}: {error}") from error
-    images.put(source.ref, source.data)
-    changed = {"sha256": source.ref.sha256, "mime_type": source.ref.mime_type}
-    return trajectory.model_copy(update={"image": given.model_copy(update=changed)}), images
+        raise TrajectoryError(f"cannot take the metadata out of {named}: {error}") from error
+    return trajectory.model_copy(update={"image": originals[0], "images": tuple(originals)}), images
 
 
 def read_trajectories(path: str | Path) -> Iterator[Trajectory]:

@@ -47,6 +47,10 @@ class NativeDialect(ReadingDialect):
 
     binds_tools = True
 
+    def names_images(self, profile: Profile) -> bool:
+        """Its tools have an argument for that where there are several images."""
+        return True
+
     def read(self, text: str) -> Turn:
         """A server without a parser for tool calls hands them on as text."""
         text = opened(text)

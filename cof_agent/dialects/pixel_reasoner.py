@@ -52,6 +52,10 @@ class PixelReasonerDialect(ReadingDialect):
 
     call_end = "</tool_call>"
 
+    def names_images(self, profile: Profile) -> bool:
+        """By `target_image`."""
+        return True
+
     def read(self, text: str) -> Turn:
         turn = _MARKUP.read(text, lambda inside: map(self.translated, read_calls(inside)))
         said = plain(text)

@@ -48,6 +48,10 @@ class Qwen3Dialect(ReadingDialect):
 
     call_end = "</tool_call>"
 
+    def names_images(self, profile: Profile) -> bool:
+        """By `img_idx`: as images come first, it is the number of the view."""
+        return profile.any_view
+
     def read(self, text: str) -> Turn:
         text = opened(text)
         turn = _MARKUP.read(text, lambda inside: map(self.translated, read_calls(inside)))

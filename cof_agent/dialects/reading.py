@@ -58,6 +58,10 @@ class ReadingDialect(ABC):
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         """See `Dialect`."""
 
+    def names_images(self, profile: Profile) -> bool:
+        """See `Dialect`."""
+        return False
+
     def parse(self, message: AIMessage) -> Turn:
         """See `Dialect`."""
         return by_ending(self.read_text(message.text), message)

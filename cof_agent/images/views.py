@@ -28,10 +28,10 @@ class View:
     """One image as the policy saw it."""
 
     index: int
-    """Position among the views of the conversation; 0 is the overview."""
+    """Position among the views of the conversation: first the overview of each image, then the regions."""
     kind: ViewKind
     box: Box
-    """What it shows, in original upright pixels."""
+    """What it shows, in upright pixels of the original image that `image_index` names."""
     shown: Size
     """Width and height it was shown at, in pixels."""
     tokens: int
@@ -40,6 +40,13 @@ class View:
     """The encoded view in the image store."""
     label: str | None = None
     """What the policy said it was looking at."""
+    image_index: int = 0
+    """Which of the question's images it shows, counted from 0. The overview of that image has the same number."""
+
+    @property
+    def is_overview(self) -> bool:
+        """Whether it shows a whole image, at the question that is about it."""
+        return self.kind == "overview"
 
     @property
     def magnification(self) -> float:
@@ -67,6 +74,7 @@ class View:
             "tokens": self.tokens,
             "image": self.image.to_json(),
             "label": self.label,
+            "image_index": self.image_index,
         }
 
     @classmethod
@@ -84,6 +92,7 @@ class View:
                 tokens=value["tokens"],
                 image=ImageRef.from_json(value["image"]),
                 label=value["label"],
+                image_index=value.get("image_index", 0),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrajectoryError(f"not a view: {error}") from error
@@ -119,7 +128,7 @@ class ViewEvent:
 
 
 RegionPixels: TypeAlias = "Callable[[SourceImage, Box, Size, View], Image]"
-"""Makes the pixels of a region: of the source, a box in original pixels, at the size shown; given the overview too."""
+"""Makes the pixels of a region: of the source, a box in its pixels, at the size shown; given its overview too."""
 
 
 def keep_original(source: SourceImage, store: ImageStore) -> dict[str, Any]:
@@ -133,12 +142,18 @@ def keep_original(source: SourceImage, store: ImageStore) -> dict[str, Any]:
 
 
 def show_overview(
-    source: SourceImage, shown: Size, tokens: int, store: ImageStore, encoding: ViewEncoding | None = None
+    source: SourceImage,
+    shown: Size,
+    tokens: int,
+    store: ImageStore,
+    encoding: ViewEncoding | None = None,
+    *,
+    image_index: int = 0,
 ) -> View:
-    """Render the whole image at `shown` pixels, keep it in `store` and return its view (index 0)."""
+    """Render the whole image at `shown` pixels, keep it in `store` and return its view, which has the image's index."""
     data, ref = encode_view(source.overview(shown), encoding)
     store.put(ref, data)
-    return View(0, "overview", Box.whole(source.ref.size), shown, tokens, ref)
+    return View(image_index, "overview", Box.whole(source.ref.size), shown, tokens, ref, image_index=image_index)
 
 
 def cut_region(source: SourceImage, box: Box, shown: Size, overview: View) -> Image:
@@ -156,8 +171,9 @@ def show_region(
     kind: ViewKind,
     label: str | None = None,
     encoding: ViewEncoding | None = None,
+    image_index: int = 0,
 ) -> View:
-    """Keep `image`, which shows `box` (original pixels), in `store`."""
+    """Keep `image`, which shows `box` (pixels of the original number `image_index`), in `store`."""
     data, ref = encode_view(image, encoding)
     store.put(ref, data)
-    return View(index, kind, box, image.size, tokens, ref, label)
+    return View(index, kind, box, image.size, tokens, ref, label, image_index)

@@ -249,7 +249,7 @@ class _Desk:
         source = open_image(self._named(arguments.image), limits=self.agent.limits)
         profile = self.agent.policy.profile.model_copy(update={"coordinates": CoordinateSpace.VIEW_PIXELS})
         whole = View(0, "overview", Box.whole(source.ref.size), source.ref.size, 0, source.ref)
-        sight = LookContext(source, [whole], self.agent.store, profile, self.agent.config.max_visual_tokens)
+        sight = LookContext(lambda _: source, [whole], self.agent.store, profile, self.agent.config.max_visual_tokens)
         return sight.look(arguments.box, profile.zoom, "zoom", 0, None)
 
     def _named(self, image: str) -> str:

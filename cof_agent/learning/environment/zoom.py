@@ -151,7 +151,9 @@ class ZoomEnvironment:
 
     def _take(self, source: SourceImage, name: str, arguments: dict[str, Any]) -> ToolMessage:
         def sight(tokens_left: int) -> LookContext:
-            return LookContext(source, self._views, self._store, self._profile, tokens_left, self._region_pixels)
+            return LookContext(
+                lambda _: source, self._views, self._store, self._profile, tokens_left, self._region_pixels
+            )
 
         (asked,) = calls_of(as_message(AIMessage(""), Turn(calls=(Call(name, arguments),)), []))
         message, self._progress = carry_out(asked, self._progress, self._config, sight)
