@@ -33,7 +33,10 @@ class ImageLimits:
     decode_seconds: float = DECODE_SECONDS
     """Wall-clock time for decoding one image, each time its pixels are needed."""
     roots: tuple[str | os.PathLike[str], ...] | None = None
-    """Directories below which files may be read, symbolic links resolved. None: anywhere; empty: nowhere."""
+    """Directories below which files may be read, symbolic links resolved. None: anywhere; empty: nowhere.
+
+    Object storage is read with the operator's keys, and counts like files: `s3://bucket/photos` may be a root too.
+    """
 
     def __post_init__(self) -> None:
         if self.max_aspect > MAX_ASPECT:
@@ -57,12 +60,23 @@ class ImageLimits:
         """
         if self.roots is None:
             return path
-        real, roots = os.path.realpath(path), [os.path.realpath(root) for root in self.roots]
+        real = os.path.realpath(path)
+        roots = [os.path.realpath(root) for root in self.roots if not _is_address(root)]
         if not any(Path(real).is_relative_to(root) for root in roots):
             instead = f"pass a file below {' or '.join(roots)}" if roots else "pass a URL"
             allow = "allow its directory: name it among the roots in ImageLimits"
             raise ImageError(f"{show_source(path)} may not be read: {instead}, or {allow}")
         return real
+
+    def check_address(self, url: str, name: str) -> None:
+        """Raise ImageError when the object at `url`, in object storage, lies outside of the roots."""
+        if self.roots is None:
+            return
+        roots = [str(root).rstrip("/") for root in self.roots if _is_address(root)]
+        if not any(url.startswith(f"{root}/") for root in roots):
+            raise ImageError(
+                f"{name} may not be read: allow its bucket or directory: name it among the roots in ImageLimits"
+            )
 
     def check_bytes(self, count: int, source: str) -> None:
         """Raise ImageError when an encoded image of `count` bytes is too large."""
@@ -86,6 +100,10 @@ class ImageLimits:
                 f"{source} of {width}x{height} pixels is too thin: the longer side may be at most "
                 f"{self.max_aspect:g} times the shorter one; cut it into pieces"
             )
+
+
+def _is_address(root: str | os.PathLike[str]) -> bool:
+    return "://" in os.fspath(root)
 
 
 def named_roots(names: str | None) -> tuple[str, ...] | None:

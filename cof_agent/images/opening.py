@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image"
-"""A path, a `file:`, `http:`, `https:` or `data:` URL, encoded bytes, or a PIL image."""
+"""A path, a URL (`file:`, `http(s):`, `s3:`, `gs:`, `az:`, `data:`), encoded bytes, or a PIL image."""
 
 _USUAL_OVERVIEW_PIXELS = 1280 * 28 * 28
 """The default overview budget: the scale at which a JPEG is decoded when it is opened suits an overview this large."""

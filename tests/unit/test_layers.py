@@ -31,7 +31,7 @@ INSIDE = {
         {"codecs.headers", "codecs.loading", "receiving.connection", "receiving.data_url", "store"},
         {"codecs.decoding"},
         {"receiving.content_coding", "rendering.decode_queue", "rendering.decode_worker"},
-        {"receiving.fetch", "rendering.apart"},
+        {"receiving.fetch", "receiving.object_storage", "rendering.apart"},
         {"receiving.source_bytes"},
         {"opening"},
         {"codecs.metadata", "views"},

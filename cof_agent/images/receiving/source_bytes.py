@@ -16,9 +16,14 @@ from cof_agent.images.receiving.regular_file import SpecialFileError, open_regul
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 
 EncodedSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
-"""Where encoded image bytes may come from. A `str` is a path or a `file:`, `http:`, `https:` or `data:` URL."""
+"""Where encoded image bytes may come from. A `str` is a path or a URL: file, http(s), s3, gs, az or data."""
 
-_ACCEPTED = "pass a path, a file:, http(s): or data: URL, bytes or a PIL image"
+_ACCEPTED = "pass a path, a file:, http(s):, s3:, gs:, az: or data: URL, bytes or a PIL image"
+
+_OBJECT_STORAGE = ("s3", "gs", "gcs", "az", "abfs")
+
+_CHAIN = re.compile(r"[A-Za-z0-9+.-]+::[A-Za-z0-9+.-]+:(?://|:)")
+"""How an address of one file system inside of another begins, as fsspec writes them."""
 
 # A single letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -53,17 +58,24 @@ def receive(source: EncodedSource, limits: ImageLimits) -> Received:
 def is_remote(source: object) -> bool:
     """Whether `source` is fetched from another host."""
     match = _SCHEME.match(source.strip()) if isinstance(source, str) else None
-    return match is not None and match[1].lower() in ("http", "https")
+    if match is None:
+        return False
+    stored = match[1].lower() in _OBJECT_STORAGE and match.string.startswith("//", match.end())
+    return stored or match[1].lower() in ("http", "https")
 
 
 def _receive_text(source: str, limits: ImageLimits) -> Received:
     text = source.strip()  # a path may begin with a blank, a URL only by mistake
     match = _SCHEME.match(text)
     scheme = match[1].lower() if match else ""
-    if scheme in ("data", "http", "https"):
+    if scheme in ("data", "http", "https", *_OBJECT_STORAGE):
         source = text
     if scheme == "data":
         return Received(decode_data_url(source, limits), show_data_url(source))
+    if is_remote(source) and scheme in _OBJECT_STORAGE:
+        from cof_agent.images.receiving.object_storage import fetch_object
+
+        return Received(fetch_object(source, limits), show_url(source))
     if is_remote(source):
         from cof_agent.images.receiving.fetch import fetch
 
@@ -72,7 +84,10 @@ def _receive_text(source: str, limits: ImageLimits) -> Received:
         return _receive_file_url(source, limits)
     if match and source.startswith("//", match.end()):
         hint = "open it with load_image and its store" if scheme == "cof-image" else "download it and pass its path"
-        raise ImageError(f"{show_url(source)} has a scheme other than file, http, https and data: {hint}")
+        known = "file, http, https, s3, gs, az and data"
+        raise ImageError(f"{show_url(source)} has a scheme other than {known}: {hint}")
+    if _CHAIN.match(text) and not os.path.exists(source):
+        raise ImageError(f"{show_source(source)} is a chain of addresses: download what it leads to and pass its path")
     return _receive_path(source, limits)
 
 
