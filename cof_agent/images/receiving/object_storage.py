@@ -22,7 +22,7 @@ _IN_EXTRA = "s3fs"
 """The package that the extra brings along. The others have many dependencies, and are named where they are missing."""
 
 _ADDRESS = re.compile(r"([A-Za-z0-9]+)://([^/]*)/(.*)", re.DOTALL)
-_BUCKET = re.compile(r"\$?[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
+_BUCKET = re.compile(r"\$?[A-Za-z0-9][A-Za-z0-9._-]{,221}")
 """A bucket of S3 or of Google, or a container of Azure. No name, password, port or other host is in it."""
 
 _CHAIN = re.compile(r"::[A-Za-z0-9+.-]+(?::/|::)")
