@@ -17,8 +17,9 @@ from typing import IO, Any
 from PIL import Image
 
 from cof_agent.errors import ImageError
-from cof_agent.images.codecs.decoding import Decoded, Encoded, turned
+from cof_agent.images.codecs.decoding import Decoded, Encoded
 from cof_agent.images.codecs.formats import FREE_BYTES, view_bytes
+from cof_agent.images.codecs.orientation import turned
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.rendering.decode_queue import CACHED_BYTES, Rank, apart_queue, decode_queue
 from cof_agent.images.time_limit import TimeLimit, time_limit
