@@ -62,6 +62,10 @@ class MissingExtraError(CofError, ImportError):
         return cls(f'{what} needs the extra "{extra}": pip install "cof-agent[{extra}]"')
 
 
+class MissingFormatError(ImageError, MissingExtraError):
+    """An image is of a format that an optional dependency reads. The message holds the command that installs it."""
+
+
 def validated(model: type[Model], value: object, where: str) -> Model:
     """`value` as a `model`. Raises ConfigError that names `where` it stood and the field that is wrong."""
     from pydantic import ValidationError

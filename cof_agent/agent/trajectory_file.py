@@ -13,7 +13,7 @@ from cof_agent.agent.trajectory import ID, Trajectory
 from cof_agent.errors import ImageError, TrajectoryError
 from cof_agent.files import json_line, owner_only, parse_json, private_directory
 from cof_agent.images.codecs.metadata import stripped
-from cof_agent.images.opening import SourceImage
+from cof_agent.images.opening import load_image
 from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Traject
     try:
         for view in trajectory.views:
             images.put(view.image, store.get(view.image))
-        source = stripped(SourceImage(given.ref, store.get(given.ref), given.source))
+        source = stripped(load_image(given.ref, store, name=given.source))
     except ImageError as error:
         raise TrajectoryError(f"cannot take the metadata out of {given.source}: {error}") from error
     images.put(source.ref, source.data)

@@ -11,8 +11,10 @@ from cof_agent.errors import ConfigError
 from cof_agent.evaluation.question import Readable, Renderable
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import ImageSource, SourceImage, ViewEncoding, encode_view, open_image
+from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
+from cof_agent.images.source_image import SourceImage
+from cof_agent.images.view_encoding import ViewEncoding, encode_view
 
 _ENCODING = ViewEncoding(png_pixels=1024 * 1024)
 """PNG up to 1024² pixels, above it JPEG of quality 95 with full chroma: what a reduction must not add is artefacts."""

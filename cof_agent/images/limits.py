@@ -21,7 +21,9 @@ class ImageLimits:
     max_bytes: int = 256 * 2**20
     """Largest encoded image, in bytes as received (and once more after HTTP decompression)."""
     max_pixels: int = 178_000_000
-    """Largest width x height. Pillow's own process-wide limit is neither used nor changed."""
+    """Largest width x height that is decoded as a whole. Pillow's process-wide limit is neither used nor changed."""
+    max_large_pixels: int = 100_000_000_000
+    """Largest width x height of a TIFF, PNG, JPEG or slide that is read where it lies (extras large and slides)."""
     max_aspect: float = MAX_ASPECT
     """Largest longer side over shorter side."""
     http_seconds: float = 20.0
@@ -41,7 +43,7 @@ class ImageLimits:
     def __post_init__(self) -> None:
         if self.max_aspect > MAX_ASPECT:
             raise ConfigError(f"max_aspect is {self.max_aspect!r}: the size rule takes at most {MAX_ASPECT}")
-        for name in ("max_bytes", "max_pixels", "max_aspect"):
+        for name in ("max_bytes", "max_pixels", "max_large_pixels", "max_aspect"):
             if not getattr(self, name) >= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: it must be at least 1")
         if not self.http_seconds > 0:
@@ -88,13 +90,28 @@ class ImageLimits:
     def check_size(self, size: Size, source: str) -> None:
         """Raise ImageError when an image of `size` pixels is too large, too thin or has no area."""
         width, height = size
-        if width < 1 or height < 1:
-            raise ImageError(f"{source} has no pixels ({width}x{height}): use another file")
+        self._check_shape(size, source)
         if width * height > self.max_pixels:
             raise ImageError(
                 f"{source} has {width}x{height} = {width * height:,} pixels, over the limit of {self.max_pixels:,}: "
-                "shrink or cut it, or raise max_pixels in ImageLimits"
+                "shrink or cut it, pass the path of a TIFF, PNG or JPEG (with the extra large), or raise max_pixels in "
+                "ImageLimits"
             )
+
+    def check_large(self, size: Size, source: str) -> None:
+        """Raise ImageError when a picture that is read where it lies is too large, too thin or has no area."""
+        width, height = size
+        self._check_shape(size, source)
+        if width * height > self.max_large_pixels:
+            raise ImageError(
+                f"{source} has {width}x{height} = {width * height:,} pixels, over the limit of "
+                f"{self.max_large_pixels:,}: cut it, or raise max_large_pixels in ImageLimits"
+            )
+
+    def _check_shape(self, size: Size, source: str) -> None:
+        width, height = size
+        if width < 1 or height < 1:
+            raise ImageError(f"{source} has no pixels ({width}x{height}): use another file")
         if max(size) > self.max_aspect * min(size):
             raise ImageError(
                 f"{source} of {width}x{height} pixels is too thin: the longer side may be at most "

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cof_agent.errors import TrajectoryError
 from cof_agent.images.geometry import Box, Size
-from cof_agent.images.opening import SourceImage, ViewEncoding, encode_view
 from cof_agent.images.reference import ImageRef
+from cof_agent.images.source_image import SourceImage
 from cof_agent.images.store import ImageStore
+from cof_agent.images.view_encoding import ViewEncoding, encode_view
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -122,8 +123,12 @@ RegionPixels: TypeAlias = "Callable[[SourceImage, Box, Size, View], Image]"
 
 
 def keep_original(source: SourceImage, store: ImageStore) -> dict[str, Any]:
-    """Put an original in `store`; returns its reference and source as plain JSON, for the `image` of graph state."""
-    store.put(source.ref, source.data)
+    """Put an original in `store`; returns its reference and source as plain JSON, for the `image` of graph state.
+
+    One that is read where it lies, or that was given as an object, is named by its reference only.
+    """
+    if source.data:
+        store.put(source.ref, source.data)
     return {**source.ref.to_json(), "source": source.source}
 
 

@@ -10,7 +10,8 @@ from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messag
 
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import SourceImage, open_image
+from cof_agent.images.opening import open_image
+from cof_agent.images.source_image import SourceImage
 
 MESSAGES = "messages"
 """Where LangGraph's `MessagesState` has them."""

@@ -15,7 +15,7 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.tools import ZOOM, image_tools
 from cof_agent.errors import ConfigError, ToolError
 from cof_agent.images.geometry import Box, RegionRule, Size, to_original, to_view
-from cof_agent.images.opening import SourceImage
+from cof_agent.images.source_image import SourceImage
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import RegionPixels, View, ViewKind, cut_region, show_region
 

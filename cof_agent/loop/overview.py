@@ -9,10 +9,11 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ImageError, QuestionError
 from cof_agent.images.display_name import show_source
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import SourceImage, load_image, open_image
+from cof_agent.images.opening import load_image, open_image
 from cof_agent.images.receiving.source_bytes import is_remote
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.rendering.decode_queue import decode_queue
+from cof_agent.images.source_image import SourceImage
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View, keep_original, show_overview
 from cof_agent.loop.state import FocusState

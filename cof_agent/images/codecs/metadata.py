@@ -22,7 +22,7 @@ from cof_agent.images.codecs.jpeg_segments import read_jpeg
 from cof_agent.images.codecs.png_chunks import SIGNATURE, clean_png
 from cof_agent.images.geometry import Box
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import HashedBytes, SourceImage, open_image
+from cof_agent.images.opening import HashedBytes, SourceImage, open_image, whole_image
 from cof_agent.images.reference import ImageRef
 
 _JPEG = b"\xff\xd8\xff"
@@ -85,7 +85,7 @@ def stripped(source: SourceImage, limits: ImageLimits | None = None) -> SourceIm
         return source
     mime_type = "image/png" if data.startswith(SIGNATURE) else source.ref.mime_type
     kept = HashedBytes(data)
-    return SourceImage(ImageRef(kept.sha256, mime_type, *source.ref.size), kept, source.source)
+    return whole_image(ImageRef(kept.sha256, mime_type, *source.ref.size), kept, source.source)
 
 
 def suffix_of(data: bytes, usual: str) -> str:

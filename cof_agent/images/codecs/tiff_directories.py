@@ -45,7 +45,7 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class TiffForm:
     """How a TIFF writes its numbers."""
 
     order: str
@@ -57,15 +57,15 @@ class _Form:
 
 
 _FORMS = {
-    b"II*\0": _Form("<", False),
-    b"MM\0*": _Form(">", False),
-    b"II+\0": _Form("<", True),
-    b"MM\0+": _Form(">", True),
+    b"II*\0": TiffForm("<", False),
+    b"MM\0*": TiffForm(">", False),
+    b"II+\0": TiffForm("<", True),
+    b"MM\0+": TiffForm(">", True),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _TagEntry:
     """One tag: where its values stand, and how they are written."""
 
     kind: int
@@ -78,14 +78,14 @@ class Directory:
     """One picture of a TIFF."""
 
     file: BinaryIO = field(repr=False, compare=False)
-    form: _Form = field(repr=False)
+    form: TiffForm = field(repr=False)
     number: int
     """Its place in the chain of directories, from 0; that of its parent for one that hangs below another."""
     below: int | None
     """Its place among those that hang below another directory, from 0; None for one of the chain."""
     at: int
     """Where it begins in the file."""
-    entries: dict[int, _Entry] = field(repr=False)
+    entries: dict[int, _TagEntry] = field(repr=False)
 
     def first(self, tag: int, absent: int = 0) -> int:
         """The first value of a tag; `absent` where there is none that can be read."""
@@ -145,7 +145,7 @@ class Directory:
         self.file.seek(entry.at)
         return self.file.read(min(entry.count, 256)) or b""
 
-    def _values(self, entry: _Entry, most: int) -> tuple[int, ...]:
+    def _values(self, entry: _TagEntry, most: int) -> tuple[int, ...]:
         code = _KINDS.get(entry.kind)
         if code is None:
             return ()
@@ -167,6 +167,11 @@ class Page:
 def is_tiff(head: bytes) -> bool:
     """Whether data begins like a TIFF, of 32 bits or big."""
     return head[:4] in _FORMS
+
+
+def form_of(head: bytes) -> TiffForm | None:
+    """How a TIFF that begins like this writes its numbers; None for something else."""
+    return _FORMS.get(head[:4])
 
 
 def read_directories(file: BinaryIO) -> list[Directory]:
@@ -241,20 +246,20 @@ def _below(main: Directory, at: int, place: int) -> Directory | None:
         return None
 
 
-def _read(file: BinaryIO, form: _Form, at: int, number: int, below: int | None) -> tuple[Directory, int]:
+def _read(file: BinaryIO, form: TiffForm, at: int, number: int, below: int | None) -> tuple[Directory, int]:
     """The directory that begins at `at`, and where the next one does; 0 where none follows."""
     file.seek(at)
     head = struct.Struct(form.order + ("Q" if form.big else "H"))
     (count,) = head.unpack(file.read(head.size) or b"")
     entry, value = struct.Struct(form.order + ("HHQ" if form.big else "HHI")), 8 if form.big else 4
     table = file.read(min(count, _MOST_TAGS) * (entry.size + value)) or b""
-    entries: dict[int, _Entry] = {}
+    entries: dict[int, _TagEntry] = {}
     for start in range(0, len(table) - entry.size - value + 1, entry.size + value):
         tag, kind, values = entry.unpack_from(table, start)
         place = at + head.size + start + entry.size
         if values * struct.calcsize(f"={_KINDS.get(kind, 'B')}") > value:
             (place,) = struct.unpack_from(form.offset, table, start + entry.size)
-        entries.setdefault(tag, _Entry(kind, values, place))
+        entries.setdefault(tag, _TagEntry(kind, values, place))
     file.seek(at + head.size + count * (entry.size + value))
     try:
         (following,) = struct.unpack(form.offset, file.read(value) or b"")

@@ -12,6 +12,7 @@ from cof_agent.errors import ImageError
 from cof_agent.images.codecs.stated_size import LargeFormat, ends_as_it_should, large_format, stated_size
 from cof_agent.images.codecs.tiff_directories import Directory, Page, Tag, pages_of, read_directories
 from cof_agent.images.geometry import Size
+from cof_agent.images.receiving.referenced_file import identity_of
 from cof_agent.images.receiving.regular_file import SpecialFileError, open_regular, size_of
 
 TILED = "save it as a tiled TIFF (vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg)"
@@ -37,12 +38,18 @@ class Level:
 class LargeFile:
     """A picture at a path. Raises ImageError, calling it `name`, where it cannot be opened, or lacks the page.
 
-    A path that was `resolved` is opened through no link: one in it now was put there since.
+    The file must still have the `identity` that is named. A path that was `resolved` is opened through no link: one
+    in it now was put there since.
     """
 
-    def __init__(self, path: str, name: str, page: int | None, resolved: bool) -> None:
+    def __init__(
+        self, path: str, name: str, page: int | None, identity: str | None = None, resolved: bool = False
+    ) -> None:
         self.name, self._path, self._resolved = name, path, resolved
         self._file = self._open()
+        if identity is not None and identity_of(self._file) != identity:
+            raise ImageError(f"{name} has changed since it was opened: put the old file back, or open the image again")
+        self._file.seek(0)
         kind = large_format(self._file.read(16))
         if kind is None:
             raise ImageError(f"{name} is no TIFF, PNG or JPEG any more: open it again")

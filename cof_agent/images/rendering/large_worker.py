@@ -44,7 +44,9 @@ class LargeWorker:
         self._name = request["name"]
         if isinstance(content, bytes):
             raise ImageError(f"{self._name} is looked at where it lies: save it to a file and pass its path")
-        self._file = LargeFile(content, self._name, request["page"], request.get("resolved", False))
+        self._file = LargeFile(
+            content, self._name, request["page"], request.get("identity"), request.get("resolved", False)
+        )
 
     def describe(self, max_pixels: int) -> dict[str, Any]:
         """`size` (upright), `pages`, `page` (None where there is one only) and `mime_type`."""

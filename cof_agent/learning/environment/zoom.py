@@ -21,7 +21,8 @@ from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.errors import ConfigError
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import SourceImage, open_image
+from cof_agent.images.opening import open_image
+from cof_agent.images.source_image import SourceImage
 from cof_agent.images.store import MemoryStore
 from cof_agent.images.views import RegionPixels, View, cut_region, show_overview
 from cof_agent.learning.environment.row import check_first_look, original_of, rules_of
