@@ -13,7 +13,8 @@ _HOST = re.compile(r"(\[[0-9A-Za-z:.%]*\]|[^:@\[\]]*)(:[0-9]*)?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _DATA = re.compile(r"\W{0,3}data:", re.I)
 _ADDRESS = re.compile(
-    r"(?<![A-Za-z])([A-Za-z][A-Za-z0-9+.-]{0,30}(?=:[/\\]{2})|(?:https?|ftps?|s3|gs)(?=[^A-Za-z0-9]{1,3}[/\\]))", re.I
+    r"(?<![A-Za-z])([A-Za-z][A-Za-z0-9+.-]{0,30}(?=:[/\\]{2})|(?:https?|ftps?|s3|gcs|gs|abfs|az)(?=[^A-Za-z0-9]{1,3}[/\\]))",
+    re.I,
 )
 """The scheme of an address that has something before it, or is mistyped, such as `https//host` or `http:\\host`."""
 _FIRST_PART = re.compile(r"[/\\]{0,3}([^/\\]*)")

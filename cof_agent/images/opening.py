@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import os
+from dataclasses import replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -19,6 +20,7 @@ from cof_agent.images.geometry import Size
 from cof_agent.images.limits import DECODE_SECONDS, ImageLimits
 from cof_agent.images.receiving.page_name import split_page
 from cof_agent.images.receiving.referenced_file import check_file
+from cof_agent.images.receiving.slide_files import check_companions
 from cof_agent.images.receiving.source_bytes import Received, receive
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.region_source import MIME_TYPE, RegionSource, remember_source, remembered_source
@@ -26,7 +28,7 @@ from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 from cof_agent.images.rendering.region_process import Content, RegionProcess
 from cof_agent.images.rendering.whole import WholeImage, check_whole, key_of
 from cof_agent.images.source_image import SourceImage
-from cof_agent.images.source_kinds import SourceKind, is_referenced, kind_named, kind_of
+from cof_agent.images.source_kinds import SourceKind, kind_named, kind_of, kind_of_file
 from cof_agent.images.store import ImageStore
 from cof_agent.images.time_limit import time_limit
 from cof_agent.images.view_encoding import ViewEncoding, encode_view
@@ -45,7 +47,7 @@ __all__ = [
 ]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | RegionSource"
-"""A path, a `file:`, `http:`, `https:` or `data:` URL, encoded bytes, a PIL image, or an object that shows regions.
+"""A path, a URL (file, http(s), s3, gs, az, data), encoded bytes, a PIL image, or an object that shows regions.
 
 A path or URL may name a page: `plan.pdf#page=3`."""
 
@@ -78,8 +80,8 @@ def open_image(source: ImageSource, *, limits: ImageLimits | None = None, page: 
         return opened
     if isinstance(source, RegionSource):
         return _from_object(source, limits, page)
-    received = receive(source, limits, lambda file, length: is_referenced(file, length, limits))
-    kind = kind_of(received.data)
+    received = receive(source, limits, lambda path, file, length: kind_of_file(path, file, length, limits))
+    kind = received.kind or kind_of(received.data)
     return _opened_apart(received, kind, limits, page) if kind else _opened_whole(received, limits, page)
 
 
@@ -96,12 +98,12 @@ def load_image(
     name = name or ref.url
     if ref.mime_type == MIME_TYPE:
         return SourceImage(ref, b"", name, remembered_source(ref))
-    limits.check_size(ref.size, ref.url)
     kind = kind_named(ref)
+    _check_size(kind, ref.size, ref.url, limits)
     if ref.file is not None:
         if kind is None:
             raise StoreError(f"{ref.url} names a file of type {ref.mime_type}, which is not read where it lies")
-        content = Content(kind.name, name, file=check_file(ref, limits), page=ref.page, seconds=limits.decode_seconds)
+        content = _content(kind, name, limits, ref.page, file=check_file(ref, limits), identity=ref.sha256)
         return SourceImage(ref, b"", name, RegionProcess(content, ref.size, ref.url))
     data = store.get(ref)
     limits.check_bytes(len(data), ref.url)
@@ -111,7 +113,7 @@ def load_image(
             f"{ref.url} in {store!r} holds other content than its hash says: delete it and open the image again"
         )
     if kind is not None:
-        content = Content(kind.name, name, data, page=ref.page, seconds=limits.decode_seconds)
+        content = _content(kind, name, limits, ref.page, data)
         return SourceImage(ref, data, name, RegionProcess(content, ref.size, ref.url))
     return whole_image(ref, data, name, limits.decode_seconds)
 
@@ -158,12 +160,35 @@ def _chosen(page: int | None, pages: int, name: str) -> int:
 
 def _opened_apart(received: Received, kind: SourceKind, limits: ImageLimits, page: int | None) -> SourceImage:
     data = HashedBytes(b"" if received.file else received.data)
-    content = Content(kind.name, received.name, data, received.file, page, limits.decode_seconds)
+    content = _content(kind, received.name, limits, page, data, received.file, received.identity)
     found = content.describe(limits)
-    limits.check_size(found.size, received.name)
+    _check_size(kind, found.size, received.name, limits)
     ref = ImageRef(received.identity or data.sha256, found.mime_type, *found.size, found.page, received.file)
-    content = Content(kind.name, received.name, data, received.file, found.page, limits.decode_seconds)
+    content = replace(content, page=found.page)
     return SourceImage(ref, data, received.name, RegionProcess(content, found.size, ref.url), found.pages)
+
+
+def _content(
+    kind: SourceKind,
+    name: str,
+    limits: ImageLimits,
+    page: int | None,
+    data: bytes = b"",
+    file: str | None = None,
+    identity: str | None = None,
+) -> Content:
+    """What a process is to render, as `limits` allow it."""
+    if file is not None and kind.name == "slide":
+        check_companions(file, limits)
+    resolved = limits.roots is not None
+    return Content(kind.name, name, data, file, page, limits.decode_seconds, identity, resolved)
+
+
+def _check_size(kind: SourceKind | None, size: Size, name: str, limits: ImageLimits) -> None:
+    if kind is not None and kind.is_large:
+        limits.check_large(size, name)
+    else:
+        limits.check_size(size, name)
 
 
 def _from_object(source: RegionSource, limits: ImageLimits, page: int | None) -> SourceImage:

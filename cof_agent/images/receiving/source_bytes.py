@@ -16,11 +16,17 @@ from cof_agent.images.receiving.data_url import decode_data_url
 from cof_agent.images.receiving.referenced_file import identity_of
 from cof_agent.images.receiving.regular_file import SpecialFileError, open_regular, read_at_most, size_of
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
+from cof_agent.images.source_kinds import SourceKind
 
 EncodedSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
-"""Where encoded image bytes may come from. A `str` is a path or a `file:`, `http:`, `https:` or `data:` URL."""
+"""Where encoded image bytes may come from. A `str` is a path or a URL: file, http(s), s3, gs, az or data."""
 
-_ACCEPTED = "pass a path, a file:, http(s): or data: URL, bytes or a PIL image"
+_ACCEPTED = "pass a path, a file:, http(s):, s3:, gs:, az: or data: URL, bytes or a PIL image"
+
+_OBJECT_STORAGE = ("s3", "gs", "gcs", "az", "abfs")
+
+_CHAIN = re.compile(r"[A-Za-z0-9+.-]+::[A-Za-z0-9+.-]+:(?://|:)")
+"""How an address of one file system inside of another begins, as fsspec writes them."""
 
 # A single letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -41,10 +47,12 @@ class Received:
     """Absolute path of a file that is to be read where it lies."""
     identity: str | None = None
     """Of such a file."""
+    kind: SourceKind | None = None
+    """Of such a file."""
 
 
-Referenced: TypeAlias = Callable[[BinaryIO, int], bool]
-"""Whether a local file, opened and of that many bytes, is to be read where it lies rather than as a whole."""
+Referenced: TypeAlias = Callable[[str, BinaryIO, int], SourceKind | None]
+"""The kind of a local file (its path, opened, and its bytes) that is to be read where it lies, not as a whole."""
 
 
 def receive(source: EncodedSource, limits: ImageLimits, referenced: Referenced | None = None) -> Received:
@@ -71,17 +79,24 @@ def receive(source: EncodedSource, limits: ImageLimits, referenced: Referenced |
 def is_remote(source: object) -> bool:
     """Whether `source` is fetched from another host."""
     match = _SCHEME.match(source.strip()) if isinstance(source, str) else None
-    return match is not None and match[1].lower() in ("http", "https")
+    if match is None:
+        return False
+    stored = match[1].lower() in _OBJECT_STORAGE and match.string.startswith("//", match.end())
+    return stored or match[1].lower() in ("http", "https")
 
 
 def _receive_text(source: str, limits: ImageLimits, referenced: Referenced | None) -> Received:
     text = source.strip()  # a path may begin with a blank, a URL only by mistake
     match = _SCHEME.match(text)
     scheme = match[1].lower() if match else ""
-    if scheme in ("data", "http", "https"):
+    if scheme in ("data", "http", "https", *_OBJECT_STORAGE):
         source = text
     if scheme == "data":
         return Received(decode_data_url(source, limits), show_data_url(source))
+    if is_remote(source) and scheme in _OBJECT_STORAGE:
+        from cof_agent.images.receiving.object_storage import fetch_object
+
+        return Received(fetch_object(source, limits), show_url(source))
     if is_remote(source):
         from cof_agent.images.receiving.fetch import fetch
 
@@ -90,7 +105,10 @@ def _receive_text(source: str, limits: ImageLimits, referenced: Referenced | Non
         return _receive_file_url(source, limits, referenced)
     if match and source.startswith("//", match.end()):
         hint = "open it with load_image and its store" if scheme == "cof-image" else "download it and pass its path"
-        raise ImageError(f"{show_url(source)} has a scheme other than file, http, https and data: {hint}")
+        known = "file, http, https, s3, gs, az and data"
+        raise ImageError(f"{show_url(source)} has a scheme other than {known}: {hint}")
+    if _CHAIN.match(text) and not os.path.exists(source):
+        raise ImageError(f"{show_source(source)} is a chain of addresses: download what it leads to and pass its path")
     return _receive_path(source, limits, referenced)
 
 
@@ -118,9 +136,10 @@ def _receive_path(path: str, limits: ImageLimits, referenced: Referenced | None)
         allowed = limits.allowed_file(path)
         # Where there are roots, the path was resolved: a link in it now was put there since.
         with open_regular(allowed, links=limits.roots is None) as file, decode_queue().turn(Rank.READ):
-            if referenced is not None and referenced(file, size_of(file)):
+            kind = referenced(allowed, file, size_of(file)) if referenced else None
+            if kind is not None:
                 file.seek(0)
-                return Received(file.read(HEAD_BYTES), name, os.path.abspath(allowed), identity_of(file))
+                return Received(file.read(HEAD_BYTES), name, os.path.abspath(allowed), identity_of(file), kind)
             file.seek(0)
             limits.check_bytes(size_of(file), name)
             data = read_at_most(file, limits.max_bytes + 1)

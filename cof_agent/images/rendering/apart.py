@@ -8,8 +8,9 @@ from typing import Any
 from PIL import Image
 
 from cof_agent.errors import ImageError
-from cof_agent.images.codecs.decoding import Decoded, Encoded, turned
+from cof_agent.images.codecs.decoding import Decoded, Encoded
 from cof_agent.images.codecs.formats import FREE_BYTES, view_bytes
+from cof_agent.images.codecs.orientation import turned
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.rendering.decode_queue import CACHED_BYTES, Rank, apart_queue, decode_queue
 from cof_agent.images.rendering.limited_process import (

@@ -56,6 +56,10 @@ class Content:
     """Counted from 1. None: the first, where there are pages."""
     seconds: float = 30.0
     """Wall-clock time, and processor time, of each process."""
+    identity: str | None = None
+    """Of the file, which must still have it; None where there is none."""
+    resolved: bool = False
+    """Whether no part of `file` may be a link any more."""
 
     def describe(self, limits: ImageLimits) -> Described:
         """Its size and pages. Raises ImageError where it cannot be read, lacks the page, or is outside of `limits`."""
@@ -88,7 +92,7 @@ class Content:
     def _request(self, seconds: float, nbytes: int) -> dict[str, Any]:
         return {
             "kind": self.kind, "name": self.name, "length": len(self.data), "file": self.file, "page": self.page,
-            "seconds": seconds, "nbytes": nbytes,
+            "seconds": seconds, "nbytes": nbytes, "identity": self.identity, "resolved": self.resolved,
         }  # fmt: skip
 
     def _check_can_start(self, kind: SourceKind) -> None:

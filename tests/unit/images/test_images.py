@@ -537,7 +537,7 @@ def test_closed_pil_image() -> None:
         ("a\0b", "cannot be read"),
         ("x" * 5000, "cannot be read"),
         ("ftp://user:secret@host/photo.jpg", r"ftp://host/photo\.jpg has a scheme other than"),
-        ("s3://bucket/photo.jpg", "download it"),
+        ("hdfs://host/photo.jpg", "download it"),
         ("cof-image://sha256/00", "load_image"),
         ("data:image/png;base64", "no comma"),
         ("data:image/png;base64,@@@@", "not valid base64"),
