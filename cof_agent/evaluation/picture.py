@@ -12,7 +12,7 @@ from cof_agent.errors import ConfigError
 from cof_agent.evaluation.question import Picture, Readable, Renderable
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import ImageSource, open_image
+from cof_agent.images.opening import open_image
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 from cof_agent.images.source_image import SourceImage
 from cof_agent.images.view_encoding import ViewEncoding, encode_view
