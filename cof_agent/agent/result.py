@@ -167,7 +167,9 @@ class FailedQuestion:
 
 
 def _described(image: ImageRecord) -> dict[str, Any]:
-    return {"source": image.source, "width": image.width, "height": image.height}
+    """What it is, and where it is a page, which one and of how many."""
+    pages = {name: number for name in ("page", "pages") if (number := getattr(image, name)) is not None}
+    return {"source": image.source, "width": image.width, "height": image.height} | pages
 
 
 def _no_answer(status: Status, why: str | None) -> str:

@@ -20,6 +20,7 @@ from cof_agent.dialects.registry import check_names_images
 from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import open_image
+from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import View, keep_original
 from cof_agent.integrations.chat_images import (
@@ -266,10 +267,14 @@ def ask_each(node: str, questions_key: Key = "questions", otherwise: str = END) 
     return route
 
 
+def _url(image: Mapping[str, Any]) -> str:
+    return ImageRef.from_json(image).url
+
+
 def _note(originals: Sequence[Mapping[str, Any]], asked: FocusInput, problem: ImageError) -> str:
     """Says that an answer is about earlier images; nothing where the run began with the newest, when it was there."""
-    chosen = [image["sha256"] if isinstance(image, dict) else None for image in each_of(asked["image"])]
-    if chosen != [original["sha256"] for original in originals]:
+    chosen = [_url(image) if isinstance(image, dict) else None for image in each_of(asked["image"])]
+    if chosen != [*map(_url, originals)]:
         return ""
     return about_another([original["source"] for original in originals], problem)
 

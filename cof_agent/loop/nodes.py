@@ -29,6 +29,7 @@ from cof_agent.loop.ending import Ending
 from cof_agent.loop.failing import after_failure
 from cof_agent.loop.looking import LookContext, Review, refusal
 from cof_agent.loop.overview import MAX_IMAGES, check_question, open_original, open_overviews
+from cof_agent.loop.page_text import with_page_text
 from cof_agent.loop.pregel import is_resumed
 from cof_agent.loop.prompt import forget_regions, resolve_images
 from cof_agent.loop.reply import AskAgain, Done, Look, Situation, decide, ending_of
@@ -147,6 +148,8 @@ class Nodes:
         if unanswered and (at.limits.ask_at_end or is_resumed(config)) and (advice := end_review(state, ending)):
             again = another_round(state, advice, self.profile.prompts.reminder)
             return {"messages": again.pop("messages")} | changed(state, **again)
+        with images_within(at.limits.max_seconds):
+            ending = with_page_text(ending, partial(open_original, state, self.store, self.limits))
         return ending.as_state() | {"views": [view.to_json() for view in at.views], "finished": now()}
 
     def _asked(self, state: FocusState, config: RunnableConfig) -> tuple[Situation, Prompt, float]:

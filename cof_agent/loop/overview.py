@@ -147,7 +147,8 @@ def _original(image: Any, store: ImageStore, limits: ImageLimits) -> tuple[dict[
         return keep_original(opened, store), opened
     if isinstance(image, dict):
         ref = ImageRef.from_json(image)
-        return {**ref.to_json(), "source": show_source(str(image.get("source") or ref.url))}, None
+        pages = {"pages": image["pages"]} if isinstance(image.get("pages"), int) else {}
+        return {**ref.to_json(), "source": show_source(str(image.get("source") or ref.url)), **pages}, None
     raise ImageError(
         f"graph state takes an image as a path, a URL or an image reference, not {type(image).__name__}: "
         "put it in the graph's store and pass its reference, or use ChainOfFocus"

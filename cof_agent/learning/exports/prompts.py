@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cof_agent.agent.trajectory import ImageRecord
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import TrajectoryError
 from cof_agent.files import parse_json
-from cof_agent.images.reference import ImageRef
 from cof_agent.learning.exports.collected import Collected, Example, shows
 from cof_agent.learning.exports.conversation import Facts, Malformed, Message, Picture
 from cof_agent.learning.exports.replay import opening
@@ -128,12 +128,17 @@ def _prompt(example: Example, profile: Profile, messages: tuple[Message, ...], i
             f"the profile shows {f'image {number}' if number else 'the image'} at {fitted} pixels, and the policy "
             f"saw it at {trajectory.views[number].shown}: name the right one with profile="
         )
-    original, *others = (_original(image.ref, images) for image in trajectory.images)
+    original, *others = (_original(image, images) for image in trajectory.images)
     return Prompt(messages, original, example.facts, example.options, profile, trajectory.config, tuple(others))
 
 
-def _original(ref: ImageRef, images: Mapping[str, Path]) -> Picture:
-    file = images.get(ref.sha256)
+def _original(image: ImageRecord, images: Mapping[str, Path]) -> Picture:
+    if image.page or not image.ref.is_kept:
+        raise TrajectoryError(
+            f"{image.source} is a page or a file that is read where it lies, which a row cannot name: save the page as "
+            "a PNG, and ask about that"
+        )
+    file = images.get(image.sha256)
     if file is None:
-        raise TrajectoryError(f"{ref.url} is not among the images beside it")
+        raise TrajectoryError(f"{image.ref.url} is not among the images beside it")
     return Picture(file, file.suffix)
