@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cof_agent.agent.trajectory import Trajectory
+from cof_agent.agent.trajectory import ImageRecord, Trajectory
 from cof_agent.errors import ImageError
 from cof_agent.images.display_name import show_source
 from cof_agent.images.opening import ImageSource
@@ -85,7 +85,7 @@ class FocusResult:
             "status": run.status.value,
             "stop_reason": run.stop_reason.value,
             "message": run.message,
-            "image": {"source": run.image.source, "width": run.image.width, "height": run.image.height},
+            "image": _image(run.image),
             "views": [
                 {
                     "index": view.index,
@@ -154,6 +154,12 @@ class FailedQuestion:
             "dialect": None,
             "trajectory": None,
         }
+
+
+def _image(image: ImageRecord) -> dict[str, Any]:
+    """What it is, and where it is a page, which one and of how many."""
+    pages = {name: number for name in ("page", "pages") if (number := getattr(image, name)) is not None}
+    return {"source": image.source, "width": image.width, "height": image.height} | pages
 
 
 def _no_answer(status: Status, why: str | None) -> str:

@@ -8,7 +8,14 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from cof_agent.agent.record import Record
 from cof_agent.dialects.profile import Prompts
@@ -67,10 +74,22 @@ class ImageRecord(Record):
     width: int
     height: int
     source: str
+    page: int | None = None
+    """Which page of the document it is, counted from 1; None for what is no page."""
+    file: str | None = None
+    """Absolute path of a file that is read where it lies."""
+    pages: int | None = None
+    """How many pages the document has, where there are several and that is known."""
 
     @property
     def ref(self) -> ImageRef:
-        return ImageRef(self.sha256, self.mime_type, self.width, self.height)
+        return ImageRef(self.sha256, self.mime_type, self.width, self.height, self.page, self.file)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The JSON of an image without pages is what it was before there were any."""
+        optional = ("page", "file", "pages")
+        return {name: value for name, value in write(self).items() if value is not None or name not in optional}
 
 
 class Trajectory(Record):
@@ -144,7 +163,7 @@ class Trajectory(Record):
         if not state.get("status") or not state.get("finished"):
             raise TrajectoryError("the run has not ended: resume it before taking its trajectory")
         messages: list[AnyMessage] = state["messages"]
-        image = {name: state["original"][name] for name in ("sha256", "mime_type", "width", "height", "source")}
+        image = {name: held for name, held in state["original"].items() if name in ImageRecord.model_fields}
         question = question_of(messages[state["first_message"]])
         names = ("answer", "status", "stop_reason", "message", "evidence", "usage", "finished")
         return cls.model_validate(

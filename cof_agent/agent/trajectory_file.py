@@ -49,7 +49,7 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
         private_directory(path.parent)
         images = DirectoryStore(path.parent / IMAGES)
         for ref in trajectory.image_refs:
-            if ref not in images:
+            if ref not in images and ref.is_kept:
                 images.put(ref, store.get(ref))
         # Unbuffered: one write, which is whole among those of other processes.
         with _writing, open(path, "ab+", buffering=0, opener=owner_only) as file:
@@ -78,8 +78,10 @@ def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Traject
         source = stripped(load_image(given.ref, store, name=given.source))
     except ImageError as error:
         raise TrajectoryError(f"cannot take the metadata out of {given.source}: {error}") from error
-    images.put(source.ref, source.data)
-    changed = {"sha256": source.ref.sha256, "mime_type": source.ref.mime_type}
+    if source.data:
+        images.put(source.ref, source.data)
+    ref = source.ref
+    changed = {"sha256": ref.sha256, "mime_type": ref.mime_type, "page": ref.page, "file": ref.file, "pages": None}
     return trajectory.model_copy(update={"image": given.model_copy(update=changed)}), images
 
 

@@ -29,6 +29,7 @@ from cof_agent.cli.options import (
     ImageArgument,
     KeepOption,
     OptionOption,
+    PageOption,
     PolicyOption,
     ProfileOption,
     SaveOption,
@@ -43,7 +44,7 @@ from cof_agent.cli.options import (
 )
 from cof_agent.cli.output import clean_what_libraries_write, say_json
 from cof_agent.cli.scenes import scenes
-from cof_agent.cli.standard_input import check_no_standard_input, image_named
+from cof_agent.cli.standard_input import check_no_standard_input, image_named, on_page, tell_of_pages
 from cof_agent.cli.terminal import Thoughts, print_result, typed_lines, watch
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError, WaitingError
 
@@ -96,6 +97,7 @@ def ask(
     words: typer.Context,
     image: ImageArgument,
     question: Annotated[str, typer.Argument(help="What you want to know.")],
+    page: PageOption = None,
     policy: PolicyOption = "reader",
     profile: ProfileOption = None,
     dialect: DialectOption = None,
@@ -124,7 +126,7 @@ def ask(
         check_one_image(image, question, words.args)
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
-        given = image_named(image, image_limits)
+        given = on_page(image_named(image, image_limits), page, image_limits)
         agent = _agent(driver, save, config_of(limits), image_limits, kept=kept, strip_metadata=strip_metadata)
         try:
             result = watch(agent, ask_kept(agent, given, question, keep, thread), show)
@@ -137,6 +139,8 @@ def ask(
             raise
         if not isinstance(result, FocusResult):
             raise WaitingError(f"it waits for a person: cof-agent chat --keep {keep} --thread {thread} asks you")
+        if page is None:
+            tell_of_pages(given, result.trajectory.image.page, result.trajectory.image.pages)
         if as_json:
             say_json(result.to_json())
         else:
@@ -152,6 +156,7 @@ def ask(
 def chat(
     words: typer.Context,
     image: ChatImageArgument = None,
+    page: PageOption = None,
     question: Annotated[
         list[str] | None, typer.Option("--question", "-q", help="Ask this and leave; may be repeated.")
     ] = None,
@@ -198,6 +203,7 @@ def chat(
                 "and --question asks at once"
             )
         check_no_standard_input(image)
+        named = None if image is None else str(on_page(image, page, image_limits))
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
         config = config_of(limits, ask_before_zoom=review, ask_at_end=review)
@@ -214,7 +220,7 @@ def chat(
                 sketches=drawn,
             ) as chatting,
         ):
-            chatting.begin(image, thread)
+            chatting.begin(named, thread)
             code = chatting.run(question or typed, typed)
     raise typer.Exit(code)
 

@@ -14,6 +14,7 @@ from cof_agent.cli.conversations import conversation_lock, kept_conversation, ne
 from cof_agent.cli.drawing import ASKED, SHOWN, Sketches
 from cof_agent.cli.limits import in_options
 from cof_agent.cli.output import say
+from cof_agent.cli.standard_input import tell_of_pages
 from cof_agent.cli.terminal import Thoughts
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
 from cof_agent.images.display_name import show_source
@@ -74,7 +75,8 @@ class Chat:
             if image is None:
                 missing = f"{self.keep} has no conversation {thread!r} yet: " if thread else "there is no image: "
                 raise ConfigError(f"{missing}begin one with an image")
-            open_image(image, limits=self.agent.limits)  # fail now rather than at the first question
+            opened = open_image(image, limits=self.agent.limits)  # fail now rather than at the first question
+            tell_of_pages(image, opened.ref.page, opened.pages)
             self.image, self.thread_id = image, thread or new_thread(self.agent)
             if not thread:
                 self._hold(self.thread_id)

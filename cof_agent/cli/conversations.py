@@ -87,8 +87,8 @@ class KeptConversation:
 
     source: str
     """Its image, for people."""
-    sha256: str | None
-    """Its hash; None where it was not opened yet."""
+    url: str | None
+    """Names it by its hash and page; None where it was not opened yet."""
     question: str
     """What was asked last."""
     ended: Trajectory | None
@@ -102,7 +102,7 @@ class KeptConversation:
         from cof_agent.images.opening import open_image
 
         given = open_image(image, limits=agent.limits)
-        if self.sha256 is not None and self.sha256 not in (given.ref.sha256, stripped(given, agent.limits).ref.sha256):
+        if self.url is not None and self.url not in (given.ref.url, stripped(given, agent.limits).ref.url):
             raise ConfigError(
                 f"the conversation {thread_id!r} is about another image, {self.source}: name another --thread for this"
             )
@@ -148,10 +148,10 @@ def _kept(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
     refs += [ImageRef.from_json(image)] if "sha256" in image else []
     return KeptConversation(
         source=show_source(str(image.get("source"))),
-        sha256=image.get("sha256"),
+        url=ImageRef.from_json(image).url if "sha256" in image else None,
         question=str(asked or question_of(state["messages"][state["first_message"]])),
         ended=None if pending else Trajectory.from_state(state),
-        lost=any(ref not in agent.store for ref in refs),
+        lost=any(ref.is_kept and ref not in agent.store for ref in refs),
     )
 
 

@@ -27,6 +27,10 @@ USAGE = 2
 INTERRUPTED = 130
 
 ImageArgument = Annotated[str, typer.Argument(help="A path, an http(s):, file: or data: URL, or - for standard input.")]
+PageOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Which page of the document, as #page= behind its name. Default: a PDF's first."),
+]
 ChatImageArgument = Annotated[
     str | None,
     typer.Argument(

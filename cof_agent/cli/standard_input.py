@@ -1,12 +1,16 @@
-"""An image on standard input, which `-` names."""
+"""The image that the words of a command name: `-` for standard input, and which page of it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cof_agent.cli.output import say
 from cof_agent.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:
+    from cof_agent.images.opening import ImageSource
 
 STANDARD_INPUT = "-"
 
@@ -36,6 +40,32 @@ def image_named(image: str, limits: Mapping[str, Any]) -> str | bytes:
     if not data:
         raise ImageError("standard input is empty: check that the command before the | printed an image")
     return data
+
+
+def on_page(image: str | bytes, page: int | None, limits: Mapping[str, Any]) -> ImageSource:
+    """The image with the page that `--page` names; the image itself without it.
+
+    Raises ConfigError where the image names another page, ImageError for bytes that have no such page.
+    """
+    if page is None:
+        return image
+    from cof_agent.images.limits import ImageLimits
+    from cof_agent.images.opening import open_image
+    from cof_agent.images.receiving.page_name import split_page
+
+    if not isinstance(image, str):
+        return open_image(image, limits=ImageLimits(**limits), page=page)
+    try:
+        bare, page = split_page(image, page, ImageLimits(**limits))
+    except ImageError as error:
+        raise ConfigError(str(error)) from error
+    return f"{bare}#page={page}"
+
+
+def tell_of_pages(image: object, page: int | None, pages: int | None) -> None:
+    """Say on standard error that a document has more pages, where `image` does not name one."""
+    if pages and pages > 1 and not (isinstance(image, str) and "#page=" in image):
+        say(f"this is page {page} of {pages}: --page N, or #page=N behind the name, asks about another", err=True)
 
 
 def check_no_standard_input(image: str | None) -> None:

@@ -22,8 +22,8 @@ from cof_agent.images.receiving.page_name import split_page
 from cof_agent.images.receiving.referenced_file import check_file
 from cof_agent.images.receiving.slide_files import check_companions
 from cof_agent.images.receiving.source_bytes import Received, receive
-from cof_agent.images.reference import ImageRef
-from cof_agent.images.region_source import MIME_TYPE, RegionSource, remember_source, remembered_source
+from cof_agent.images.reference import OBJECT, ImageRef
+from cof_agent.images.region_source import RegionSource, remember_source, remembered_source
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 from cof_agent.images.rendering.region_process import Content, RegionProcess
 from cof_agent.images.rendering.whole import WholeImage, check_whole, key_of
@@ -46,8 +46,11 @@ __all__ = [
     "whole_image",
 ]
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | RegionSource"
-"""A path, a URL (file, http(s), s3, gs, az, data), encoded bytes, a PIL image, or an object that shows regions.
+ImageSource: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | RegionSource | SourceImage"
+)
+"""A path, a URL (file, http(s), s3, gs, az, data), encoded bytes, a PIL image, an object that shows regions, or an
+image that was opened.
 
 A path or URL may name a page: `plan.pdf#page=3`."""
 
@@ -78,6 +81,9 @@ def open_image(source: ImageSource, *, limits: ImageLimits | None = None, page: 
         opened = _from_pil(source, limits)
         check_only_page(page, opened.source)
         return opened
+    if isinstance(source, SourceImage):
+        check_only_page(page, source.source)
+        return source
     if isinstance(source, RegionSource):
         return _from_object(source, limits, page)
     received = receive(source, limits, lambda path, file, length: kind_of_file(path, file, length, limits))
@@ -96,7 +102,7 @@ def load_image(
     """
     limits = limits or ImageLimits()
     name = name or ref.url
-    if ref.mime_type == MIME_TYPE:
+    if ref.mime_type == OBJECT:
         return SourceImage(ref, b"", name, remembered_source(ref))
     kind = kind_named(ref)
     _check_size(kind, ref.size, ref.url, limits)

@@ -14,6 +14,9 @@ from cof_agent.images.geometry import Size
 SCHEMA = 1
 """Version of the JSON form of an `ImageRef`."""
 
+OBJECT = "application/x-region-source"
+"""The MIME type of references to sources that a program has given as objects."""
+
 URL_PREFIX = "cof-image://sha256/"
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -58,6 +61,11 @@ class ImageRef:
     def size(self) -> Size:
         """Width and height in upright pixels."""
         return self.width, self.height
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a store has its bytes. Files that are read where they lie, and objects, are in none."""
+        return self.file is None and self.mime_type != OBJECT
 
     @property
     def url(self) -> str:

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from cof_agent.errors import ImageError, StoreError
 from cof_agent.images.geometry import Box, Size
-from cof_agent.images.reference import ImageRef
+from cof_agent.images.reference import OBJECT, ImageRef
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-MIME_TYPE = "application/x-region-source"
-"""Of references to sources that a program has given as objects."""
 
 Word: TypeAlias = tuple[str, Box]
 """A word of a page's own text, and where it stands in original pixels."""
@@ -68,7 +65,7 @@ def remember_source(source: RegionSource) -> ImageRef:
     if not (isinstance(size, tuple) and len(size) == 2):
         raise ImageError(f"the size of {source!r:.80} is {size!r:.80}: it needs (width, height) in pixels")
     sha256 = identity if _HASH.fullmatch(identity) else hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()
-    ref = ImageRef(sha256, MIME_TYPE, *size)
+    ref = ImageRef(sha256, OBJECT, *size)
     with _lock:
         _given[sha256] = source
     return ref

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
@@ -26,6 +26,10 @@ class SourceImage:
     """Makes its pixels."""
     pages: int = field(default=1, compare=False)
     """How many pages the document has that it is a page of; 1 for what is no document, and where nobody looked."""
+
+    def named(self, source: str) -> SourceImage:
+        """The same image, called `source` in messages."""
+        return replace(self, source=source)
 
     @property
     def has_words(self) -> bool:

@@ -129,7 +129,8 @@ def keep_original(source: SourceImage, store: ImageStore) -> dict[str, Any]:
     """
     if source.data:
         store.put(source.ref, source.data)
-    return {**source.ref.to_json(), "source": source.source}
+    pages = {"pages": source.pages} if source.pages > 1 else {}
+    return {**source.ref.to_json(), "source": source.source, **pages}
 
 
 def show_overview(

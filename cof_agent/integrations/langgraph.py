@@ -19,6 +19,7 @@ from cof_agent.agent.result import FailedQuestion
 from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import open_image
+from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import View, keep_original
 from cof_agent.integrations.chat_images import (
@@ -248,7 +249,7 @@ def ask_each(node: str, questions_key: Key = "questions", otherwise: str = END) 
 def _note(original: Mapping[str, Any], asked: FocusInput, problem: ImageError) -> str:
     """Says that an answer is about an earlier image; nothing where the run began with the newest, when it was there."""
     chosen = asked["image"]
-    if not isinstance(chosen, dict) or chosen["sha256"] != original["sha256"]:
+    if not isinstance(chosen, dict) or ImageRef.from_json(chosen).url != ImageRef.from_json(original).url:
         return ""
     return about_another(original["source"], problem)
 

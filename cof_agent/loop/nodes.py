@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage
@@ -17,8 +18,6 @@ from cof_agent.dialects.reading import read_turn
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.dialects.turn import Turn
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import load_image
-from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.time_limit import images_within
 from cof_agent.images.views import RegionPixels, View, ViewEvent, cut_region
@@ -28,7 +27,8 @@ from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.ending import Ending
 from cof_agent.loop.failing import after_failure
 from cof_agent.loop.looking import LookContext, Review, refusal
-from cof_agent.loop.overview import check_question, open_overview
+from cof_agent.loop.overview import check_question, open_original, open_overview
+from cof_agent.loop.page_text import with_page_text
 from cof_agent.loop.pregel import is_resumed
 from cof_agent.loop.prompt import forget_regions, resolve_images
 from cof_agent.loop.reply import AskAgain, Done, Look, Situation, decide, ending_of
@@ -143,6 +143,8 @@ class Nodes:
         if unanswered and (at.limits.ask_at_end or is_resumed(config)) and (advice := end_review(state, ending)):
             again = another_round(state, advice, self.profile.prompts.reminder)
             return {"messages": again.pop("messages")} | changed(state, **again)
+        with images_within(at.limits.max_seconds):
+            ending = with_page_text(ending, partial(open_original, state, self.store, self.limits))
         return ending.as_state() | {"views": [view.to_json() for view in at.views], "finished": now()}
 
     def _asked(self, state: FocusState, config: RunnableConfig) -> tuple[Situation, Prompt, float]:
@@ -203,9 +205,7 @@ class Nodes:
         return [HumanMessage(self.profile.prompts.closing)] if at.progress.closing and not at.schema_error else []
 
     def _context(self, state: FocusState, tokens_left: int, review: Review | None) -> LookContext:
-        original = state["original"]
-        source = load_image(ImageRef.from_json(original), self.store, limits=self.limits, name=original.get("source"))
-        views = views_of(state["messages"])
+        source, views = open_original(state, self.store, self.limits, 0), views_of(state["messages"])
         return LookContext(source, views, self.store, self.profile, tokens_left, self.region_pixels, review)
 
 

@@ -39,12 +39,22 @@ def open_overview(
     # No place is held while something is fetched: one slow host would delay all questions.
     with nullcontext() if is_remote(state.get("image")) else decode_queue().in_hand():
         original, source = _original(state, store, limits)
-        known = "original" in state and original["sha256"] == state["original"]["sha256"]
+        known = "original" in state and _url(original) == _url(state["original"])
         if known and not (state.get("image") is not None and _lacks_views(state, store)):
             return original, None
         source = source or load_image(ImageRef.from_json(original), store, limits=limits, name=original.get("source"))
         shown = profile.overview.fit(source.ref.size)
         return original, show_overview(source, shown, profile.overview.tokens(shown), store, profile.encoding)
+
+
+def open_original(state: FocusState, store: ImageStore, limits: ImageLimits, image_index: int) -> SourceImage:
+    """The original of a conversation. Raises what `load_image` does."""
+    original = state["original"]
+    return load_image(ImageRef.from_json(original), store, limits=limits, name=original.get("source"))
+
+
+def _url(original: dict[str, Any]) -> str:
+    return ImageRef.from_json(original).url
 
 
 def holds_secret(image: Any) -> bool:
@@ -74,7 +84,8 @@ def _original(state: FocusState, store: ImageStore, limits: ImageLimits) -> tupl
         return keep_original(opened, store), opened
     if isinstance(image, dict):
         ref = ImageRef.from_json(image)
-        return {**ref.to_json(), "source": show_source(str(image.get("source") or ref.url))}, None
+        pages = {"pages": image["pages"]} if isinstance(image.get("pages"), int) else {}
+        return {**ref.to_json(), "source": show_source(str(image.get("source") or ref.url)), **pages}, None
     if image is not None:
         raise ImageError(
             f"graph state takes an image as a path, a URL or an image reference, not {type(image).__name__}: "

@@ -74,7 +74,8 @@ class EvidenceRecord(BaseModel, frozen=True, extra="forbid"):
     box: tuple[int, int, int, int]
     """x1, y1, x2, y2 in original upright pixels."""
     source: str
-    """`policy` (it pointed), `reader` (the text's own box) or `last_view` (only what was looked at last: no proof)."""
+    """`policy` (it pointed), `reader` (the text's own box), `page_text` (where the page's own text has the answer) or
+    `last_view` (only what was looked at last: no proof)."""
 
 
 if TYPE_CHECKING:

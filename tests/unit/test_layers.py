@@ -47,7 +47,7 @@ INSIDE = {
     "loop": (
         {"answer_schema", "config", "looking", "pregel", "state", "transcript"},
         {"call", "ending", "overview", "prompt", "run_info", "trainer_loop"},
-        {"reply", "review"},
+        {"page_text", "reply", "review"},
         {"failing", "resumption"},
         {"nodes"},
         {"graph"},

@@ -242,11 +242,6 @@ class Encoded:
         """The format of data whose header our own code cannot read, and a decoder may."""
         if is_read_here(data) and (models := other_formats(data, read_here=True)):
             return models[0]
-        if data[:1024].lstrip().startswith(b"%PDF-"):
-            raise ImageError(
-                f"{self.name} is a PDF rather than an image: save the page as a picture first, for example with "
-                "`pdftoppm -r 200 -png FILE.pdf page`"
-            )
         what = "is a text, a web page or an SVG drawing rather than" if _is_markup(data) else "is not"
         raise ImageError(
             f"{self.name} {what} an image in a format that can be read: save it as PNG, JPEG or WebP, "

@@ -47,6 +47,14 @@ class LargeFile:
     ) -> None:
         self.name, self._path, self._resolved = name, path, resolved
         self._file = self._open()
+        try:
+            self._read(page, identity)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read(self, page: int | None, identity: str | None) -> None:
+        name = self.name
         if identity is not None and identity_of(self._file) != identity:
             raise ImageError(f"{name} has changed since it was opened: put the old file back, or open the image again")
         self._file.seek(0)
@@ -58,6 +66,9 @@ class LargeFile:
         self.page = self._chosen(page)
         self.number = (page or 1) if len(self.pages) > 1 else None
         """Of the page, from 1; None where there is one only."""
+
+    def close(self) -> None:
+        self._file.close()
 
     @property
     def levels(self) -> list[Level]:

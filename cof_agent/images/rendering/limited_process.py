@@ -95,6 +95,14 @@ class LimitedProcess:
             raise self.ended()
         return image
 
+    def bytes_behind(self, length: int) -> bytes:
+        """The bytes that follow the answer. Raises ImageError where the process ends before all are there."""
+        assert self.process.stdout is not None
+        data = self.process.stdout.read(length)
+        if len(data) < length:
+            raise self.ended()
+        return data
+
     def ended(self) -> ImageError:
         """Why it ended without an answer."""
         if self.late.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 from typing import Any
 
 import pypdfium2  # type: ignore[import-untyped, unused-ignore]
@@ -77,6 +78,12 @@ class PdfWorker:
         pdfium.FPDF_RenderPageBitmapWithMatrix(bitmap, self.page, matrix, clip, _RENDERING)
         pdfium.FPDFBitmap_Destroy(bitmap)
         return memoryview(pixels).cast("B")
+
+    def alone(self) -> bytes:
+        alone, file = pypdfium2.PdfDocument.new(), io.BytesIO()
+        alone.import_pages(self.document, [self.number - 1])
+        alone.save(file)
+        return file.getvalue()
 
     def words(self, upright: tuple[int, int], box: list[int]) -> list[tuple[str, list[int]]]:
         text = self.page.get_textpage()

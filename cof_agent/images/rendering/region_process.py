@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +22,7 @@ from cof_agent.images.rendering.limited_process import (
     can_start,
     limited_process,
 )
-from cof_agent.images.source_kinds import KINDS, KindName, SourceKind
+from cof_agent.images.source_kinds import KINDS, KindName
 from cof_agent.images.time_limit import time_limit
 
 _BOOT = boot_of("region_worker")
@@ -63,44 +65,58 @@ class Content:
 
     def describe(self, limits: ImageLimits) -> Described:
         """Its size and pages. Raises ImageError where it cannot be read, lacks the page, or is outside of `limits`."""
-        answer, _ = self.ask(Rank.OPEN, {"ask": "describe", "max_pixels": limits.max_pixels}, 0)
+        wanted = {"ask": "describe", "max_pixels": limits.max_pixels}
+        with self._process(Rank.OPEN, 0) as process:
+            answer = self._answer(process, wanted)
         return Described(tuple(answer["size"]), answer["pages"], answer["page"], answer["mime_type"])
 
-    def ask(
-        self, rank: Rank, wanted: dict[str, Any], nbytes: int, most: int = ANSWER_BYTES
-    ) -> tuple[dict[str, Any], Image.Image | None]:
-        """What a process answers, and the pixels behind it, where there are any.
+    def show(self, upright: Size, box: Box | None, size: Size) -> Image.Image:
+        """`box` of a source of `upright` pixels at `size`, RGB. Raises ImageError where it cannot be rendered."""
+        wanted = {"ask": "show", "upright": upright, "box": box.as_list() if box else None, "size": size}
+        with self._process(Rank.SHOW, view_bytes(size, size)) as process:
+            self._answer(process, wanted, view_bytes(size, size))
+            return process.pixels("RGB", size, Rank.SHOW)
 
-        It may take `nbytes` of memory beside what its kind may. Raises ImageError where it fails or ends at a limit.
-        """
+    def words(self, upright: Size, box: Box) -> list[Word]:
+        """The words in `box` of a source of `upright` pixels. Raises ImageError where it cannot be read."""
+        wanted = {"ask": "words", "upright": upright, "box": box.as_list()}
+        with self._process(Rank.SHOW, 0) as process:
+            answer = self._answer(process, wanted, most=_WORD_BYTES)
+        return [(text, Box(*corners)) for text, corners in answer["words"]]
+
+    def alone(self) -> bytes:
+        """A page as a document of its own. Raises ImageError where it cannot be read."""
+        with self._process(Rank.OPEN, 0) as process:
+            return process.bytes_behind(self._answer(process, {"ask": "alone"})["length"])
+
+    @contextmanager
+    def _process(self, rank: Rank, nbytes: int) -> Iterator[LimitedProcess]:
         kind = KINDS[self.kind]
         kind.check_installed(self.name)
-        self._check_can_start(kind)
+        if not can_start():
+            raise ImageError(
+                f"{self.name} is {kind.what}, which is rendered in a process of its own, and this program cannot "
+                f"start one: {kind.remedy}"
+            )
         decode_queue().give_place_up()
-        need = kind.nbytes + nbytes
-        with apart_queue().turn(rank, need, name=self.name):
-            limit = time_limit(self.seconds, self.name)
-            with limited_process(_BOOT, limit, kind.remedy, "render") as process:
-                request = self._request(limit.left(), need + 3 * len(self.data)) | wanted
-                answer = process.ask(request, self.data, most)
-                return answer, self._pixels(process, answer, rank)
+        with (
+            apart_queue().turn(rank, kind.nbytes + nbytes, name=self.name),
+            limited_process(_BOOT, time_limit(self.seconds, self.name), kind.remedy, "render") as process,
+        ):
+            yield process
 
-    def _pixels(self, process: LimitedProcess, answer: dict[str, Any], rank: Rank) -> Image.Image | None:
-        size = answer.get("pixels")
-        return process.pixels("RGB", tuple(size), rank) if size else None
+    def _answer(
+        self, process: LimitedProcess, wanted: dict[str, Any], nbytes: int = 0, most: int = ANSWER_BYTES
+    ) -> dict[str, Any]:
+        """What a process answers. It may take `nbytes` of memory beside what its kind may, and copies of the data."""
+        nbytes += KINDS[self.kind].nbytes + 3 * len(self.data)
+        return process.ask(self._request(process.limit.left(), nbytes) | wanted, self.data, most)
 
     def _request(self, seconds: float, nbytes: int) -> dict[str, Any]:
         return {
             "kind": self.kind, "name": self.name, "length": len(self.data), "file": self.file, "page": self.page,
             "seconds": seconds, "nbytes": nbytes, "identity": self.identity, "resolved": self.resolved,
         }  # fmt: skip
-
-    def _check_can_start(self, kind: SourceKind) -> None:
-        if not can_start():
-            raise ImageError(
-                f"{self.name} is {kind.what}, which is rendered in a process of its own, and this program cannot "
-                f"start one: {kind.remedy}"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +130,12 @@ class RegionProcess:
 
     def overview(self, size: Size) -> Image.Image:
         """All of it at `size` (width, height), RGB. Raises ImageError where it cannot be rendered."""
-        return self._show(None, size)
+        return self.content.show(self.size, None, size)
 
     def region(self, box: Box, size: Size) -> Image.Image:
         """`box` (original pixels) at `size` (width, height), RGB. Raises ImageError where it cannot be rendered."""
-        return self._show(box, size)
+        return self.content.show(self.size, box, size)
 
     def words(self, box: Box) -> list[Word]:
         """The words of its own text in `box` (original pixels). Raises ImageError where it cannot be read."""
-        wanted = {"ask": "words", "upright": self.size, "box": box.as_list()}
-        answer, _ = self.content.ask(Rank.SHOW, wanted, 0, _WORD_BYTES)
-        return [(text, Box(*corners)) for text, corners in answer["words"]]
-
-    def _show(self, box: Box | None, size: Size) -> Image.Image:
-        wanted = {"ask": "show", "upright": self.size, "box": box.as_list() if box else None, "size": size}
-        answer, image = self.content.ask(Rank.SHOW, wanted, view_bytes(size, size))
-        if image is None:
-            raise ImageError(f"{self.content.name} was rendered without pixels ({answer!r:.80}): open it again")
-        return image
+        return self.content.words(self.size, box)

@@ -25,6 +25,9 @@ class RegionWorker(Protocol):
     def show(self, upright: tuple[int, int], box: list[int] | None, size: tuple[int, int]) -> bytes | memoryview:
         """`box` of the source, whose size is `upright` original pixels, as RGB bytes of `size` pixels, row by row."""
 
+    def alone(self) -> bytes:
+        """The page as a document of its own, without what the document says of itself."""
+
     def words(self, upright: tuple[int, int], box: list[int]) -> list[tuple[str, list[int]]]:
         """The words that stand in `box`, each with its own box, both in original pixels."""
 
@@ -54,6 +57,9 @@ def main(request: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
             size = tuple(request["size"])
             pixels = worker.show(tuple(request["upright"]), request["box"], size)
             answer = {"pixels": size}
+        elif request["ask"] == "alone":
+            pixels = worker.alone()
+            answer = {"length": len(pixels)}
         else:
             answer = {"words": worker.words(tuple(request["upright"]), request["box"])}
     except ImageError as error:

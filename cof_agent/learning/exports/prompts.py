@@ -57,7 +57,7 @@ def prompts(collected: Collected) -> Iterator[Prompt | Malformed]:
         try:
             profile = collected.profile(trajectory)
             prompt = _prompt(example, profile, opening(trajectory, profile, images), images)
-            key = (prompt.messages[-1].text, trajectory.image.sha256, trajectory.views[0].image.sha256)
+            key = (prompt.messages[-1].text, trajectory.image.ref.url, trajectory.views[0].image.sha256)
             if key not in seen:
                 seen.add(key)
                 yield prompt
@@ -99,6 +99,11 @@ def _prompt(example: Example, profile: Profile, messages: tuple[Message, ...], i
         raise TrajectoryError(
             f"the profile shows the image at {profile.overview.fit(trajectory.image.ref.size)} pixels, and the policy "
             f"saw it at {trajectory.views[0].shown}: name the right one with profile="
+        )
+    if trajectory.image.page or not trajectory.image.ref.is_kept:
+        raise TrajectoryError(
+            f"{trajectory.image.source} is a page or a file that is read where it lies, which a row cannot name: save "
+            "the page as a PNG, and ask about that"
         )
     original = images.get(trajectory.image.sha256)
     if original is None:
