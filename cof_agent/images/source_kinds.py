@@ -10,6 +10,7 @@ from typing import BinaryIO, Literal, TypeAlias
 from cof_agent.errors import MissingFormatError
 from cof_agent.images.codecs.stated_size import large_format, stated_size
 from cof_agent.images.codecs.tiff_directories import Tag, read_directories
+from cof_agent.images.display_name import show_source
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.reference import ImageRef
 
@@ -85,6 +86,7 @@ def kind_of_file(path: str, file: BinaryIO, length: int, limits: ImageLimits) ->
     """The kind of an opened file of `length` bytes that is read where it lies; None for one that is received.
 
     A slide always is; a PDF, where it is too long; a TIFF, PNG or JPEG also where it has too many pixels.
+    Raises ImageError where it states more than `limits` allow of these, or no size.
     """
     head = file.read(2048) or b""
     if path.lower().endswith(_SLIDES):
@@ -100,6 +102,7 @@ def kind_of_file(path: str, file: BinaryIO, length: int, limits: ImageLimits) ->
     width, height = stated_size(file) or (0, 0)
     if length <= limits.max_bytes and width * height <= limits.max_pixels:
         return None
+    limits.check_large((width, height), show_source(path))
     # openslide reads those of Aperio as well.
     is_slide = bool(directories) and directories[0].description.startswith(b"Aperio")
     return SLIDE if is_slide and not LARGE.is_installed and SLIDE.is_installed else LARGE

@@ -85,6 +85,8 @@ class Directory:
     """Its place among those that hang below another directory, from 0; None for one of the chain."""
     at: int
     """Where it begins in the file."""
+    following: int
+    """Where the next one of the chain begins; 0 at its end, and -1 where the file ends before it says so."""
     entries: dict[int, _TagEntry] = field(repr=False)
 
     def first(self, tag: int, absent: int = 0) -> int:
@@ -187,8 +189,8 @@ def read_directories(file: BinaryIO) -> list[Directory]:
         (at,) = struct.unpack_from(form.offset, head, 8 if form.big else 4)
         while at and at not in seen and len(found) < _MOST_DIRECTORIES:
             seen.add(at)
-            directory, at = _read(file, form, at, len(found), None)
-            found.append(directory)
+            found.append(_read(file, form, at, len(found), None))
+            at = max(0, found[-1].following)
     except (struct.error, OverflowError, OSError):  # what comes behind is not there
         pass
     return found
@@ -241,13 +243,13 @@ def _has_shape_of(main: Directory, other: Directory) -> bool:
 
 def _below(main: Directory, at: int, place: int) -> Directory | None:
     try:
-        return _read(main.file, main.form, at, main.number, place)[0]
+        return _read(main.file, main.form, at, main.number, place)
     except (struct.error, OverflowError, OSError):
         return None
 
 
-def _read(file: BinaryIO, form: TiffForm, at: int, number: int, below: int | None) -> tuple[Directory, int]:
-    """The directory that begins at `at`, and where the next one does; 0 where none follows."""
+def _read(file: BinaryIO, form: TiffForm, at: int, number: int, below: int | None) -> Directory:
+    """The directory that begins at `at`."""
     file.seek(at)
     head = struct.Struct(form.order + ("Q" if form.big else "H"))
     (count,) = head.unpack(file.read(head.size) or b"")
@@ -260,9 +262,9 @@ def _read(file: BinaryIO, form: TiffForm, at: int, number: int, below: int | Non
         if values * struct.calcsize(f"={_KINDS.get(kind, 'B')}") > value:
             (place,) = struct.unpack_from(form.offset, table, start + entry.size)
         entries.setdefault(tag, _TagEntry(kind, values, place))
-    file.seek(at + head.size + count * (entry.size + value))
     try:
+        file.seek(at + head.size + count * (entry.size + value))
         (following,) = struct.unpack(form.offset, file.read(value) or b"")
-    except struct.error:
-        following = 0
-    return Directory(file, form, number, below, at, entries), following
+    except (struct.error, OverflowError, OSError):
+        following = -1
+    return Directory(file, form, number, below, at, following, entries)

@@ -40,7 +40,7 @@ def fetch_object(url: str, limits: ImageLimits) -> bytes:
     protocol, path = _parsed(url, name)
     limits.check_address(f"{protocol}://{path}", name)
     storage = _storage(protocol, name)
-    from fsspec.asyn import sync
+    from fsspec.asyn import sync  # type: ignore[import-untyped, unused-ignore]
 
     try:
         body: bytes = sync(storage.loop, _read, storage, path, name, limits, timeout=limits.http_seconds)
@@ -85,7 +85,7 @@ def _storage(protocol: str, name: str) -> Any:
     """The file system of a protocol, with what the operator's environment and configuration say of it."""
     package = _PACKAGES[protocol]
     try:
-        import fsspec
+        import fsspec  # type: ignore[import-untyped, unused-ignore]
 
         storage = fsspec.filesystem(protocol, use_listings_cache=False)
     except ImportError as error:

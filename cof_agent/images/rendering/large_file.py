@@ -47,6 +47,14 @@ class LargeFile:
     ) -> None:
         self.name, self._path, self._resolved = name, path, resolved
         self._file = self._open()
+        try:
+            self._read(page, identity)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read(self, page: int | None, identity: str | None) -> None:
+        name = self.name
         if identity is not None and identity_of(self._file) != identity:
             raise ImageError(f"{name} has changed since it was opened: put the old file back, or open the image again")
         self._file.seek(0)
@@ -54,10 +62,15 @@ class LargeFile:
         if kind is None:
             raise ImageError(f"{name} is no TIFF, PNG or JPEG any more: open it again")
         self.format: LargeFormat = kind
-        self.pages: list[Page] = pages_of(read_directories(self._file)) if kind == "TIFF" else []
+        directories = read_directories(self._file) if kind == "TIFF" else []
+        self._ends = bool(directories) and 0 <= directories[-1].following < size_of(self._file)
+        self.pages: list[Page] = pages_of(directories)
         self.page = self._chosen(page)
         self.number = (page or 1) if len(self.pages) > 1 else None
         """Of the page, from 1; None where there is one only."""
+
+    def close(self) -> None:
+        self._file.close()
 
     @property
     def levels(self) -> list[Level]:
@@ -89,8 +102,13 @@ class LargeFile:
         if self.page is not None:
             for level in self.page.levels:
                 self._check_level(level)
+            if not self._ends:
+                raise self._truncated()
         elif not ends_as_it_should(self._file, self.format):
-            raise ImageError(f"{self.name} is truncated: copy, download or save it again")
+            raise self._truncated()
+
+    def _truncated(self) -> ImageError:
+        return ImageError(f"{self.name} is truncated at {size_of(self._file):,} bytes: copy, download or save it again")
 
     def _open(self) -> BinaryIO:
         try:
@@ -127,9 +145,7 @@ class LargeFile:
         if min(len(begins), len(lengths)) < count or any(
             begin + taken > size_of(self._file) for begin, taken in zip(begins, lengths, strict=True)
         ):
-            raise ImageError(
-                f"{self.name} is truncated at {size_of(self._file):,} bytes: copy, download or save it again"
-            )
+            raise self._truncated()
 
 
 def _options(level: Directory) -> dict[str, int]:

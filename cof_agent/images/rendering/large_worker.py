@@ -60,7 +60,7 @@ class LargeWorker:
 
     def show(self, upright: tuple[int, int], box: list[int] | None, size: tuple[int, int]) -> bytes:
         """`box` of the upright picture, all of it without one, as RGB bytes of `size` pixels."""
-        import pyvips
+        import pyvips  # type: ignore[import-untyped, unused-ignore]
 
         try:
             pixels: bytes = self._shown(Box(*box) if box else Box.whole(upright), upright, size).write_to_memory()
@@ -89,7 +89,7 @@ class LargeWorker:
     def _orientation(self) -> int:
         found = self._file.orientation
         if found is None:
-            import pyvips
+            import pyvips  # type: ignore[import-untyped, unused-ignore]
 
             try:
                 image = self._opened(self._file.levels[0])
@@ -163,7 +163,7 @@ class LargeWorker:
 def _library() -> Any:
     """libvips with one thread, which keeps nothing and reads three formats only."""
     os.putenv("VIPS_CONCURRENCY", "1")  # each thread has its share of the memory; read when the library loads
-    import pyvips
+    import pyvips  # type: ignore[import-untyped, unused-ignore]
 
     pyvips.cache_set_max(0)
     pyvips.block_untrusted_set(True)
@@ -190,7 +190,7 @@ def _scaled(box: Box, full: Size, size: Size) -> Box:
 
 def _resized(image: Any, goal: Size) -> Any:
     """`image` at `goal` pixels: made smaller by averages and Lanczos, or larger by cubic splines."""
-    import pyvips
+    import pyvips  # type: ignore[import-untyped, unused-ignore]
 
     across, down = max(1, int(image.width / goal[0] / _GAP)), max(1, int(image.height / goal[1] / _GAP))
     if across > 1 or down > 1:
