@@ -19,7 +19,7 @@ from tests.support.commands import ZOOM, script, wall
 
 ANSWER = "<think>Now I can read it.</think><answer>open until nine</answer>"
 KEYS = [
-    "answer", "status", "stop_reason", "message", "image", "views", "evidence", "usage", "policy", "dialect",
+    "answer", "status", "stop_reason", "message", "image", "images", "views", "evidence", "usage", "policy", "dialect",
     "trajectory",
 ]  # fmt: skip
 
@@ -52,10 +52,12 @@ def test_json_has_the_documented_shape(image: str, tmp_path: Path) -> None:
     assert value["image"] == {"source": image, "width": 280, "height": 196}
     overview, zoom = value["views"]
     assert overview == {
-        "index": 0, "kind": "overview", "box": [0, 0, 280, 196], "shown": [280, 196], "label": None
+        "index": 0, "kind": "overview", "box": [0, 0, 280, 196], "shown": [280, 196], "label": None,
+        "image_index": 0,
     }  # fmt: skip
     assert (zoom["index"], zoom["kind"], zoom["label"], zoom["box"]) == (1, "zoom", "sign", [5, 10, 95, 70])
     assert zoom["shown"] == [168, 112]
+    assert value["images"] == [value["image"]]
     assert value["evidence"] == [{"view": 1, "box": [5, 10, 95, 70], "source": "last_view", "image_index": 0}]
     counted = {"policy_calls", "zooms", "visual_tokens", "prompt_tokens", "completion_tokens", "seconds"}
     assert counted <= set(value["usage"])
