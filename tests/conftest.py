@@ -31,6 +31,15 @@ def photo_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def other_file(tmp_path: Path) -> Path:
+    from tests.support.integrations.hosts import other_photo
+
+    path = tmp_path / "other.png"
+    other_photo().save(path)
+    return path
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests first, or one process would be left alone with them at the end."""
     items.sort(key=lambda item: "/weights/training/" not in item.path.as_posix())

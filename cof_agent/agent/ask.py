@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ from cof_agent.loop.resumption import resumption
 from cof_agent.loop.review import Decision
 from cof_agent.loop.state import FocusInput
 
-Images: TypeAlias = "ImageSource | list[ImageSource] | tuple[ImageSource, ...]"
+Images: TypeAlias = "ImageSource | Sequence[ImageSource]"
 """One image, or several that a question is about."""
 
 

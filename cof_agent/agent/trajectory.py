@@ -79,9 +79,9 @@ class Trajectory(Record):
     schema_version: int = Field(default=SCHEMA, alias="schema")
     question: str
     image: ImageRecord
-    """The first of `images`."""
-    images: tuple[ImageRecord, ...] = ()
-    """All images of the question, in order. Runs of earlier versions have `image` alone: it is then the only one."""
+    """The image; of several the first."""
+    other_images: tuple[ImageRecord, ...] = Field(default=(), exclude_if=lambda others: not others)
+    """Of several, those after the first, in the order in which they were given."""
     views: tuple[ViewField, ...]
     turns: tuple[TurnRecord, ...]
     first_turn: int
@@ -102,25 +102,25 @@ class Trajectory(Record):
     started: str
     finished: str
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_image(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and not value.get("images") and "image" in value:
-            return {**value, "images": [value["image"]]}
-        return value
+    @model_validator(mode="after")
+    def _check_images(self) -> Trajectory:
+        for number in [*(view.image_index for view in self.views), *(item.image_index for item in self.evidence)]:
+            if number not in range(len(self.images)):
+                raise ValueError(f"something of it is in image {number!r:.20}, and its images are {len(self.images)}")
+        return self
 
     @property
     def id(self) -> str:
-        """First 16 hex digits of the SHA-256 of its JSON: its times are part of it, so that no two runs share one.
-
-        What earlier versions did not write, for they knew one image, is left out where there is one.
-        """
+        """First 16 hex digits of the SHA-256 of its JSON: its times are part of it, so that no two runs share one."""
         value = self.to_json()
-        if len(self.images) == 1:
-            del value["images"]
-            for item in (*value["views"], *value["evidence"]):
-                del item["image_index"]
+        for item in () if self.other_images else (*value["views"], *value["evidence"]):
+            del item["image_index"]  # earlier versions had none, and a kept run must not be saved twice
         return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """All images it is about: `image_index` of a view and of evidence counts them from 0."""
+        return (self.image, *self.other_images)
 
     @property
     def zooms(self) -> tuple[View, ...]:
@@ -162,8 +162,7 @@ class Trajectory(Record):
         if not state.get("status") or not state.get("finished"):
             raise TrajectoryError("the run has not ended: resume it before taking its trajectory")
         messages: list[AnyMessage] = state["messages"]
-        kept = ("sha256", "mime_type", "width", "height", "source")
-        images = [{name: original[name] for name in kept} for original in originals_of(state)]
+        images = [{name: image[name] for name in ImageRecord.model_fields} for image in originals_of(state)]
         question = question_of(messages[state["first_message"]])
         names = ("answer", "status", "stop_reason", "message", "evidence", "usage", "finished")
         return cls.model_validate(
@@ -173,7 +172,7 @@ class Trajectory(Record):
                 "schema": SCHEMA,
                 "question": question,
                 "image": images[0],
-                "images": images,
+                "other_images": images[1:],
                 "views": state["views"],
                 "turns": _turns(messages),
                 "first_turn": state["first_message"],
@@ -196,24 +195,24 @@ def _message(trajectory: Trajectory, number: int, names: Mapping[str, str | None
     turn = trajectory.turns[number]
     if turn.role == "policy":
         return _policy_message(turn)
-    shown = [trajectory.views[index] for index in turn.views]
+    views = [trajectory.views[index] for index in turn.views]
+    shown = [view.block for view in views]
     words = [{"type": "text", "text": turn.text}] if turn.text else []
     if turn.role == "tool":
-        view = shown[0] if shown else None
         call_id = turn.call_id or ""
         return ToolMessage(
-            [view.block, *words] if view else turn.text,
+            [*shown, *words] if shown else turn.text,
             tool_call_id=call_id,
             name=names.get(call_id),
-            artifact=view.to_json() if view else None,
+            artifact=views[0].to_json() if views else None,
             status="error" if turn.refused else "success",
         )
-    if number != trajectory.first_turn and not shown and _is_ours(turn.text, prompts):
+    if number != trajectory.first_turn and not views and _is_ours(turn.text, prompts):
         return HumanMessage(turn.text)
     if number > trajectory.first_turn:
         raise TrajectoryError("a person gave the policy advice after the question")
     question = trajectory.question if number == trajectory.first_turn else turn.text
-    return as_question([*(view.block for view in shown), *words], shown, question)
+    return as_question([*shown, *words], views, question)
 
 
 def _policy_message(turn: TurnRecord) -> AIMessage:

@@ -83,7 +83,20 @@ def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Traject
             originals.append(given.model_copy(update=changed))
     except ImageError as error:
         raise TrajectoryError(f"cannot take the metadata out of {named}: {error}") from error
-    return trajectory.model_copy(update={"image": originals[0], "images": tuple(originals)}), images
+    return trajectory.model_copy(update={"image": originals[0], "other_images": tuple(originals[1:])}), images
+
+
+def has_several_images(path: str | Path) -> bool:
+    """Whether a trajectory in `trajectories.jsonl` of the directory `path` is about several images."""
+    with (Path(path) / LINES).open("rb") as file:
+        return any(b'"other_images":' in line and _is_of_several(line) for line in file)
+
+
+def _is_of_several(line: bytes) -> bool:
+    try:
+        return "other_images" in parse_json(line)
+    except (ValueError, TypeError):  # torn, or no trajectory: whoever reads it says so
+        return False
 
 
 def read_trajectories(path: str | Path) -> Iterator[Trajectory]:

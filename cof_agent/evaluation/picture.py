@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
 
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation.question import Readable, Renderable
+from cof_agent.evaluation.question import Picture, Readable, Renderable
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import ImageSource, SourceImage, ViewEncoding, encode_view, open_image
+from cof_agent.images.opening import SourceImage, ViewEncoding, encode_view, open_image
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 
 _ENCODING = ViewEncoding(png_pixels=1024 * 1024)
@@ -31,9 +32,20 @@ class SizedImage:
     """Width and height in upright pixels."""
 
 
-def picture(
-    image: ImageSource | Renderable | Readable, resolution: int | None, *, limits: ImageLimits | None = None
-) -> SizedImage | None:
+def pictures(
+    images: Sequence[Picture], resolution: int | None, *, limits: ImageLimits | None = None
+) -> tuple[SizedImage, ...] | None:
+    """Each of `images` as `picture` makes it; None where one of them is smaller than `resolution`."""
+    made = []
+    for image in images:
+        sized = picture(image, resolution, limits=limits)
+        if sized is None:
+            return None
+        made.append(sized)
+    return tuple(made)
+
+
+def picture(image: Picture, resolution: int | None, *, limits: ImageLimits | None = None) -> SizedImage | None:
     """`image` with its longer side `resolution` pixels, or None when it is smaller: it is never enlarged.
 
     It is turned upright, decoded in full and reduced by Lanczos, its aspect kept to the nearest pixel. An image of

@@ -56,7 +56,7 @@ def test_json_has_the_documented_shape(image: str, tmp_path: Path) -> None:
     }  # fmt: skip
     assert (zoom["index"], zoom["kind"], zoom["label"], zoom["box"]) == (1, "zoom", "sign", [5, 10, 95, 70])
     assert zoom["shown"] == [168, 112]
-    assert value["evidence"] == [{"view": 1, "box": [5, 10, 95, 70], "source": "last_view"}]
+    assert value["evidence"] == [{"view": 1, "box": [5, 10, 95, 70], "source": "last_view", "image_index": 0}]
     counted = {"policy_calls", "zooms", "visual_tokens", "prompt_tokens", "completion_tokens", "seconds"}
     assert counted <= set(value["usage"])
     assert (value["usage"]["policy_calls"], value["usage"]["zooms"], value["usage"]["visual_tokens"]) == (2, 1, 94)
