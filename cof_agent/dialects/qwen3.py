@@ -6,12 +6,17 @@ Tool and rules: QwenLM/Qwen-Agent@d04611b01cb113148462fdc7c3a0d048558b9c50,
 QwenLM/Qwen3-VL@c253c773743e8fc9301e6896f06bb5d97363fd5e, `cookbooks/think_with_images.ipynb`; sizes: `README.md`@
 0f2afbe48b55892f30a1f1bff20139fe5a3cc598 there. Text without tags is the answer too; templates of Thinking checkpoints
 open `<think>` themselves.
+
+Several images stand before the text of a question, without names. The tool counts all images of the conversation from
+0, so those of the question come first; it requires `img_idx`. The chat template writes "Picture N: " before an image
+only where a caller asks for it (`add_vision_id`); what the published uses send has no such names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
@@ -22,31 +27,37 @@ from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.terms import Terms
 from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
-from cof_agent.dialects.user_turns import Block, image_in, user_turns, words
+from cof_agent.dialects.user_turns import Block, count_images, image_in, user_turns, words
 from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
 
 _MARKUP = Markup("tool_call")
-_TERMS = Terms(ZOOM, "img_idx", lambda number: f"img_idx {number}")
+_INDEX = "img_idx"
+_TERMS = Terms(ZOOM, _INDEX, lambda number: f"img_idx {number}")
 _ARGUMENTS = {"bbox_2d": "bbox_2d", "label": "label", "img_idx": "view", "view": "view"}
-_TOOL = function(
-    ZOOM,
-    "Cut a region out of an image and look at it on its own.",
-    {
-        "bbox_2d": {
-            **BOX,
-            "description": "the region: left, top, right, bottom, in thousandths of the image's width and height",
+
+
+def _tool(images: int) -> dict[str, Any]:
+    second = "1 the second, …, then the regions shown" if images > 1 else "1 the first region shown, …"
+    return function(
+        ZOOM,
+        "Cut a region out of an image and look at it on its own.",
+        {
+            "bbox_2d": {
+                **BOX,
+                "description": "the region: left, top, right, bottom, in thousandths of the image's width and height",
+            },
+            "label": {"type": "string", "description": "what you expect to see there"},
+            _INDEX: {"type": "number", "description": f"which image: 0 is the first, {second}"},
         },
-        "label": {"type": "string", "description": "what you expect to see there"},
-        "img_idx": {"type": "number", "description": "which image: 0 is the first, 1 the first region shown, …"},
-    },
-    ["bbox_2d", "label", "img_idx"],
-)
+        ["bbox_2d", "label", _INDEX],
+    )
 
 
 class Qwen3Dialect(ReadingDialect):
     """See the module."""
 
     call_end = "</tool_call>"
+    image_names = (_INDEX,)
 
     def names_images(self, profile: Profile) -> bool:
         """By `img_idx`: as images come first, it is the number of the view."""
@@ -74,7 +85,7 @@ class Qwen3Dialect(ReadingDialect):
                 return [words("<tool_response>\n"), region[0], words(end)]
             return [words(f"<tool_response>\n{_TERMS.say(message.text)}{end}")]
 
-        system = with_tools(profile.prompts.task, [_TOOL]) if tools else profile.prompts.direct
+        system = with_tools(profile.prompts.task, [_tool(count_images(messages))]) if tools else profile.prompts.direct
         return user_turns(messages, system, observed=observed)
 
 
