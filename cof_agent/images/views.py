@@ -57,11 +57,11 @@ class View:
         """The LangChain content block that stands for it in messages: a reference, never pixels."""
         return {"type": "image", "url": self.image.url, "mime_type": self.image.mime_type}
 
-    def describe(self) -> str:
-        """One line for people."""
+    def describe(self, image: str | None = None) -> str:
+        """One line for people. It names the `image`, where there are several."""
         label = f" “{self.label}”" if self.label else ""
-        width, height = self.shown
-        return f"view {self.index}, {self.kind}{label}: {self.box.as_list()} shown at {width}x{height}"
+        (width, height), of = self.shown, f" of {image}" if image else ""
+        return f"view {self.index}, {self.kind}{label}{of}: {self.box.as_list()} shown at {width}x{height}"
 
     def to_json(self) -> dict[str, Any]:
         return {
