@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from cof_agent.dialects.profile import DECLINE
 from cof_agent.images.geometry import Corners
@@ -75,7 +75,8 @@ class BenchmarkQuestion:
     @property
     def images(self) -> tuple[Picture, ...]:
         """All images it is about."""
-        return tuple(self.image) if isinstance(self.image, list | tuple) else (self.image,)
+        given: Any = self.image
+        return tuple(given) if isinstance(given, list | tuple) else (given,)
 
     def boxes_of(self, image: int) -> tuple[Corners, ...]:
         """Those of the `boxes` that are in image number `image`."""

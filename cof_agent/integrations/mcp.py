@@ -229,7 +229,8 @@ class _Desk:
         ]
         words = "\n".join([result.reply, *evidence])
         regions = [view for view in result.views if not view.is_overview]
-        return CallOutcome(words, regions, told, failed=result.status is Status.FAILED)
+        failed = result.status is Status.FAILED
+        return CallOutcome(words, regions, told, failed=failed, images=len(result.images))
 
     async def _asked(self, arguments: LookCall, progress: CallProgress) -> FocusResult:
         images = [self._named(image) for image in each_of(arguments.image)]
@@ -238,7 +239,8 @@ class _Desk:
             if isinstance(event, FocusResult):
                 result = event
             elif isinstance(event, ViewEvent):
-                progress.step(event.view.index + 1, most, event.view.describe())
+                name = f"image {event.view.image_index}" if len(images) > 1 else None
+                progress.step(event.view.index + 1, most, event.view.describe(name))
         assert result is not None, "a stream ends with its result"
         return result
 
@@ -273,7 +275,7 @@ class _Desk:
                     uri=past.view.image.url,
                     name=past.name,
                     title=show_text(past.question),
-                    description=past.view.describe(),
+                    description=past.description,
                     mime_type=past.view.image.mime_type,
                 )
                 for past in views[end - PAGE : end]

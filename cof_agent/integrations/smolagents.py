@@ -72,7 +72,8 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
         self.spec = agent if isinstance(agent, str) else None
         self.regions = regions
         if takes_several(self.agent.policy):
-            vars(self)["inputs"] = {**self.inputs, "image": {**self.inputs["image"], "description": _SEVERAL}}
+            told = {**self.inputs, "image": {**self.inputs["image"], "description": _SEVERAL}}
+            self.inputs = told  # type: ignore[misc]  # smolagents' own, which it reads from the object
         if regions:
             self.output_type, self.output_schema = "object", REGIONS
 
