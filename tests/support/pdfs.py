@@ -50,7 +50,9 @@ LETTER = b"/MediaBox[0 0 612 792]"
 
 
 def drawing() -> bytes:
-    """A page of 36x48 inches: a frame, a large title and label, and beside the label a value of 4 points."""
-    frame = b"4 w 60 60 2472 3336 re S 60 400 2472 0 re S\n"
-    marks = text("GROUND FLOOR PLAN", 90, 800, 3200) + text("Serial number:", 48, 300, 1700)
-    return pdf((b"/MediaBox[0 0 2592 3456]", frame + marks + text("4711-K", 4, 650, 1702)))
+    """A page of 36x48 inches: a frame, and a plate whose lines get smaller, down to one of 4 points."""
+    content, y = b"4 w 60 60 2472 3336 re S\n", 1700.0
+    for words, size in (("PLATE", 30), ("Pump station", 15), ("Made in Kiel", 8), ("Serial number: 4711-K", 4)):
+        y -= 1.6 * size
+        content += text(words, size, 1200, y)
+    return pdf((b"/MediaBox[0 0 2592 3456]", content))

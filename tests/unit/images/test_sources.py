@@ -14,6 +14,7 @@ from cof_agent.errors import ImageError, StoreError
 from cof_agent.images import ImageLimits, ImageRef, RegionSource, open_image
 from cof_agent.images import region_source as registry
 from cof_agent.images.codecs.tiff_pages import page_of, tiff_pages
+from cof_agent.images.display_name import show_source
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.opening import load_image
 from cof_agent.images.receiving.page_name import split_page
@@ -79,6 +80,11 @@ def test_a_name_may_choose_a_page(source: Any, page: int | None, wanted: tuple[A
 def test_a_page_that_is_none_is_said(source: str, page: Any) -> None:
     with pytest.raises(ImageError, match="page"):
         split_page(source, page, ImageLimits())
+
+
+def test_a_page_is_no_secret() -> None:
+    assert show_source("plan.pdf#page=3") == "plan.pdf#page=3"
+    assert show_source("plan.pdf#key=3&page=3") == "plan.pdf#…"
 
 
 def test_a_file_of_exactly_that_name_wins(tmp_path: Path) -> None:
