@@ -153,6 +153,7 @@ _TYPED: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
     (re.compile(r"()(?<![\w.])(out|judge|profile|images)=(?=[\s,.:;)]|$)"), _dashed),
     (re.compile(r"()\b(retry_failed|allow_test)=True\b"), _dashed),
     (re.compile(r"\bform=parquet\b"), "--format parquet"),
+    (re.compile(r"(?<![\w#.])page=(?=\d)"), "--page "),
     (re.compile(r"\bregions= "), "--region "),
     (re.compile(r"`save`"), "--save"),
     (re.compile(r"\bgive api_key\b"), "give --option api_key=KEY"),

@@ -18,7 +18,7 @@ _ADDRESS = re.compile(
 )
 """The scheme of an address that has something before it, or is mistyped, such as `https//host` or `http:\\host`."""
 _FIRST_PART = re.compile(r"[/\\]{0,3}([^/\\]*)")
-_QUERY = re.compile(r"[?#][\w.~%-]{1,64}=")
+_QUERY = re.compile(r"[?#](?!page=[0-9]{1,9}\Z)[\w.~%-]{1,64}=")
 _PARAMETER = re.compile(r"[&;][\w.~%-]{1,64}=")
 _BOT = re.compile(r"/bot[0-9]+:[\w-]+")
 """The key of a Telegram bot, which stands in the path of the files that people sent to it."""

@@ -158,8 +158,8 @@ def _chosen(page: int | None, pages: int, name: str) -> int:
     if page is None or page > pages:
         lacks = "" if page is None else f", so there is no page {page}"
         raise ImageError(
-            f"{name} is a TIFF of {pages:,} pages{lacks}: choose one from 1 to {pages}, with #page=1 behind its name, "
-            "or with page=1 (cof-agent: --page 1)"
+            f"{name} is a TIFF of {pages:,} pages{lacks}: choose one from 1 to {pages}, with #page=1 behind its name "
+            "or page=1"
         )
     return page
 

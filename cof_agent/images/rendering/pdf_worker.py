@@ -124,6 +124,10 @@ class PdfWorker:
                 f"{self.name} is a PDF with a protection that is not known: save a copy without it, for example by "
                 "printing it to a file"
             )
+        if error.err_code == pdfium.FPDF_ERR_SUCCESS:
+            return ImageError(
+                f"{self.name} is a PDF without pages, or a damaged one: use another file, or save it again"
+            )
         return ImageError(f"{self.name} is a damaged PDF ({error}): copy, download or save it again")
 
 

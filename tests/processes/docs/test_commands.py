@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from cof_agent.cli.app import app
@@ -121,6 +122,8 @@ def prepare(page: str) -> None:
     for name in ("photo.jpg", "scene.png", "photos/photo.jpg", "examples/images/motorcycle.jpg"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "examples" / "images" / "motorcycle.jpg", name)
+    with Image.open("photo.jpg") as picture:
+        picture.save("plan.pdf")
     Path("script.json").write_text(json.dumps([answer("yes")] * 9))
     rows = [block.code for block in blocks("jsonl") if block.page == page]
     Path("mine.jsonl").write_text(rows[0] if rows else '{"image": "photo.jpg", "question": "Yamaha?", "answer": "yes"}')

@@ -151,6 +151,14 @@ def a_server(names: Names, printed: str) -> None:
     assert printed.startswith("Yamaha ['text', 'text', 'image'")
 
 
+def a_page(names: Names, printed: str) -> None:
+    assert printed.splitlines() == ["Yamaha 1", "(3088, 2083) 1"]
+
+
+def an_object(names: Names, printed: str) -> None:
+    assert printed == "Yamaha\n"
+
+
 def a_scene(names: Names, printed: str) -> None:
     assert Path("part.png").exists()
     assert names["question"].answer
@@ -168,6 +176,8 @@ AFTER: dict[str, Callable[[Names, str], None]] = {
     "docs/python.md#answers-that-fit-a-schema": plate,
     "docs/python.md#keep-runs-and-their-images": kept,
     "docs/dialects.md#add-a-dialect": terse,
+    "docs/sources.md#pdf": a_page,
+    "docs/sources.md#your-own": an_object,
     "docs/evaluate.md#in-python": evaluated,
     "docs/hosts/langgraph.md#a-node-of-your-graph": a_node,
     "docs/hosts/langgraph.md#a-node-of-your-graph:2": a_node_that_streams,

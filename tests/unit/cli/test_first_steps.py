@@ -71,13 +71,6 @@ def test_a_policy_that_knows_one_image_is_asked_about_no_two(image: str, tmp_pat
     assert "a call of the dialect cof cannot say which image" in done.stderr
 
 
-def test_a_pdf_is_named_as_one(tmp_path: Path) -> None:
-    (tmp_path / "scan.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n")
-    done = run("ask", tmp_path / "scan.pdf", "What?", "--policy", script(tmp_path, answer("x")))
-    assert done.exit_code == 1
-    assert "is a PDF rather than an image: save the page as a picture first" in done.stderr
-
-
 def test_doctor_is_short_and_tells_more_when_asked() -> None:
     short, whole = run("doctor"), run("doctor", "--verbose")
     assert len(short.stdout.splitlines()) < 14
