@@ -33,6 +33,7 @@ from cof_agent.cli.options import (
     PageOption,
     PolicyOption,
     ProfileOption,
+    QuestionArgument,
     SaveOption,
     ShowOption,
     StripOption,
@@ -96,8 +97,8 @@ def cof_agent(
 @takes_limits
 @takes_image_limits
 def ask(
-    image: ImageArgument,
-    question: Annotated[str, typer.Argument(help="What you want to know: the last word, in quotes.")],
+    image: ImageArgument = None,
+    question: QuestionArgument = "",
     page: PageOption = None,
     policy: PolicyOption = "reader",
     profile: ProfileOption = None,

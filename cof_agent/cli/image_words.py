@@ -20,6 +20,8 @@ _FILE_NAME = re.compile(r".*[^\s?!.]\.[a-z]{2,5}(?:#\w+=\w+)?", re.I | re.S)
 
 def check_words(images: Sequence[str], question: str) -> None:
     """Raise ConfigError where these are not images and then a question: the last word of `ask` is the question."""
+    if not images and not question:
+        raise ConfigError('the image and the question are missing: cof-agent ask photo.jpg "What does it say?"')
     if not images:
         if _may_be_image(question):
             raise ConfigError(f'the question is missing: cof-agent ask {show_source(question)} "What does it say?"')

@@ -33,15 +33,18 @@ PageOption = Annotated[
 ImageArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="IMAGE...",
+        metavar="IMAGE",
         help="A path, an http(s):, file: or data: URL, or - for standard input. Several: the question is about all.",
         show_default=False,
     ),
 ]
+QuestionArgument = Annotated[
+    str, typer.Argument(metavar="QUESTION", help="What you want to know: the last word, in quotes.", show_default=False)
+]
 ChatImageArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[IMAGE]...",
+        metavar="IMAGE",
         help="Paths, or http(s):, file: or data: URLs. A --thread that is there has images already.",
         show_default=False,
     ),
