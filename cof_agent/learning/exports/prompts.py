@@ -11,6 +11,7 @@ from typing import Any
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import TrajectoryError
 from cof_agent.files import parse_json
+from cof_agent.images.display_name import page_in
 from cof_agent.images.reference import ImageRef
 from cof_agent.learning.exports.collected import Collected, Example, shows
 from cof_agent.learning.exports.conversation import Facts, Malformed, Message, Picture
@@ -133,6 +134,8 @@ def _prompt(example: Example, profile: Profile, messages: tuple[Message, ...], i
 
 
 def _original(ref: ImageRef, images: Mapping[str, Path]) -> Picture:
+    if page := page_in(ref.url):
+        raise TrajectoryError(f"it is about a page of a document ({page}), and a row holds images: ask about a picture")
     file = images.get(ref.sha256)
     if file is None:
         raise TrajectoryError(f"{ref.url} is not among the images beside it")

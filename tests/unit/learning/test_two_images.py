@@ -19,6 +19,7 @@ from cof_agent.dialects import default_profile
 from cof_agent.evaluation import evaluate, read_run
 from cof_agent.evaluation.benchmarks import JsonLines
 from cof_agent.evaluation.benchmarks.checked import checked
+from cof_agent.evaluation.benchmarks.rows import RowError, image_source
 from cof_agent.evaluation.question import BenchmarkQuestion, MalformedRow
 from cof_agent.evaluation.report.csv_rows import as_csv
 from cof_agent.images.store import DirectoryStore
@@ -101,6 +102,15 @@ def test_rows_that_cannot_be_asked_say_why(row: dict[str, Any], why: str, evalua
     (item,) = checked(JsonLines.open(str(tmp_path / "bad.jsonl")))
     assert isinstance(item, MalformedRow)
     assert why in item.why
+
+
+def test_a_page_of_a_document_keeps_its_number(tmp_path: Path) -> None:
+    (tmp_path / "plan.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "odd.png#page=2").write_bytes(b"a file of exactly that name")
+    for name, wanted in (("plan.pdf#page=3", "plan.pdf#page=3"), ("odd.png#page=2", "odd.png#page=2")):
+        assert image_source(name, tmp_path) == str(tmp_path / wanted)
+    with pytest.raises(RowError, match=r"its image 'gone\.pdf'"):
+        image_source("gone.pdf#page=3", tmp_path)
 
 
 def test_a_list_of_one_image_is_that_image() -> None:
@@ -247,7 +257,7 @@ def test_an_environment_steps_into_the_second_image(row: dict[str, Any], run: Tr
 def test_what_no_environment_can_play_is_refused(row: dict[str, Any]) -> None:
     environment, profile = ZoomEnvironment(), json.loads(row["profile"])
     for changed, why in (
-        ({"dialect": "cof"}, "the dialect cof cannot say which image"),
+        ({"dialect": "cof", "any_view": False}, "the dialect cof cannot say which image"),
         ({"dialect": "deepeyes"}, "environments speak `cof`, and `qwen3`, which names images"),
         ({"prompts": {**profile["prompts"], "reminder": "Think."}}, "has a reminder, which environments know in"),
     ):
