@@ -18,7 +18,7 @@ from cof_agent.loop.review import Decision
 from cof_agent.loop.state import FocusInput
 
 Images: TypeAlias = "ImageSource | Sequence[ImageSource]"
-"""One image, or several that a question is about."""
+"""One image, or a list or tuple of several that a question is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cof_agent.errors import ConfigError, ImageError
@@ -12,7 +12,7 @@ STANDARD_INPUT = "-"
 
 
 def image_named(image: str, limits: Mapping[str, Any]) -> str | bytes:
-    """The image argument of `ask`: its bytes where it is `-`, else itself.
+    """An image argument of `ask`: its bytes where it is `-`, else itself.
 
     Of more bytes than `limits`, the fields of `ImageLimits`, allow one too many is read, for them to be refused.
 
@@ -38,9 +38,9 @@ def image_named(image: str, limits: Mapping[str, Any]) -> str | bytes:
     return data
 
 
-def check_no_standard_input(image: str | None) -> None:
+def check_no_standard_input(images: Sequence[str] | None) -> None:
     """Raise ConfigError where `chat`, whose questions come from there, is to read its image from standard input."""
-    if image == STANDARD_INPUT:
+    if images and STANDARD_INPUT in images:
         raise ConfigError(
             "chat reads questions from standard input, so the image cannot come from there: give chat a path or a URL, "
             "or use cof-agent ask -; a file of that name is ./-"
