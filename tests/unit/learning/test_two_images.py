@@ -258,7 +258,7 @@ def test_what_no_environment_can_play_is_refused(row: dict[str, Any]) -> None:
     environment, profile = ZoomEnvironment(), json.loads(row["profile"])
     for changed, why in (
         ({"dialect": "cof", "any_view": False}, "the dialect cof cannot say which image"),
-        ({"dialect": "deepeyes"}, "environments speak `cof`, and `qwen3`, which names images"),
+        ({"dialect": "deepeyes"}, "environments speak `cof` and `qwen3`; collect with"),
         ({"prompts": {**profile["prompts"], "reminder": "Think."}}, "has a reminder, which environments know in"),
     ):
         with pytest.raises(ConfigError, match=why):
