@@ -16,6 +16,7 @@ from cof_agent import ConfigError, MemoryStore, Policy, Trajectory, TrajectoryEr
 from cof_agent.agent.trajectory import messages_of
 from cof_agent.agent.trajectory_file import has_several_images, without_metadata
 from cof_agent.dialects import default_profile
+from cof_agent.dialects.profile import Profile
 from cof_agent.evaluation import evaluate, read_run
 from cof_agent.evaluation.benchmarks import JsonLines
 from cof_agent.evaluation.benchmarks.checked import checked
@@ -252,6 +253,21 @@ def test_an_environment_steps_into_the_second_image(row: dict[str, Any], run: Tr
     assert (episode.zooms, episode.images, episode.refused) == (1, 2, 1)
     assert episode.views[:3] == run.views
     assert answered([{"role": "assistant", "content": TURNS[1]}], episode) == "nine"
+
+
+@pytest.mark.parametrize(
+    ("profile", "named"), [(Profile(several_images=True), "image"), (Profile(any_view=True), "view")], ids=str
+)
+def test_the_dialect_cof_names_the_image_where_its_profile_says_so(
+    profile: Profile, named: str, row: dict[str, Any]
+) -> None:
+    environment = ZoomEnvironment()
+    environment.reset(**row | {"profile": profile})
+    environment.image_zoom_in_tool(bbox_2d=[32, 24, 128, 96], **{named: 1})
+    refused = environment.image_zoom_in_tool(bbox_2d=[32, 24, 128, 96], **{named: 9})
+    raise_recorded([environment])
+    assert [view.image_index for view in environment.episode.views] == [0, 1, 1]
+    assert f"there is no {named} 9" in "".join(block.get("text", "") for block in refused)
 
 
 def test_what_no_environment_can_play_is_refused(row: dict[str, Any]) -> None:
