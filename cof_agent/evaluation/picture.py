@@ -10,9 +10,10 @@ from PIL import Image
 
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.question import Picture, Readable, Renderable
+from cof_agent.images.display_name import page_in
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import open_image
+from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 from cof_agent.images.source_image import SourceImage
 from cof_agent.images.view_encoding import ViewEncoding, encode_view
@@ -28,8 +29,8 @@ _GIVEN = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)
 class SizedImage:
     """An image ready to be asked about."""
 
-    source: bytes = field(repr=False)
-    """Encoded."""
+    source: ImageSource = field(repr=False)
+    """Encoded; or what it was given as, where that is a page of a document or has no bytes of its own."""
     size: Size
     """Width and height in upright pixels."""
 
@@ -68,7 +69,8 @@ def picture(image: Picture, resolution: int | None, *, limits: ImageLimits | Non
     source = open_image(image, limits=limits)
     size = source.ref.size
     if resolution is None or max(size) == resolution:
-        return SizedImage(source.data, size)
+        named = isinstance(image, str | os.PathLike) and page_in(os.fspath(image))
+        return SizedImage(image if named or not source.data else source.data, size)
     if max(size) < resolution:
         return None
     data, ref = encode_view(_shrunk(source, reduced(size, resolution)), _ENCODING)

@@ -8,6 +8,7 @@ _LONGEST = 200
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#\\]*)(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL
 )
+_PAGE = re.compile(r"#page=[^#&]*\Z")
 _HOST = re.compile(r"(\[[0-9A-Za-z:.%]*\]|[^:@\[\]]*)(:[0-9]*)?")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -29,6 +30,12 @@ def show_text(text: str) -> str:
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def page_in(name: str) -> str:
+    """What ends a `name` that means a page of a document, such as `#page=3`; empty where it means none."""
+    found = _PAGE.search(name)
+    return found.group() if found else ""
 
 
 def show_source(source: str) -> str:

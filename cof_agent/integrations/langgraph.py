@@ -83,7 +83,7 @@ def perception_node(
     parent's state, each by its key or function: `last_images` and `last_question` are those for a conversation. Of
     `Candidates`, which `last_images` gives, it looks at the first that can be opened; the message with the answer says
     so if that is an earlier one. A PIL image cannot be in the state of a graph with a checkpointer: give a path, a URL
-    or a reference. Several images need a policy whose dialect names images, such as `qwen3` or `native`. It writes the
+    or a reference. Several images need a policy whose calls name the image, such as `reader`. It writes the
     answer (or None), the status and the evidence (boxes in original upright pixels) back, each under its key; a key
     that is None is not written, and LangGraph drops one that the parent's state does not declare. Under `messages_key`
     goes a message with the answer: of the assistant, or the observation of the tool call whose id is under `call_key`.

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError, ToolError, validated
-from cof_agent.images.display_name import show_text
+from cof_agent.images.display_name import page_in, show_text
 from cof_agent.images.geometry import Box, CoordinateSpace
 from cof_agent.images.opening import open_image
 from cof_agent.images.views import View, ViewEvent
@@ -259,8 +259,10 @@ class _Desk:
         """What a client names. Its relative names count below the roots: it does not know where the server runs."""
         if os.path.isabs(image) or _SCHEME.match(image):
             return image
-        below = (os.path.join(root, image) for root in self.agent.limits.roots or ())
-        return next(filter(os.path.isfile, below), image)
+        below = [os.path.join(root, image) for root in self.agent.limits.roots or ()]
+        page = page_in(image)
+        there = next(filter(os.path.isfile, below), None)
+        return there or next((name for name in below if page and os.path.isfile(name.removesuffix(page))), image)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         """As many as `PAGE` at a time. The cursor of the next page is how many views were listed before it."""

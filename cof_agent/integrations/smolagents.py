@@ -44,7 +44,7 @@ _SEVERAL = (
 class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no types
     """For a ToolCallingAgent or a CodeAgent: takes an image as state variable, PIL image, path or URL, or a list.
 
-    A question about several images needs a policy whose dialect names images, such as `qwen3` or `native`. Returns the
+    A question about several images needs a policy whose calls name the image, such as `reader`. Returns the
     answer, or why there is none, as text; with `regions` a dictionary of the shape `REGIONS`. One made from a policy's
     spec can be saved (`save`, `push_to_hub`, or with its agent), without the policy's weights or keys, and without a
     demo of its own: smolagents' cannot show an input of several types.

@@ -16,7 +16,8 @@ does the first three as well with `FocusConfig.trainer_loop`:
 - `max_seconds` counts the seconds of the tools alone: the policy's are shared by the whole batch.
 - A region for which the trainer's `max_completion_length` has no room is taken back, and the episode ends; here it was
   shown all the same.
-- Questions about several images are played in dialect `qwen3`, whose calls name the image by `img_idx`.
+- Calls name one of several images as their dialect does: `qwen3` by `img_idx`, `cof` by `image`, or by `view` where the
+  profile has `any_view`.
 - Text that spells a special token, such as `<|im_end|>`, gets a space in it: the trainer would take it for the token.
 """
 

@@ -14,7 +14,7 @@ from cof_agent.images.geometry import Size
 from cof_agent.loop.config import FocusConfig
 
 DIALECTS = ("cof", "qwen3")
-"""Those whose turns the trainer's loop reads and writes as the graph does. Only the second names images."""
+"""Those whose turns the trainer's loop reads and writes as the graph does."""
 
 
 def rules_of(row: Mapping[str, Any]) -> tuple[Profile, FocusConfig]:
@@ -74,8 +74,7 @@ def _playable(profile: Profile, where: str) -> Profile:
     """The profile. Raises ConfigError when the trainer's loop cannot play as it says."""
     if profile.dialect not in DIALECTS:
         raise ConfigError(
-            f"{where} is in dialect {profile.dialect!r}: environments speak `cof`, and `qwen3`, which names images; "
-            "collect with one of them"
+            f"{where} is in dialect {profile.dialect!r}: environments speak `cof` and `qwen3`; collect with one of them"
         )
     if profile.dialect != "cof" and profile.prompts.reminder:
         raise ConfigError(f"{where} has a reminder, which environments know in dialect `cof` alone: collect without it")

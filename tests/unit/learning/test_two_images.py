@@ -16,9 +16,11 @@ from cof_agent import ConfigError, MemoryStore, Policy, Trajectory, TrajectoryEr
 from cof_agent.agent.trajectory import messages_of
 from cof_agent.agent.trajectory_file import has_several_images, without_metadata
 from cof_agent.dialects import default_profile
+from cof_agent.dialects.profile import Profile
 from cof_agent.evaluation import evaluate, read_run
 from cof_agent.evaluation.benchmarks import JsonLines
 from cof_agent.evaluation.benchmarks.checked import checked
+from cof_agent.evaluation.benchmarks.rows import RowError, image_source
 from cof_agent.evaluation.question import BenchmarkQuestion, MalformedRow
 from cof_agent.evaluation.report.csv_rows import as_csv
 from cof_agent.images.store import DirectoryStore
@@ -101,6 +103,15 @@ def test_rows_that_cannot_be_asked_say_why(row: dict[str, Any], why: str, evalua
     (item,) = checked(JsonLines.open(str(tmp_path / "bad.jsonl")))
     assert isinstance(item, MalformedRow)
     assert why in item.why
+
+
+def test_a_page_of_a_document_keeps_its_number(tmp_path: Path) -> None:
+    (tmp_path / "plan.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "odd.png#page=2").write_bytes(b"a file of exactly that name")
+    for name, wanted in (("plan.pdf#page=3", "plan.pdf#page=3"), ("odd.png#page=2", "odd.png#page=2")):
+        assert image_source(name, tmp_path) == str(tmp_path / wanted)
+    with pytest.raises(RowError, match=r"its image 'gone\.pdf'"):
+        image_source("gone.pdf#page=3", tmp_path)
 
 
 def test_a_list_of_one_image_is_that_image() -> None:
@@ -244,11 +255,26 @@ def test_an_environment_steps_into_the_second_image(row: dict[str, Any], run: Tr
     assert answered([{"role": "assistant", "content": TURNS[1]}], episode) == "nine"
 
 
+@pytest.mark.parametrize(
+    ("profile", "named"), [(Profile(several_images=True), "image"), (Profile(any_view=True), "view")], ids=str
+)
+def test_the_dialect_cof_names_the_image_where_its_profile_says_so(
+    profile: Profile, named: str, row: dict[str, Any]
+) -> None:
+    environment = ZoomEnvironment()
+    environment.reset(**row | {"profile": profile})
+    environment.image_zoom_in_tool(bbox_2d=[32, 24, 128, 96], **{named: 1})
+    refused = environment.image_zoom_in_tool(bbox_2d=[32, 24, 128, 96], **{named: 9})
+    raise_recorded([environment])
+    assert [view.image_index for view in environment.episode.views] == [0, 1, 1]
+    assert f"there is no {named} 9" in "".join(block.get("text", "") for block in refused)
+
+
 def test_what_no_environment_can_play_is_refused(row: dict[str, Any]) -> None:
     environment, profile = ZoomEnvironment(), json.loads(row["profile"])
     for changed, why in (
-        ({"dialect": "cof"}, "the dialect cof cannot say which image"),
-        ({"dialect": "deepeyes"}, "environments speak `cof`, and `qwen3`, which names images"),
+        ({"dialect": "cof", "any_view": False}, "the dialect cof cannot say which image"),
+        ({"dialect": "deepeyes"}, "environments speak `cof` and `qwen3`; collect with"),
         ({"prompts": {**profile["prompts"], "reminder": "Think."}}, "has a reminder, which environments know in"),
     ):
         with pytest.raises(ConfigError, match=why):
