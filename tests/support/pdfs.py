@@ -49,6 +49,21 @@ def text(words: str, size: float, x: float, y: float) -> bytes:
 LETTER = b"/MediaBox[0 0 612 792]"
 
 
+def form() -> bytes:
+    """A page with a field that somebody has filled in."""
+    return document(
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 100]/Annots[4 0 R]>>",
+        b"<</Type/Annot/Subtype/Widget/FT/Tx/T(a)/V(Filled)/Rect[10 10 200 40]/AP<</N 5 0 R>>/F 4>>",
+        stream(
+            b"BT /F 20 Tf 5 8 Td (Filled in) Tj ET",
+            b"/Type/XObject/Subtype/Form/BBox[0 0 190 30]/Resources<</Font<</F 6 0 R>>>>",
+        ),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        catalog=b"/AcroForm<</Fields[4 0 R]>>",
+    )
+
+
 def drawing() -> bytes:
     """A page of 36x48 inches: a frame, and a plate whose lines get smaller, down to one of 4 points."""
     content, y = b"4 w 60 60 2472 3336 re S\n", 1700.0

@@ -31,6 +31,7 @@ class PdfWorker:
         self.name = request["name"]
         try:
             self.document = pypdfium2.PdfDocument(content)
+            self.document.init_forms()
         except pypdfium2.PdfiumError as error:
             raise self._unread(error) from error
         self.pages, self.number = len(self.document), request["page"] or 1
@@ -42,6 +43,7 @@ class PdfWorker:
                 f"{self.name} has {has}, so there is no page {self.number}: choose one from 1 to {self.pages}, as in "
                 f"#page={self.pages}"
             )
+        self.forms = self.document.formenv
         try:
             self.page = self.document[self.number - 1]
         except pypdfium2.PdfiumError as error:
@@ -76,6 +78,9 @@ class PdfWorker:
             raise ImageError(f"{self.name} cannot be shown at {size[0]}x{size[1]} pixels: show it smaller")
         pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, *size, _WHITE)
         pdfium.FPDF_RenderPageBitmapWithMatrix(bitmap, self.page, matrix, clip, _RENDERING)
+        if self.forms is not None:  # fields that were filled in; their place is rounded to whole pixels
+            place = (-x1 * across, -y1 * down, upright[0] * across, upright[1] * down)
+            pdfium.FPDF_FFLDraw(self.forms, bitmap, self.page, *map(round, place), 0, _RENDERING)
         pdfium.FPDFBitmap_Destroy(bitmap)
         return memoryview(pixels).cast("B")
 
