@@ -47,11 +47,11 @@ class SourceKind:
 PDF = SourceKind("pdf", "a PDF", "pdf", "pypdfium2", 512 * 2**20, "save the page as a PNG, and ask about that")
 LARGE = SourceKind(
     "large",
-    "a picture of more pixels or bytes than are decoded as a whole (max_pixels and max_bytes in ImageLimits)",
+    "a picture over max_pixels or max_bytes, which are the limits of what is decoded as a whole",
     "large",
     "pyvips",
     512 * 2**20,
-    "save it as a tiled TIFF (vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg)",
+    "save it as a tiled TIFF with a pyramid (vips tiffsave makes one)",
     is_large=True,
 )
 SLIDE = SourceKind(

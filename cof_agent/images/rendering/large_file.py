@@ -15,7 +15,7 @@ from cof_agent.images.geometry import Size
 from cof_agent.images.receiving.referenced_file import identity_of
 from cof_agent.images.receiving.regular_file import SpecialFileError, open_regular, size_of
 
-TILED = "save it as a tiled TIFF (vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg)"
+TILED = "save it as a tiled TIFF with a pyramid (vips tiffsave makes one)"
 """What makes a picture of any kind one that is shown piece by piece."""
 
 _TILE_BYTES = 64 * 2**20

@@ -178,7 +178,12 @@ def rewards(names: Names, printed: str) -> None:
     assert eval(call, names) == ast.literal_eval(said)
 
 
+def looked_at(left: Names, printed: str) -> None:
+    assert left["region"].size == (1000, 800)
+
+
 AFTER: dict[str, Callable[[Names, str], None]] = {
+    "docs/large.md#large-pictures": looked_at,
     "README.md#python": asked,
     "docs/python.md#python": asked,
     "docs/python.md#many-questions-at-once": many,
