@@ -56,7 +56,11 @@ def together(
             and rival.fit > answer.fit - apart
         ):
             said = [f"“{one}” ({ordinal(of)} image)" for of, one in sorted([(best, answer.answer), (at, rival.answer)])]
-            return best, f"{' and '.join(said)} both fit: say which is meant, as in “on the {ordinal(at)} image”"
+            both = " and ".join(said)
+            return (
+                best,
+                f"the images answer differently: {both}; say which is meant, as in “on the {ordinal(at)} image”",
+            )
     return best, answer
 
 
