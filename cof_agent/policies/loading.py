@@ -22,7 +22,8 @@ Loaded: TypeAlias = tuple[BaseChatModel, Profile]
 def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | None = None, **options: Any) -> Policy:
     """Load the policy that `spec` names.
 
-    - `reader` answers questions about text visible in photos, offline (extra `reader`).
+    - `reader` answers questions about text visible in photos, offline (extra `reader`); its one option is `page_text`:
+      `cof_agent.policies.reader.reader_model`.
     - `tiny` runs the small Qwen2.5-VL that comes with the package, trained on scenes alone, offline (extra `local`);
       `options` are those of `hf:`.
     - `script:FILE` replays the turns in a JSON file.
@@ -53,7 +54,7 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
 def _reader(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
     from cof_agent.policies.reader import PROFILE, reader_model
 
-    return reader_model(), profile_for("reader", own=PROFILE, profile=profile)[0]
+    return reader_model(**options), profile_for("reader", own=PROFILE, profile=profile)[0]
 
 
 def _tiny(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,10 +96,17 @@ def test_a_profile_and_a_dialect_are_not_given_together() -> None:
         load_policy("reader", profile=Profile(), dialect="cof")
 
 
-@pytest.mark.parametrize("spec", ["reader", "script:FILE"])
-def test_policies_without_options_take_none(spec: str) -> None:
-    with pytest.raises(ConfigError, match="takes no options, but device"):
-        load_policy(spec, device="cpu")
+@pytest.mark.parametrize(
+    ("spec", "options", "why"),
+    [
+        ("script:FILE", {"device": "cpu"}, "takes no options, but device"),
+        ("reader", {"device": "cpu"}, "has no option device: it takes page_text"),
+        ("reader", {"page_text": "yes"}, "page_text is true or false, not 'yes'"),
+    ],
+)
+def test_options_that_a_policy_does_not_take(spec: str, options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        load_policy(spec, **options)
 
 
 @pytest.mark.parametrize("spec", ["", "nothing", "hf:", ":m", "openai:", "script:"])
