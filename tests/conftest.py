@@ -36,7 +36,6 @@ def photo_file(tmp_path: Path) -> Path:
     return path
 
 
-<<<<<<< HEAD
 @pytest.fixture
 def other_file(tmp_path: Path) -> Path:
     from tests.support.integrations.hosts import other_photo
@@ -44,10 +43,10 @@ def other_file(tmp_path: Path) -> Path:
     path = tmp_path / "other.png"
     other_photo().save(path)
     return path
-=======
+
+
 LONGEST = ("/weights/training/", "/weights/", "/processes/")
 """In this order. What is nowhere here comes last: unit tests are short, and fill what is left."""
->>>>>>> fix-speed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
