@@ -126,7 +126,7 @@ class LargeFile:
             what = f"has no page {page}" if page else "no page was chosen"
             raise ImageError(
                 f"{self.name} is a TIFF of {count:,} pages, and {what}: choose one from 1 to {count}, as in #page=1 "
-                "behind its name, or page=1 (cof-agent: --page 1)"
+                "behind its name, or page=1"
             )
         return self.pages[(page or 1) - 1]
 

@@ -647,6 +647,7 @@ def test_six_zooms_decode_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decoded == [2, 1]
 
 
+@pytest.mark.slow
 def test_threads_get_what_one_thread_gets() -> None:
     sources = [saved(picture(900 + 10 * n, 700), "JPEG") for n in range(4)]
 
