@@ -28,7 +28,7 @@ from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
 _MARKUP = Markup("tool_call")
 _TERMS = Terms(ZOOM, "img_idx", lambda number: f"img_idx {number}")
 _ARGUMENTS = {"bbox_2d": "bbox_2d", "label": "label", "img_idx": "view", "view": "view"}
-_TOOL = function(
+TOOL = function(
     ZOOM,
     "Cut a region out of an image and look at it on its own.",
     {
@@ -70,8 +70,11 @@ class Qwen3Dialect(ReadingDialect):
                 return [words("<tool_response>\n"), region[0], words(end)]
             return [words(f"<tool_response>\n{_TERMS.say(message.text)}{end}")]
 
-        system = with_tools(profile.prompts.task, [_TOOL]) if tools else profile.prompts.direct
-        return user_turns(messages, system, observed=observed)
+        return user_turns(messages, self.system(profile, tools=tools), observed=observed)
+
+    def system(self, profile: Profile, *, tools: bool) -> str:
+        """The system turn."""
+        return with_tools(profile.prompts.task, [TOOL]) if tools else profile.prompts.direct
 
 
 _SIZES = SizeRule(32, 256 * 32**2, 1280 * 32**2)

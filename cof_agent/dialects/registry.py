@@ -24,8 +24,11 @@ __all__ = [
     "unwritten",
 ]
 
-DIALECTS = ("cof", "cof-v1", "deepeyes", "mini-o3", "pixel-reasoner", "qwen3", "native")
+DIALECTS = ("cof", "cof-v1", "deepeyes", "mini-o3", "pixel-reasoner", "qwen3", "qwen3.5", "native")
 """Names of the dialects."""
+
+
+_IN_MODULES = str.maketrans("-.", "__")
 
 
 def get_dialect(name: str) -> Dialect:
@@ -87,4 +90,4 @@ def _over(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 def _module(name: str) -> ModuleType:
     if name not in DIALECTS:
         raise ConfigError(f"no dialect is named {name!r}: choose one of {', '.join(DIALECTS)}")
-    return importlib.import_module(f"cof_agent.dialects.{name.replace('-', '_')}")
+    return importlib.import_module(f"cof_agent.dialects.{name.translate(_IN_MODULES)}")

@@ -10,12 +10,20 @@ _NAMES = (
     (r"deep-?eyes", "deepeyes"),
     (r"pixel-?reasoner", "pixel-reasoner"),
     (r"\bcof\b|chain-of-focus", "cof"),
+    (r"qwen-?3(\.[568]|-[568](?![\db]))", "qwen3.5"),
     (r"qwen-?3([.-]\d)?-?vl", "qwen3"),
     (r"qwen-?2([.-]5)?-?vl", "cof"),
 )
 """What a name holds, and the dialect of such policies. Base models come after those fine-tuned from them."""
 
-MODEL_TYPES = {"qwen2_vl": "cof", "qwen2_5_vl": "cof", "qwen3_vl": "qwen3", "qwen3_vl_moe": "qwen3"}
+MODEL_TYPES = {
+    "qwen2_vl": "cof",
+    "qwen2_5_vl": "cof",
+    "qwen3_vl": "qwen3",
+    "qwen3_vl_moe": "qwen3",
+    "qwen3_5": "qwen3.5",
+    "qwen3_5_moe": "qwen3.5",
+}
 """The `model_type` of a checkpoint's configuration, and the dialect for one whose name says nothing."""
 
 

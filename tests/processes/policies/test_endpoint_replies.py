@@ -520,3 +520,40 @@ def test_an_overview_that_is_too_long_fails_with_words() -> None:
     assert "maximum context length is 4096" in (result.message or "")
     assert "longer context" in (result.message or "")
     assert len(requests) == 1
+
+
+# Qwen3.5
+
+IN_XML = (
+    "<tool_call>\n<function=image_zoom_in_tool>\n<parameter=bbox_2d>\n[100, 100, 180, 150]\n</parameter>\n"
+    "<parameter=label>\nsign\n</parameter>\n</function>\n</tool_call>"
+)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("parsers", ["none", "reasoning", "both"])
+def test_qwen3_5_through_servers_with_and_without_parsers(parsers: str, streaming: bool) -> None:
+    """As vLLM sends them with neither parser, with `--reasoning-parser qwen3`, and with `--tool-call-parser` too."""
+    said: dict[str, Any] = {
+        "none": {"content": f"Too small.\n</think>\n\n{IN_XML}"},
+        "reasoning": {"content": f"\n\n{IN_XML}", "reasoning": "Too small."},
+        "both": {"content": None, "reasoning_content": "Too small.\n", "tool_calls": [call(json.dumps(BOX))]},
+    }[parsers]
+    act = reply(**said)
+    if streaming:
+        said = said | ({"tool_calls": [call(json.dumps(BOX), index=0)]} if "tool_calls" in said else {})
+        act = pieces(piece(**said), piece("stop"))
+    answer_text = says("I see.\n</think>\n\n<answer>417</answer>")
+    result, requests = ask(act, answer_text, dialect="qwen3.5", streaming=streaming)
+    assert (result.status, result.answer, result.usage.zooms, result.usage.refused) == (Status.ANSWERED, "417", 1, 0)
+    assert [turn.text.count("Too small.") for turn in result.trajectory.turns if turn.role == "policy"] == [1, 0]
+    _, _, turn, region = requests[-1]["messages"]
+    assert turn == {
+        "role": "assistant",
+        "content": IN_XML,
+        "reasoning": "Too small.",
+        "reasoning_content": "Too small.",
+    }
+    texts = [part.get("text", "(image)") for part in region["content"]]
+    assert "".join(texts) == "<tool_response>\n(image)\n</tool_response>"
+    assert "tools" not in requests[-1]
