@@ -6,12 +6,17 @@ Tool and rules: QwenLM/Qwen-Agent@d04611b01cb113148462fdc7c3a0d048558b9c50,
 QwenLM/Qwen3-VL@c253c773743e8fc9301e6896f06bb5d97363fd5e, `cookbooks/think_with_images.ipynb`; sizes: `README.md`@
 0f2afbe48b55892f30a1f1bff20139fe5a3cc598 there. Text without tags is the answer too; templates of Thinking checkpoints
 open `<think>` themselves.
+
+Two sources differ on `img_idx`. The tool counts all images. A maintainer says that the models count the user's alone,
+and go deeper by coordinates of the original (QwenLM/Qwen3-VL issue 1667). The tool's reading is the default; the
+profile's `counted="images"` is the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
@@ -28,19 +33,23 @@ from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
 _MARKUP = Markup("tool_call")
 _TERMS = Terms(ZOOM, "img_idx", lambda number: f"img_idx {number}")
 _ARGUMENTS = {"bbox_2d": "bbox_2d", "label": "label", "img_idx": "view", "view": "view"}
-TOOL = function(
-    ZOOM,
-    "Cut a region out of an image and look at it on its own.",
-    {
-        "bbox_2d": {
-            **BOX,
-            "description": "the region: left, top, right, bottom, in thousandths of the image's width and height",
-        },
-        "label": {"type": "string", "description": "what you expect to see there"},
-        "img_idx": {"type": "number", "description": "which image: 0 is the first, 1 the first region shown, …"},
+
+
+def tool(counted: str = "views") -> dict[str, Any]:
+    """The schema of the tool, with what `img_idx` counts."""
+    others = "1 the first region shown, …" if counted == "views" else "1 the second of the question's, …"
+    index = {"type": "number", "description": f"which image: 0 is the first, {others}"}
+    arguments = {**_ARGUMENTS_TOLD, "img_idx": index}
+    return function(ZOOM, "Cut a region out of an image and look at it on its own.", arguments, [*arguments])
+
+
+_ARGUMENTS_TOLD: dict[str, Any] = {
+    "bbox_2d": {
+        **BOX,
+        "description": "the region: left, top, right, bottom, in thousandths of the image's width and height",
     },
-    ["bbox_2d", "label", "img_idx"],
-)
+    "label": {"type": "string", "description": "what you expect to see there"},
+}
 
 
 class Qwen3Dialect(ReadingDialect):
@@ -74,17 +83,18 @@ class Qwen3Dialect(ReadingDialect):
 
     def system(self, profile: Profile, *, tools: bool) -> str:
         """The system turn."""
-        return with_tools(profile.prompts.task, [TOOL]) if tools else profile.prompts.direct
+        return with_tools(profile.prompts.task, [tool(profile.counted)]) if tools else profile.prompts.direct
 
 
-_SIZES = SizeRule(32, 256 * 32**2, 1280 * 32**2)
+_LEAST = 256 * 32**2
+"""Pixels: of the tool's regions, and of the README's images."""
 
 DIALECT = Qwen3Dialect()
 PROFILE = Profile(
     dialect="qwen3",
     coordinates=CoordinateSpace.THOUSANDTHS,
-    overview=_SIZES,
-    regions=_SIZES,
+    overview=SizeRule(32, _LEAST, 1280 * 32**2),
+    regions=SizeRule(32, _LEAST, 12_845_056),  # the tool's
     zoom=RegionRule(margin=1.0, scale=1.0, clip=True, min_side=32),
     any_view=True,
     prompts=Prompts(reminder=""),

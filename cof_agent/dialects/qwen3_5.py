@@ -24,7 +24,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
 from cof_agent.dialects.json_calls import UNREADABLE
 from cof_agent.dialects.profile import DECLINE, Profile, Prompts
 from cof_agent.dialects.qwen3 import PROFILE as QWEN3
-from cof_agent.dialects.qwen3 import TOOL, Qwen3Dialect
+from cof_agent.dialects.qwen3 import Qwen3Dialect, tool
 from cof_agent.dialects.thoughts import KEY, parted
 from cof_agent.dialects.turn import Call
 from cof_agent.dialects.xml_calls import xml_call
@@ -51,7 +51,7 @@ class Qwen35Dialect(Qwen3Dialect):
         if not tools:
             return profile.prompts.direct
         task = profile.prompts.task
-        return task if "<tools>" in task else f"{_tools()}\n\n{task}"
+        return task if "<tools>" in task else f"{_tools(profile.counted)}\n\n{task}"
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         return [_apart(message) for message in super().render(messages, profile, tools=tools)]
@@ -63,12 +63,12 @@ def _apart(message: BaseMessage) -> BaseMessage:
     return AIMessage(message.text, additional_kwargs={KEY: thought}) if thought else message
 
 
-@lru_cache(maxsize=1)
-def _tools() -> str:
+@lru_cache(maxsize=2)
+def _tools(counted: str) -> str:
     """What the system turn says of tools; it comes before the task, as in the templates."""
-    function = TOOL["function"]
-    parameters = {**function["parameters"], "required": ["bbox_2d"]}
-    schema = json.dumps({**TOOL, "function": {**function, "parameters": parameters}})
+    told = tool(counted)
+    told["function"]["parameters"]["required"] = ["bbox_2d"]
+    schema = json.dumps(told)
     example = xml_call("the_function", {"the_parameter": "its value", "another": [1, 2]})
     return (
         f"# Tools\n\nThese functions may be called:\n\n<tools>\n{schema}\n</tools>\n\nTo call one, write nothing after "

@@ -24,7 +24,7 @@ __all__ = [
     "unwritten",
 ]
 
-DIALECTS = ("cof", "cof-v1", "deepeyes", "mini-o3", "pixel-reasoner", "qwen3", "qwen3.5", "native")
+DIALECTS = ("cof", "cof-v1", "deepeyes", "mini-o3", "pixel-reasoner", "qwen3", "qwen3.5", "sensenova-mars", "native")
 """Names of the dialects."""
 
 

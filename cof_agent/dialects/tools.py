@@ -19,6 +19,7 @@ CROP = "image_crop_tool"
 _UNITS = {
     CoordinateSpace.VIEW_PIXELS: "pixels of that image as shown",
     CoordinateSpace.UNIT: "fractions of its width and height, 0 to 1",
+    CoordinateSpace.UNIT_OR_PIXELS: "fractions of its width and height, 0 to 1, or pixels of that image as shown",
     CoordinateSpace.THOUSANDTHS: "thousandths of its width and height, 0 to 1000",
 }
 

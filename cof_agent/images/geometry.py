@@ -127,15 +127,19 @@ class CoordinateSpace(StrEnum):
     """0.0 to 1.0 of the view's width and height (Mini-o3, Pixel Reasoner)."""
     THOUSANDTHS = "thousandths"
     """0 to 1000 of the view's width and height (Qwen3-VL)."""
+    UNIT_OR_PIXELS = "unit_or_pixels"
+    """As `UNIT`; a box with a number over 1 is in pixels of the view (Pixel Reasoner)."""
 
     def extent(self, shown: Size) -> tuple[float, float]:
         """Largest x and y that can be written for a view shown at `shown` pixels."""
         if self is CoordinateSpace.VIEW_PIXELS:
             return float(shown[0]), float(shown[1])
-        return (1.0, 1.0) if self is CoordinateSpace.UNIT else (1000.0, 1000.0)
+        return (1000.0, 1000.0) if self is CoordinateSpace.THOUSANDTHS else (1.0, 1.0)
 
     def to_view(self, corners: Sequence[float], shown: Size) -> Corners:
         """Corners written in this space, in pixels of the view shown at `shown`."""
+        if self is CoordinateSpace.UNIT_OR_PIXELS and max(corners) > 1:
+            return _scale(corners, shown, shown)
         return _scale(corners, self.extent(shown), shown)
 
     def from_view(self, corners: Sequence[float], shown: Size) -> Corners:
@@ -231,15 +235,22 @@ class RegionRule:
     """This share of the view's width and height is added on each side of the box (Pixel Reasoner: 0.1)."""
     min_side: float = 0.0
     """Sides shorter than this many view pixels are grown about the centre."""
+    refused_side: float = 0.0
+    """Boxes with a side of so many view pixels, or fewer, are refused (DeepEyes: 30)."""
     max_aspect: float = MAX_ASPECT
     """Regions thinner than this ratio are refused."""
 
     def __post_init__(self) -> None:
         positive = self.margin > 0 and self.scale > 0
-        if not (positive and 0 <= self.padding < 1 and self.min_side >= 0 and 1 <= self.max_aspect <= MAX_ASPECT):
+        if not (
+            positive
+            and 0 <= self.padding < 1
+            and min(self.min_side, self.refused_side) >= 0
+            and 1 <= self.max_aspect <= MAX_ASPECT
+        ):
             raise ConfigError(
-                f"{self} is not a region rule: it needs margin > 0, scale > 0, 0 <= padding < 1, min_side >= 0 and "
-                f"1 <= max_aspect <= {MAX_ASPECT}"
+                f"{self} is not a region rule: it needs margin > 0, scale > 0, 0 <= padding < 1, min_side >= 0, "
+                f"refused_side >= 0 and 1 <= max_aspect <= {MAX_ASPECT}"
             )
 
     def region(self, corners: Sequence[float], shown: Size, frame: Box, sizes: SizeRule) -> tuple[Box, Size]:
@@ -248,6 +259,11 @@ class RegionRule:
         `corners` are pixels of a view that shows the original box `frame` at `shown` pixels; they must lie within the
         view. Raises ConfigError when the region is empty after truncation or too thin.
         """
+        side = min(corners[2] - corners[0], corners[3] - corners[1])
+        if self.refused_side and side <= self.refused_side:
+            raise ConfigError(
+                f"a side has {side:.4g} pixels of the image as shown, and needs over {self.refused_side:g}"
+            )
         padded = _pad(corners, shown, self.padding)
         x1, y1, x2, y2 = enlarge(_grow(padded, shown, self.min_side), shown, self.margin)
         if x1 >= x2 or y1 >= y2:

@@ -66,14 +66,21 @@ class LookContext:
 
     def valid(self, base: object) -> str:
         """Which boxes view number `base` has room for, in the profile's coordinate space."""
-        view = self.views[base if isinstance(base, int) and 0 <= base < len(self.views) else 0]
+        view = self.views[base if isinstance(base, int) and 0 <= base < self.nameable else 0]
         x, y = self.profile.coordinates.extent(view.shown)
         return f"it needs 0 <= x1 < x2 <= {x:g} and 0 <= y1 < y2 <= {y:g}"
 
     @property
     def numbers(self) -> str:
         """The numbers that a view may be named by."""
-        return f"the views are numbered 0 to {len(self.views) - 1}"
+        return f"the views are numbered 0 to {self.nameable - 1}"
+
+    @property
+    def nameable(self) -> int:
+        """How many views a call may name, counted from the first."""
+        if self.profile.counted == "views":
+            return len(self.views)
+        return sum(view.kind == "overview" for view in self.views)
 
     def look(self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None) -> View:
         """Make the view of a box in view number `base`, in the profile's coordinate space.
@@ -92,7 +99,7 @@ class LookContext:
     def _wanted(
         self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None
     ) -> PlannedRegion:
-        if not 0 <= base < len(self.views):
+        if not 0 <= base < self.nameable:
             raise ToolError(f"there is no view {base}: {self.numbers}")
         view = self.views[base]
         x1, y1, x2, y2 = self.profile.coordinates.to_view(bbox_2d, view.shown)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import default_profile, load_profile
-from cof_agent.policies.known_checkpoints import known_dialect
+from cof_agent.errors import ConfigError
+from cof_agent.policies.known_checkpoints import known_dialect, unread_form
 
 UNKNOWN = "nothing"
 """What says how to speak to a policy of which neither name nor type is known."""
@@ -30,7 +31,8 @@ def profile_for(
     `focus.json` in the `folder` of its checkpoint, the default one of its name's dialect, that of its `model_type`'s;
     else provider-native tool calls. `name` is a hub id, a path or what a server calls it.
 
-    Raises ConfigError for an unknown dialect and a `focus.json` that cannot be read.
+    Raises ConfigError for an unknown dialect, a `focus.json` that cannot be read, and a policy that is known to speak
+    in a form that no dialect reads.
     """
     if profile is not None:
         return profile, "the profile given"
@@ -40,5 +42,7 @@ def profile_for(
         return own, "the policy itself"
     if folder is not None and (folder / OWN).is_file():
         return load_profile(folder / OWN), f"its {OWN}"
+    if why := unread_form(name):
+        raise ConfigError(why)
     known, told_by = known_dialect(name, model_type) or ("native", UNKNOWN)
     return default_profile(known), told_by

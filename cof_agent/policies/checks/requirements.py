@@ -9,7 +9,6 @@ from cof_agent.policies.checks.check import Check
 from cof_agent.policies.checks.installation import install, missing
 from cof_agent.policies.environment import UNSET, EndpointEnvironment
 from cof_agent.policies.kinds import kind_of
-from cof_agent.policies.profiles import profile_for
 
 __all__ = ["Check", "check_policy"]
 
@@ -75,8 +74,7 @@ def _script(rest: str, base_url: str | None, environment: EndpointEnvironment) -
 
 
 def _told_by_its_name(model: str) -> Check:
-    profile, told_by = profile_for(model)
-    return Check.spoken_to(profile.dialect, told_by)
+    return Check.profile_of(model)
 
 
 _MORE: Mapping[str, Callable[[str, str | None, EndpointEnvironment], Iterator[Check]]] = {

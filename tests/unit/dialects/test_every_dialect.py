@@ -45,6 +45,7 @@ LOOK: dict[str, str | AIMessage] = {
     "mini-o3": f'<think>small</think><grounding>{{"bbox_2d": {WANTED}, "source": "original_image"}}</grounding>',
     "pixel-reasoner": "It is small.\n" + called("crop_image_normalized", bbox_2d=WANTED, target_image=1),
     "qwen3": "<think>small</think>\n" + called(ZOOM, bbox_2d=[250, 250, 500, 500], label="sign", img_idx=0),
+    "sensenova-mars": "<think>small</think>\n" + called(ZOOM, bbox_2d=[250, 250, 500, 500], label="sign", img_idx=0),
     "qwen3.5": "small\n</think>\n\n" + in_xml(ZOOM, bbox_2d=[250, 250, 500, 500]),
     "native": native("<think>small</think>", "a", [252, 168, 504, 336]),
 }
@@ -55,6 +56,7 @@ REFUSED: dict[str, str | AIMessage] = {
     "mini-o3": '<grounding>{"bbox_2d": [0.5, 0.5, 0.9, 0.9], "source": "observation_7"}</grounding>',
     "pixel-reasoner": called("crop_image_normalized", bbox_2d=WANTED, target_image=0),
     "qwen3": called(ZOOM, bbox_2d=[250, 250, 500, 500], label="sign", img_idx=7),
+    "sensenova-mars": called(ZOOM, bbox_2d=[500, 500, 500, 500], label="sign", img_idx=0),
     "qwen3.5": in_xml(ZOOM, bbox_2d=[250, 250, 500, 500], label="sign", img_idx=7),
     "native": native("", "b", [9000, 1, 9001, 2]),
 }
@@ -229,6 +231,7 @@ def test_boxes_in_the_answer_are_evidence_in_original_pixels(name: str) -> None:
         "pixel-reasoner": WANTED,
         "qwen3": [250, 250, 500, 500],
         "qwen3.5": [250, 250, 500, 500],
+        "sensenova-mars": [250, 250, 500, 500],
     }.get(name, [252, 168, 504, 336])
     box = f"<|box_start|>{written}<|box_end|>" if name == "cof-v1" else json.dumps({"bbox_2d": written})
     (evidence,) = converse(name, answered(name, f"there: {box}")).result.evidence

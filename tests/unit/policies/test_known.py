@@ -18,11 +18,14 @@ from cof_agent.policies.profiles import profile_for
         ("xintongzhang/CoF-sft-model-7b", "cof"),
         ("/models/chain-of-focus-7b", "cof"),
         ("ChenShawn/DeepEyes-7B", "deepeyes"),
+        ("deepeyes_v1_7b", "deepeyes"),
+        ("rosemary-and-thymes", "native"),
         ("Mini-o3/Mini-o3-7B-v1", "mini-o3"),
         ("models/mini_o3_sft", "mini-o3"),
         ("TIGER-Lab/PixelReasoner-RL-v1", "pixel-reasoner"),
         ("Qwen/Qwen3-VL-8B-Instruct", "qwen3"),
         ("qwen3-vl:8b", "qwen3"),
+        ("sensenova/SenseNova-MARS-32B", "sensenova-mars"),
         ("Qwen/Qwen3.5-27B", "qwen3.5"),
         ("Qwen/Qwen3.5-397B-A17B", "qwen3.5"),
         ("Qwen/Qwen3.6-35B-A3B-FP8", "qwen3.5"),
@@ -46,6 +49,24 @@ from cof_agent.policies.profiles import profile_for
 )
 def test_by_name(name: str, dialect: str) -> None:
     assert profile_for(name) == (default_profile(dialect), "nothing" if dialect == "native" else "its name")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ChenShawn/DeepEyesV2-7B",
+        "deepeyes-v2",
+        "DeepEyes_v2_sft",
+        "Kwai-Keye/Thyme-RL",
+        "Agents-X/PyVision-Image-7B-RL",
+    ],
+)
+def test_a_policy_of_a_form_that_no_dialect_reads_is_told_so(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no dialect reads that, and no code is run; ask it with --dialect native"):
+        profile_for(name, model_type="qwen2_5_vl")
+    assert profile_for(name, dialect="native")[0] == default_profile("native")
+    (tmp_path / "focus.json").write_text('{"dialect": "cof"}')
+    assert profile_for(name, folder=tmp_path)[0] == default_profile("cof")
 
 
 @pytest.mark.parametrize(
