@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
@@ -19,6 +19,7 @@ CROP = "image_crop_tool"
 _UNITS = {
     CoordinateSpace.VIEW_PIXELS: "pixels of that image as shown",
     CoordinateSpace.UNIT: "fractions of its width and height, 0 to 1",
+    CoordinateSpace.THOUSANDTHS_YX: "thousandths of its height and width, 0 to 1000, y before x: [y1, x1, y2, x2]",
     CoordinateSpace.UNIT_OR_PIXELS: "fractions of its width and height, 0 to 1, or pixels of that image as shown",
     CoordinateSpace.THOUSANDTHS: "thousandths of its width and height, 0 to 1000",
 }
@@ -82,11 +83,19 @@ def image_tools(profile: Profile) -> tuple[BaseTool, ...]:
             _described,
             name=name,
             description=_DESCRIPTIONS[arguments[name]] + unit,
-            args_schema=arguments[name],
+            args_schema=_in_order(arguments[name], profile.coordinates),
             response_format="content_and_artifact",
         )
         for name in profile.tools
     )
+
+
+def _in_order(arguments: type[BaseModel], coordinates: CoordinateSpace) -> type[BaseModel]:
+    """The arguments, with the box described in the order of its numbers."""
+    if coordinates is not CoordinateSpace.THOUSANDTHS_YX:
+        return arguments
+    box = (Coordinates, Field(description=f"{coordinates.names} of the region: top, left, bottom, right"))
+    return create_model(arguments.__name__, __base__=arguments, bbox_2d=box)
 
 
 def _described(**arguments: Any) -> Any:

@@ -198,7 +198,7 @@ def _worded(error: ValidationError, tool: BaseTool, arguments: Mapping[str, Any]
         return f"{tool.name} has no argument {name[:80]!r}: use {' and '.join(schema.model_fields)}"
     if name == "bbox_2d":
         valid = context.valid(arguments.get("view", 0))
-        return f"bbox_2d must be four finite numbers [x1, y1, x2, y2], {given}; {valid}"
+        return f"bbox_2d must be four finite numbers {context.profile.coordinates.names}, {given}; {valid}"
     if name == "view":
         return f"view must be a whole number, {given}; {context.numbers}"
     return f"{name} must be text, {given}"

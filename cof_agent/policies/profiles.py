@@ -24,12 +24,13 @@ def profile_for(
     own: Profile | None = None,
     profile: Profile | None = None,
     dialect: str | None = None,
+    vendors: Profile | None = None,
 ) -> tuple[Profile, str]:
     """The profile of the policy that `name` names, and what says so.
 
     The first that there is: the `profile` given, the default one of the `dialect` given, the policy's `own`, the
-    `focus.json` in the `folder` of its checkpoint, the default one of its name's dialect, that of its `model_type`'s;
-    else provider-native tool calls. `name` is a hub id, a path or what a server calls it.
+    `focus.json` in the `folder` of its checkpoint, the default one of its name's dialect, that of its `model_type`'s,
+    that of its `vendors`; else provider-native tool calls. `name` is a hub id, a path or what a server calls it.
 
     Raises ConfigError for an unknown dialect, a `focus.json` that cannot be read, and a policy that is known to speak
     in a form that no dialect reads.
@@ -44,5 +45,6 @@ def profile_for(
         return load_profile(folder / OWN), f"its {OWN}"
     if why := unread_form(name):
         raise ConfigError(why)
-    known, told_by = known_dialect(name, model_type) or ("native", UNKNOWN)
-    return default_profile(known), told_by
+    if (known := known_dialect(name, model_type)) is None:
+        return (vendors, "its vendor") if vendors is not None else (default_profile("native"), UNKNOWN)
+    return default_profile(known[0]), known[1]

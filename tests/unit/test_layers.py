@@ -25,6 +25,7 @@ FLOORS = (
 
 INSIDE = {
     "images": (
+        {"box"},
         {"codecs.exif", "codecs.flattening", "display_name", "geometry", "named_file"},
         {"receiving.regular_file", "rendering.heap", "time_limit"},
         {"codecs.formats", "codecs.jpeg_segments", "codecs.png_chunks", "limits", "reference"},
