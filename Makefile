@@ -6,17 +6,23 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 TINY := runs/tiny
 
-.PHONY: demo quick test lint type docs bench tiny tiny-hours clean
+# The tests wait for children and sockets in a third of their time: one process more than there are cores, four at most.
+WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 3 ? n + 1 : 4)))
+# What is compiled once is kept (where an environment forbids it, each of hundreds of processes compiles it again), and
+# the tiny models thrash on several threads.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist=worksteal
+
+.PHONY: demo quick test lint type docs bench large tiny tiny-hours clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cof-agent ask examples/images/motorcycle.jpg "Which brand is the motorcycle? (A) Honda (B) Suzuki (C) Yamaha (D) Kawasaki" --show
 
 # The tests without process, server, OCR and torch, but for the slow ones, with few examples of each property.
 quick: $(VENV)/.dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -m "not slow" -p no:langsmith_plugin --hypothesis-profile=quick --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	@$(PYTEST) tests/unit -m "not slow" -p no:langsmith_plugin --hypothesis-profile=quick --numprocesses=auto --maxprocesses=4
 
 test: $(VENV)/.dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=40 --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	@$(PYTEST) --durations=40 --numprocesses=$(WORKERS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
@@ -37,6 +43,10 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.benchmarks.parsing
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.scenes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.evaluation
+
+# A TIFF of 1.2 gigapixels, made, looked at and asked about: some minutes, and 130 MB of disk.
+large: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.large
 
 # The policy tiny, from nothing. A stage that is done is not repeated, and one that was cut short goes on.
 tiny: tiny-hours $(TINY)/.adaptive

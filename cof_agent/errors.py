@@ -38,7 +38,7 @@ class ConfigError(CofError, ValueError):
 
 
 class QuestionError(ConfigError):
-    """There is no image or no question. Whoever asked can mend it; other kinds of ConfigError, whoever set up."""
+    """There is no image or no question, or too many images. Whoever asked can mend it; other kinds, whoever set up."""
 
 
 class WaitingError(CofError, RuntimeError):
@@ -60,6 +60,10 @@ class MissingExtraError(CofError, ImportError):
     def for_extra(cls, extra: str, what: str) -> MissingExtraError:
         """Say that `what` needs the optional dependencies named `extra`."""
         return cls(f'{what} needs the extra "{extra}": pip install "cof-agent[{extra}]"')
+
+
+class MissingFormatError(ImageError, MissingExtraError):
+    """An image is of a format that an optional dependency reads. The message holds the command that installs it."""
 
 
 def validated(model: type[Model], value: object, where: str) -> Model:

@@ -19,9 +19,11 @@ from langgraph.types import Send
 
 from cof_agent import DirectoryStore, FocusConfig, ImageError, ImageLimits, load_policy
 from cof_agent.images.limits import named_roots
-from cof_agent.integrations.langgraph import last_images, perception_node
-from cof_agent.integrations.wording import LOOK, QUESTION
+from cof_agent.integrations.langgraph import Candidates, last_images, perception_node
+from cof_agent.integrations.wording import LOOK, PATH, PATHS, QUESTION, takes_several
 
+eyes = load_policy(os.environ.get("COF_POLICY", "reader"))
+IMAGE = f"{PATHS if takes_several(eyes) else PATH}; leave it out for the newest image of the conversation"
 TASK = (
     "You help with questions about images. You cannot see them yourself: ask look_closely for every fact that an image "
     "has to tell, one fact a call. When it knows, answer the person in your own words; when it does not, say so."
@@ -31,7 +33,7 @@ TASK = (
 @tool(description=LOOK)
 def look_closely(
     question: Annotated[str, QUESTION],
-    image: Annotated[str | None, "a path or a URL; leave it out for the newest image of the conversation"] = None,
+    image: Annotated[str | list[str] | None, IMAGE] = None,
 ) -> str:
     raise NotImplementedError("the node `look` carries it out")
 
@@ -73,16 +75,18 @@ def answering(call: ToolCall, state: MessagesState) -> Send:
     if call["name"] != look_closely.name:
         words = f"there is no tool named {call['name']!r}: use {look_closely.name}"
         return Send("refuse", {"words": words, "call": call["id"]})
+    named = call["args"].get("image")
     try:
-        image = call["args"].get("image") or last_images(state)
+        shown = [] if named else last_images(state)
     except ImageError as error:
         return Send("refuse", {"words": str(error), "call": call["id"]})
-    return Send("look", {"image": image, "question": call["args"].get("question"), "call": call["id"]})
+    asked = {"question": call["args"].get("question"), "call": call["id"]}
+    return Send("look", {"image": named, "shown": list(shown), **asked})
 
 
 def to_look_at(call: dict[str, Any]) -> Any:
-    """The image that a call names, or those of the conversation, the newest first."""
-    return call["image"]
+    """The image or images that a call names, or those of the conversation, of which the first that opens is meant."""
+    return call["image"] or Candidates(call["shown"])
 
 
 def refuse(call: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def refuse(call: dict[str, Any]) -> dict[str, Any]:
 spec = os.environ.get("COF_SUPERVISOR")
 model = (load_policy(spec).model if spec else StandIn()).bind_tools([look_closely])
 look = perception_node(
-    os.environ.get("COF_POLICY", "reader"),
+    eyes,
     image_key=to_look_at,
     answer_key=None,
     status_key=None,

@@ -24,7 +24,7 @@ from typing_extensions import TypedDict
 from cof_agent import DirectoryStore, ImageLimits, Trajectory, build_graph, load_policy, open_image, save_trajectory
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.benchmarks import JsonLines, open_benchmark
-from cof_agent.evaluation.picture import picture
+from cof_agent.evaluation.picture import pictures
 from cof_agent.evaluation.question import Benchmark, BenchmarkQuestion, Role
 from cof_agent.images.codecs.metadata import stripped
 from cof_agent.images.limits import named_roots
@@ -90,10 +90,11 @@ def choose(state: State, runtime: Runtime[Wanted]) -> dict[str, Any]:
     for item in [] if enough else islice(benchmark, asked, wanted.limit):
         if len(questions) == wanted.at_once:
             break
-        if isinstance(item, BenchmarkQuestion) and (made := picture(item.image, wanted.resolution, limits=limits)):
-            image = keep_original(stripped(open_image(made.source, limits=limits), limits), store)
+        if isinstance(item, BenchmarkQuestion) and (made := pictures(item.images, wanted.resolution, limits=limits)):
+            opened = [stripped(open_image(image.source, limits=limits), limits) for image in made]
+            images = [keep_original(source, store) for source in opened]
             truth = {"answer": item.answer, "options": list(item.options)}
-            questions.append({"number": asked, "image": image, "question": item.text, **truth})
+            questions.append({"number": asked, "image": images, "question": item.text, **truth})
         asked += 1
     return {"questions": questions, "asked": asked}
 
@@ -103,7 +104,7 @@ async def search(asked: Mapping[str, Any], config: RunnableConfig) -> dict[str, 
     state = await loop.ainvoke({"image": asked["image"], "question": asked["question"]}, config)
     run = Trajectory.from_state(state)
     truth = BenchmarkQuestion(
-        str(asked["number"]), asked["image"]["source"], asked["question"], asked["answer"], tuple(asked["options"])
+        str(asked["number"]), asked["image"][0]["source"], asked["question"], asked["answer"], tuple(asked["options"])
     )
     right = accuracy(truth, run.answer, declined=run.status is Status.DECLINED)
     if good := right and rollout_of(run, right).well_formed:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models thrash on more
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"  # graph state must hold plain values only
 
 import pytest
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 from tests.support.examples import QUICK, WHOLE
@@ -21,6 +23,9 @@ for name, count in (("whole", WHOLE), ("quick", QUICK)):
     )
 settings.load_profile("whole")
 
+# Typer's runner builds all commands with all their options for each invocation: 25 ms, many hundreds of times.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
+
 
 @pytest.fixture
 def photo_file(tmp_path: Path) -> Path:
@@ -31,6 +36,24 @@ def photo_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def other_file(tmp_path: Path) -> Path:
+    from tests.support.integrations.hosts import other_photo
+
+    path = tmp_path / "other.png"
+    other_photo().save(path)
+    return path
+
+
+LONGEST = ("/weights/training/", "/weights/", "/processes/")
+"""In this order. What is nowhere here comes last: unit tests are short, and fill what is left."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests first, or one process would be left alone with them at the end."""
-    items.sort(key=lambda item: "/weights/training/" not in item.path.as_posix())
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((number for number, part in enumerate(LONGEST) if part in path), len(LONGEST))
+
+    items.sort(key=place)

@@ -13,6 +13,7 @@ import datasets
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
 from cof_agent.learning.environment.row import check_first_look, rules_of
+from cof_agent.learning.exports.prompts import OTHERS
 from cof_agent.loop.config import FocusConfig
 from training.grpo_settings import GrpoSettings
 from training.rows import check_factor, given_profile, open_table, size_of
@@ -42,6 +43,8 @@ def load_questions(settings: GrpoSettings, processor: Any, factor: int) -> Quest
     profile shows, or a region would leave no room for an answer.
     """
     table = open_table(settings, "trl-grpo", COLUMNS).cast_column("original", datasets.Image(decode=False))
+    if OTHERS in table.column_names:
+        table = table.cast_column(OTHERS, datasets.List(datasets.Image(decode=False)))
     rules: dict[tuple[str, str], tuple[Profile, FocusConfig]] = {}
     kept = []
     for number, row in enumerate(table.cast_column("images", datasets.List(datasets.Image(decode=False)))):
@@ -51,7 +54,7 @@ def load_questions(settings: GrpoSettings, processor: Any, factor: int) -> Quest
             _check_sizes(rules[key][0], factor, settings)
         shown = _first_look(row, rules[key][0])
         text = processor.apply_chat_template(row["prompt"], add_generation_prompt=True, tokenize=False)
-        if len(processor.tokenizer(text)["input_ids"]) + shown - 1 <= settings.max_prompt:
+        if len(processor.tokenizer(text)["input_ids"]) + shown - len(row["images"]) <= settings.max_prompt:
             kept.append(number)
     if not kept:
         raise ConfigError(f"all {len(table)} prompts are longer than max_prompt={settings.max_prompt}: raise it")
@@ -62,14 +65,20 @@ def load_questions(settings: GrpoSettings, processor: Any, factor: int) -> Quest
 
 
 def _first_look(row: Mapping[str, Any], profile: Profile) -> int:
-    """Visual tokens of the first look. Raises ConfigError where it is not the one that the profile shows."""
+    """Visual tokens of the first look at each image. Raises ConfigError where it is not what the profile shows."""
     where = f"row {row['id']!r}"
-    sizes, original = [size_of(image, where) for image in row["images"]], size_of(row["original"], where)
-    if len(sizes) != 1:
-        raise ConfigError(f"row {row['id']!r} shows {len(sizes)} images, not the first look alone: export again")
-    shown = profile.overview.fit(original)
-    check_first_look(row, sizes[0], shown)
-    return profile.overview.tokens(shown)
+    originals = [row["original"], *(row.get(OTHERS) or ())]
+    if len(row["images"]) != len(originals):
+        raise ConfigError(
+            f"{where} shows {len(row['images'])} images, not the first look alone at each of {len(originals)}: "
+            "export again"
+        )
+    tokens = 0
+    for image, original in zip(row["images"], originals, strict=True):
+        shown = profile.overview.fit(size_of(original, where))
+        check_first_look(row, size_of(image, where), shown)
+        tokens += profile.overview.tokens(shown)
+    return tokens
 
 
 def _check_sizes(profile: Profile, factor: int, settings: GrpoSettings) -> None:

@@ -45,7 +45,7 @@ def load_rows(settings: SftSettings, processor: Any, base: Path, template: str |
     undecoded = table.cast_column("images", datasets.List(datasets.Image(decode=False)))
     kept = []
     for number, row in enumerate(undecoded):
-        visual = 0
+        visual, overviews = 0, _overviews(row["messages"])
         for position, image in enumerate(row["images"]):
             width, height = size = size_of(image, f"row {number + 1} of {directory}")
             if settings.fit_images:
@@ -55,7 +55,7 @@ def load_rows(settings: SftSettings, processor: Any, base: Path, template: str |
                     f"row {number + 1} of {directory} has an image of {width}x{height} pixels, which is not as a "
                     f"policy saw it (multiples of {factor}): export trajectories, or set fit_images: true"
                 )
-            most = (profile.regions if position else profile.overview).max_pixels
+            most = (profile.overview if position < overviews else profile.regions).max_pixels
             if not settings.fit_images and width * height > most:
                 raise ConfigError(
                     f"row {number + 1} of {directory} has an image of {width}x{height} pixels, and the profile shows "
@@ -118,6 +118,16 @@ def size_of(image: Mapping[str, Any], where: str) -> Size:
             return turned(opened.size, orientation_of(opened))
     except OSError as error:
         raise ConfigError(f"an image of {where} cannot be read ({error}): export again") from error
+
+
+def _overviews(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Images that stand before the policy's first turn: the first looks."""
+    count = 0
+    for message in messages:
+        if message["role"] == "assistant":
+            break
+        count += sum(block["type"] == "image" for block in message["content"])
+    return count
 
 
 def given_profile(settings: Settings) -> Profile | None:

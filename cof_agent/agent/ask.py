@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
@@ -17,13 +17,16 @@ from cof_agent.loop.resumption import resumption
 from cof_agent.loop.review import Decision
 from cof_agent.loop.state import FocusInput
 
+Images: TypeAlias = "ImageSource | Sequence[ImageSource]"
+"""One image, or a list or tuple of several that a question is about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What is asked, and how."""
 
-    image: ImageSource | None = None
-    """None: the image of the thread."""
+    image: Images | None = None
+    """None: the images of the thread."""
     question: object = None
     config: FocusConfig | None = None
     """Limits in place of the agent's."""

@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeAlias
 
+from cof_agent.agent.ask import Images
 from cof_agent.agent.result import FailedQuestion, FocusResult
 from cof_agent.errors import CofError, ConfigError
-from cof_agent.images.opening import ImageSource
 
 log = logging.getLogger(__name__)
 
-Question: TypeAlias = tuple[ImageSource, str]
-"""An image and what is asked about it."""
+Question: TypeAlias = tuple[Images, str]
+"""An image, or a list of several, and what is asked about it."""
 
-Ask: TypeAlias = Callable[[ImageSource, str, Executor], Awaitable[FocusResult]]
+Ask: TypeAlias = Callable[[Images, str, Executor], Awaitable[FocusResult]]
 """Answers one question; what would block the loop of asyncio, such as opening the image, it leaves to the threads."""
 
 
@@ -49,7 +49,7 @@ async def answer_all(
 
 
 async def _answered(ask: Ask, asked: Question, policy: str, threads: Executor) -> FocusResult | FailedQuestion:
-    image: ImageSource | None = None
+    image: Images | None = None
     question = repr(asked)
     try:
         if not (isinstance(asked, tuple | list) and len(asked) == 2):

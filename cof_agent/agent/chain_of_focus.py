@@ -16,12 +16,13 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Checkpointer, Command, StreamMode
 from pydantic import BaseModel
 
-from cof_agent.agent.ask import Ask, GraphRun
+from cof_agent.agent.ask import Ask, GraphRun, Images
 from cof_agent.agent.batch import Question, answer_all
 from cof_agent.agent.result import FailedQuestion, FocusResult
 from cof_agent.agent.thread_locks import athread_lock, thread_lock
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.agent.trajectory_file import prepare_directory, save_trajectory
+from cof_agent.dialects.registry import check_names_images
 from cof_agent.errors import ConfigError, TrajectoryError, WaitingError
 from cof_agent.images.codecs.metadata import stripped
 from cof_agent.images.limits import ImageLimits
@@ -32,7 +33,7 @@ from cof_agent.images.views import RegionPixels, View, ViewEvent, keep_original
 from cof_agent.loop.answer_schema import parse_answer
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import FocusGraph, as_policy, build_graph
-from cof_agent.loop.overview import check_question
+from cof_agent.loop.overview import check_question, images_of, naming
 from cof_agent.loop.pregel import waits_for
 from cof_agent.loop.review import Decision, Request
 from cof_agent.loop.state import FocusInput
@@ -53,8 +54,8 @@ class ChainOfFocus:
 
     `policy` is a spec for `load_policy`, a `Policy`, or any LangChain chat model. `save` names a directory to which
     every run appends its trajectory. With a LangGraph `checkpointer`, questions with the same `thread_id` form one
-    conversation about one image. The default store keeps images in memory, the oldest dropped beyond its limit. With
-    `strip_metadata` images are kept without EXIF, GPS and the like, under the hash of what is left.
+    conversation. The default store keeps images in memory, the oldest dropped beyond its limit. With `strip_metadata`
+    images are kept without EXIF, GPS and the like, under the hash of what is left.
     `region_pixels` replaces what regions show, to test whether a policy uses them.
     """
 
@@ -87,7 +88,7 @@ class ChainOfFocus:
 
     def ask(
         self,
-        image: ImageSource | None,
+        image: Images | None,
         question: str,
         *,
         config: FocusConfig | None = None,
@@ -96,10 +97,10 @@ class ChainOfFocus:
     ) -> FocusResult:
         """Answer one question.
 
-        `image` is a path, a URL (`http(s):`, `file:`, `data:`), encoded bytes or a PIL image; None goes on with the
-        image of `thread_id`. `config` replaces the agent's limits. With a `schema` the answer is to be JSON that fits
-        that Pydantic model: the policy is told, asked once more if it does not fit, and the result's `parsed` holds
-        the value; a run whose answer does not fit the second time has failed.
+        `image` is a path, a URL (`http(s):`, `file:`, `data:`), encoded bytes or a PIL image, or a list of these; None
+        goes on with the images of `thread_id`. `config` replaces the agent's limits. With a `schema` the answer is to
+        be JSON that fits that Pydantic model: the policy is told, asked once more if it does not fit, and the result's
+        `parsed` holds the value; a run whose answer does not fit the second time has failed.
 
         Raises ImageError for an image that cannot be opened, ConfigError for bad arguments, TrajectoryError for a
         `save` that cannot be written, WaitingError where the limits have a person asked, LockedError where something
@@ -110,7 +111,7 @@ class ChainOfFocus:
 
     async def aask(
         self,
-        image: ImageSource | None,
+        image: Images | None,
         question: str,
         *,
         config: FocusConfig | None = None,
@@ -122,7 +123,7 @@ class ChainOfFocus:
 
     def stream(
         self,
-        image: ImageSource | None,
+        image: Images | None,
         question: str,
         *,
         config: FocusConfig | None = None,
@@ -137,7 +138,7 @@ class ChainOfFocus:
 
     def astream(
         self,
-        image: ImageSource | None,
+        image: Images | None,
         question: str,
         *,
         config: FocusConfig | None = None,
@@ -207,7 +208,7 @@ class ChainOfFocus:
         """
         (config or self.config).check_asks_nobody("a batch")
 
-        async def ask(image: ImageSource, question: str, threads: Executor) -> FocusResult:
+        async def ask(image: Images, question: str, threads: Executor) -> FocusResult:
             asked = Ask(image, question, config, None, schema)
             return _end([event async for event in self._astream(asked, threads)])
 
@@ -244,7 +245,7 @@ class ChainOfFocus:
         yield await loop.run_in_executor(threads, ending) if self.save is not None else ending()
 
     def _begun(self, ask: Ask) -> GraphRun:
-        """A new question: checked, and its image opened and kept."""
+        """A new question: checked, and its images opened and kept."""
         question = check_question(ask.question)
         if ask.image is None and ask.thread_id is None:
             raise ConfigError("there is no image: give one, or the thread_id of a conversation that has one")
@@ -256,11 +257,13 @@ class ChainOfFocus:
         given = FocusInput(question=question)
         if ask.image is not None:
             with images_within((ask.config or self.config).max_seconds):
-                source = open_image(ask.image, limits=self.limits)
-                if self.strip_metadata:
-                    source = stripped(source, self.limits)
-                given["image"] = keep_original(source, self.store)
+                check_names_images(self.policy.profile, len(images := images_of(ask.image)))
+                given["image"] = [naming(at, len(images), partial(self._keep, one)) for at, one in enumerate(images)]
         return GraphRun(ask, given)
+
+    def _keep(self, image: ImageSource) -> dict[str, Any]:
+        source = open_image(image, limits=self.limits)
+        return keep_original(stripped(source, self.limits) if self.strip_metadata else source, self.store)
 
     def _settings(self, ask: Ask) -> RunnableConfig:
         if ask.thread_id is not None and not self._keeps_threads:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cof_agent.agent.trajectory import Trajectory
+from cof_agent.agent.ask import Images
+from cof_agent.agent.trajectory import ImageRecord, Trajectory
 from cof_agent.errors import ImageError
 from cof_agent.images.display_name import show_source
-from cof_agent.images.opening import ImageSource
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View
 from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord
@@ -68,6 +68,11 @@ class FocusResult:
         return self.trajectory.evidence
 
     @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """The original images of the question, by the `image_index` of views and evidence."""
+        return self.trajectory.images
+
+    @property
     def usage(self) -> UsageRecord:
         return self.trajectory.usage
 
@@ -85,7 +90,8 @@ class FocusResult:
             "status": run.status.value,
             "stop_reason": run.stop_reason.value,
             "message": run.message,
-            "image": {"source": run.image.source, "width": run.image.width, "height": run.image.height},
+            "image": _described(run.image),
+            "images": [*map(_described, run.images)],
             "views": [
                 {
                     "index": view.index,
@@ -93,6 +99,7 @@ class FocusResult:
                     "box": view.box.as_list(),
                     "shown": list(view.shown),
                     "label": view.label,
+                    "image_index": view.image_index,
                 }
                 for view in run.views
             ],
@@ -108,7 +115,7 @@ class FocusResult:
 class FailedQuestion:
     """A question of a batch that raised an error: there is no trajectory, and nothing to see. Else as `FocusResult`."""
 
-    image: ImageSource | None
+    image: Images | None
     question: str
     error: Exception
     """What `ask` would have raised."""
@@ -141,12 +148,15 @@ class FailedQuestion:
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `FocusResult.to_json`; what was never known is null."""
+        given = self.image if isinstance(self.image, list | tuple) and self.image else [self.image]
+        images = [{"source": _name(image), "width": None, "height": None} for image in given]
         return {
             "answer": None,
             "status": self.status.value,
             "stop_reason": self.stop_reason.value,
             "message": self.message,
-            "image": {"source": _name(self.image), "width": None, "height": None},
+            "image": images[0],
+            "images": images,
             "views": [],
             "evidence": [],
             "usage": None,
@@ -156,11 +166,17 @@ class FailedQuestion:
         }
 
 
+def _described(image: ImageRecord) -> dict[str, Any]:
+    """What it is, and where it is a page, which one and of how many."""
+    pages = {name: number for name in ("page", "pages") if (number := getattr(image, name)) is not None}
+    return {"source": image.source, "width": image.width, "height": image.height} | pages
+
+
 def _no_answer(status: Status, why: str | None) -> str:
     return f"No answer ({status.value}): {why}"
 
 
-def _name(image: ImageSource | None) -> str | None:
+def _name(image: object) -> str | None:
     """A short name of an image that could not be opened, without passwords."""
     if not isinstance(image, str | os.PathLike):
         return None if image is None else type(image).__name__

@@ -8,7 +8,15 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from cof_agent.agent.record import Record
 from cof_agent.dialects.profile import Prompts
@@ -17,8 +25,8 @@ from cof_agent.dialects.turn import Call, Turn
 from cof_agent.errors import TrajectoryError
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.views import SCHEMA, View
-from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord
-from cof_agent.loop.transcript import as_message, as_question, calls_of, question_of, view_of
+from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord, originals_of
+from cof_agent.loop.transcript import as_message, as_question, calls_of, question_of, views_in
 
 ID = "id"
 """The key of a trajectory's id in its line of a file: results of an evaluation name their trajectories by it."""
@@ -67,10 +75,22 @@ class ImageRecord(Record):
     width: int
     height: int
     source: str
+    page: int | None = None
+    """Which page of the document it is, counted from 1; None for what is no page."""
+    file: str | None = None
+    """Absolute path of a file that is read where it lies."""
+    pages: int | None = None
+    """How many pages the document has, where there are several and that is known."""
 
     @property
     def ref(self) -> ImageRef:
-        return ImageRef(self.sha256, self.mime_type, self.width, self.height)
+        return ImageRef(self.sha256, self.mime_type, self.width, self.height, self.page, self.file)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The JSON of an image without pages is what it was before there were any."""
+        optional = ("page", "file", "pages")
+        return {name: value for name, value in write(self).items() if value is not None or name not in optional}
 
 
 class Trajectory(Record):
@@ -79,6 +99,9 @@ class Trajectory(Record):
     schema_version: int = Field(default=SCHEMA, alias="schema")
     question: str
     image: ImageRecord
+    """The image; of several the first."""
+    other_images: tuple[ImageRecord, ...] = Field(default=(), exclude_if=lambda others: not others)
+    """Of several, those after the first, in the order in which they were given."""
     views: tuple[ViewField, ...]
     turns: tuple[TurnRecord, ...]
     first_turn: int
@@ -99,21 +122,36 @@ class Trajectory(Record):
     started: str
     finished: str
 
+    @model_validator(mode="after")
+    def _check_images(self) -> Trajectory:
+        for number in [*(view.image_index for view in self.views), *(item.image_index for item in self.evidence)]:
+            if number not in range(len(self.images)):
+                raise ValueError(f"something of it is in image {number!r:.20}, and its images are {len(self.images)}")
+        return self
+
     @property
     def id(self) -> str:
         """First 16 hex digits of the SHA-256 of its JSON: its times are part of it, so that no two runs share one."""
-        return sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+        value = self.to_json()
+        for item in () if self.other_images else (*value["views"], *value["evidence"]):
+            del item["image_index"]  # earlier versions had none, and a kept run must not be saved twice
+        return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """All images it is about: `image_index` of a view and of evidence counts them from 0."""
+        return (self.image, *self.other_images)
 
     @property
     def zooms(self) -> tuple[View, ...]:
         """The regions that were shown for this question."""
         shown = {index for turn in self.turns[self.first_turn :] for index in turn.views}
-        return tuple(view for view in self.views if view.index in shown and view.kind != "overview")
+        return tuple(view for view in self.views if view.index in shown and not view.is_overview)
 
     @property
     def image_refs(self) -> tuple[ImageRef, ...]:
-        """Every image it refers to: the original and each view."""
-        return (self.image.ref, *(view.image for view in self.views))
+        """Every image it refers to: the originals and each view."""
+        return (*(image.ref for image in self.images), *(view.image for view in self.views))
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
@@ -144,7 +182,10 @@ class Trajectory(Record):
         if not state.get("status") or not state.get("finished"):
             raise TrajectoryError("the run has not ended: resume it before taking its trajectory")
         messages: list[AnyMessage] = state["messages"]
-        image = {name: state["original"][name] for name in ("sha256", "mime_type", "width", "height", "source")}
+        images = [
+            {name: held for name, held in image.items() if name in ImageRecord.model_fields}
+            for image in originals_of(state)
+        ]
         question = question_of(messages[state["first_message"]])
         names = ("answer", "status", "stop_reason", "message", "evidence", "usage", "finished")
         return cls.model_validate(
@@ -153,7 +194,8 @@ class Trajectory(Record):
             | {
                 "schema": SCHEMA,
                 "question": question,
-                "image": image,
+                "image": images[0],
+                "other_images": images[1:],
                 "views": state["views"],
                 "turns": _turns(messages),
                 "first_turn": state["first_message"],
@@ -176,23 +218,24 @@ def _message(trajectory: Trajectory, number: int, names: Mapping[str, str | None
     turn = trajectory.turns[number]
     if turn.role == "policy":
         return _policy_message(turn)
-    view = trajectory.views[turn.views[0]] if turn.views else None
+    views = [trajectory.views[index] for index in turn.views]
+    shown = [view.block for view in views]
     words = [{"type": "text", "text": turn.text}] if turn.text else []
     if turn.role == "tool":
         call_id = turn.call_id or ""
         return ToolMessage(
-            [view.block, *words] if view else turn.text,
+            [*shown, *words] if shown else turn.text,
             tool_call_id=call_id,
             name=names.get(call_id),
-            artifact=view.to_json() if view else None,
+            artifact=views[0].to_json() if views else None,
             status="error" if turn.refused else "success",
         )
-    if number != trajectory.first_turn and not view and _is_ours(turn.text, prompts):
+    if number != trajectory.first_turn and not views and _is_ours(turn.text, prompts):
         return HumanMessage(turn.text)
     if number > trajectory.first_turn:
         raise TrajectoryError("a person gave the policy advice after the question")
     question = trajectory.question if number == trajectory.first_turn else turn.text
-    return as_question([*([view.block] if view else []), *words], view, question)
+    return as_question([*shown, *words], views, question)
 
 
 def _policy_message(turn: TurnRecord) -> AIMessage:
@@ -212,8 +255,7 @@ def _is_ours(text: str, prompts: Prompts) -> bool:
 def _turns(messages: list[AnyMessage]) -> list[TurnRecord]:
     turns = []
     for message in messages:
-        view = view_of(message)
-        views = (view.index,) if view else ()
+        views = tuple(view.index for view in views_in(message))
         if isinstance(message, AIMessage):
             turns.append(_policy_turn(message))
         elif isinstance(message, ToolMessage):

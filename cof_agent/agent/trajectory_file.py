@@ -13,7 +13,7 @@ from cof_agent.agent.trajectory import ID, Trajectory
 from cof_agent.errors import ImageError, TrajectoryError
 from cof_agent.files import json_line, owner_only, parse_json, private_directory
 from cof_agent.images.codecs.metadata import stripped
-from cof_agent.images.opening import SourceImage
+from cof_agent.images.opening import load_image
 from cof_agent.images.store import DirectoryStore, ImageStore, MemoryStore
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
         private_directory(path.parent)
         images = DirectoryStore(path.parent / IMAGES)
         for ref in trajectory.image_refs:
-            if ref not in images:
+            if ref not in images and ref.is_kept:
                 images.put(ref, store.get(ref))
         # Unbuffered: one write, which is whole among those of other processes.
         with _writing, open(path, "ab+", buffering=0, opener=owner_only) as file:
@@ -67,20 +67,38 @@ def save_trajectory(trajectory: Trajectory, directory: str | Path, store: ImageS
 
 
 def without_metadata(trajectory: Trajectory, store: ImageStore) -> tuple[Trajectory, ImageStore]:
-    """The same run, about an image without its metadata, and a store that has its images.
+    """The same run, about images without their metadata, and a store that has its images.
 
     Raises TrajectoryError where `store` lacks one of them.
     """
-    images, given = MemoryStore(), trajectory.image
+    images, named, originals = MemoryStore(), trajectory.image.source, []
     try:
         for view in trajectory.views:
             images.put(view.image, store.get(view.image))
-        source = stripped(SourceImage(given.ref, store.get(given.ref), given.source))
+        for given in trajectory.images:
+            named = given.source
+            source = stripped(load_image(given.ref, store, name=named))
+            if source.data:
+                images.put(source.ref, source.data)
+            ref = source.ref
+            changed = {"sha256": ref.sha256, "mime_type": ref.mime_type, "page": ref.page, "file": ref.file}
+            originals.append(given.model_copy(update={**changed, "pages": None}))
     except ImageError as error:
-        raise TrajectoryError(f"cannot take the metadata out of {given.source}: {error}") from error
-    images.put(source.ref, source.data)
-    changed = {"sha256": source.ref.sha256, "mime_type": source.ref.mime_type}
-    return trajectory.model_copy(update={"image": given.model_copy(update=changed)}), images
+        raise TrajectoryError(f"cannot take the metadata out of {named}: {error}") from error
+    return trajectory.model_copy(update={"image": originals[0], "other_images": tuple(originals[1:])}), images
+
+
+def has_several_images(path: str | Path) -> bool:
+    """Whether a trajectory in `trajectories.jsonl` of the directory `path` is about several images."""
+    with (Path(path) / LINES).open("rb") as file:
+        return any(b'"other_images":' in line and _is_of_several(line) for line in file)
+
+
+def _is_of_several(line: bytes) -> bool:
+    try:
+        return "other_images" in parse_json(line)
+    except (ValueError, TypeError):  # torn, or no trajectory: whoever reads it says so
+        return False
 
 
 def read_trajectories(path: str | Path) -> Iterator[Trajectory]:

@@ -19,6 +19,7 @@ from cof_agent.cli.evaluate import compare, evaluate_command
 from cof_agent.cli.export import export_command
 from cof_agent.cli.group import CommandGroup, print_version
 from cof_agent.cli.history import history_command
+from cof_agent.cli.image_words import check_words, one_or_all
 from cof_agent.cli.limits import Limits, config_of, takes_image_limits, takes_limits
 from cof_agent.cli.mcp import mcp_command
 from cof_agent.cli.options import (
@@ -29,8 +30,10 @@ from cof_agent.cli.options import (
     ImageArgument,
     KeepOption,
     OptionOption,
+    PageOption,
     PolicyOption,
     ProfileOption,
+    QuestionArgument,
     SaveOption,
     ShowOption,
     StripOption,
@@ -43,9 +46,10 @@ from cof_agent.cli.options import (
 )
 from cof_agent.cli.output import clean_what_libraries_write, say_json
 from cof_agent.cli.scenes import scenes
-from cof_agent.cli.standard_input import check_no_standard_input, image_named
+from cof_agent.cli.standard_input import check_no_standard_input, image_named, on_page, tell_of_pages
 from cof_agent.cli.terminal import Thoughts, print_result, typed_lines, watch
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError, WaitingError
+from cof_agent.images.display_name import show_source
 
 if TYPE_CHECKING:
     from cof_agent.agent.chain_of_focus import ChainOfFocus
@@ -89,13 +93,13 @@ def cof_agent(
     """Ask questions about an image: it looks, zooms where it must, and answers with the regions that prove it."""
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command()
 @takes_limits
 @takes_image_limits
 def ask(
-    words: typer.Context,
-    image: ImageArgument,
-    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    image: ImageArgument = None,
+    question: QuestionArgument = "",
+    page: PageOption = None,
     policy: PolicyOption = "reader",
     profile: ProfileOption = None,
     dialect: DialectOption = None,
@@ -111,7 +115,10 @@ def ask(
     limits: Limits,
     image_limits: Limits,
 ) -> None:
-    """Answer one question about an image. Exit code 0 answered, 3 declined or out of budget, 1 failed, 2 usage."""
+    """Answer one question about an image, or about several.
+
+    Exit code 0 answered, 3 declined or out of budget, 1 failed, 2 usage.
+    """
     with (
         failures(
             "the same command, with its --thread, goes on with it" if keep else "nothing was answered",
@@ -121,22 +128,27 @@ def ask(
     ):
         from cof_agent.agent.result import FocusResult
 
-        check_one_image(image, question, words.args)
+        images = image or []
+        check_words(images, question)
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
-        given = image_named(image, image_limits)
+        given = on_page([image_named(word, image_limits) for word in images], page, image_limits)
         agent = _agent(driver, save, config_of(limits), image_limits, kept=kept, strip_metadata=strip_metadata)
         try:
-            result = watch(agent, ask_kept(agent, given, question, keep, thread), show)
+            events = ask_kept(agent, given, question, keep, thread)
+            result = watch(agent, events, show, names=[*map(show_source, images)])
         except ImageError as error:
             if as_json:
                 from cof_agent.agent.result import FailedQuestion
 
-                failed = FailedQuestion(image, question, error, policy)
+                failed = FailedQuestion(one_or_all(images), question, error, policy)
                 say_json(failed.to_json())
             raise
         if not isinstance(result, FocusResult):
             raise WaitingError(f"it waits for a person: cof-agent chat --keep {keep} --thread {thread} asks you")
+        if page is None:
+            for one, record in zip(given, result.trajectory.images, strict=True):
+                tell_of_pages(one, record.page, record.pages)
         if as_json:
             say_json(result.to_json())
         else:
@@ -146,12 +158,12 @@ def ask(
     raise typer.Exit(EXIT_CODES[result.status.value])
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command()
 @takes_limits
 @takes_image_limits
 def chat(
-    words: typer.Context,
     image: ChatImageArgument = None,
+    page: PageOption = None,
     question: Annotated[
         list[str] | None, typer.Option("--question", "-q", help="Ask this and leave; may be repeated.")
     ] = None,
@@ -172,9 +184,9 @@ def chat(
     limits: Limits,
     image_limits: Limits,
 ) -> None:
-    """Ask several questions about an image; what was seen for one is kept for the next.
+    """Ask several questions about an image, or about several; what was seen for one is kept for the next.
 
-    Reads questions, and with --review decisions, from standard input. Commands: /views, /save [DIR], /image PATH,
+    Reads questions, and with --review decisions, from standard input. Commands: /views, /save [DIR], /image PATH...,
     /help, /quit.
     """
     chatting: Chat | None = None
@@ -192,12 +204,8 @@ def chat(
         from cof_agent.cli.chat import Chat
         from cof_agent.cli.drawing import sketches
 
-        if words.args:
-            raise ConfigError(
-                f"chat takes one image, and {words.args[0]} is another word: /image PATH goes on with another image, "
-                "and --question asks at once"
-            )
         check_no_standard_input(image)
+        named = [str(one) for one in on_page(image, page, image_limits)] if image else None
         check_thread(keep, thread)
         driver = named_policy(policy, profile, dialect, base_url, option)
         config = config_of(limits, ask_before_zoom=review, ask_at_end=review)
@@ -207,14 +215,14 @@ def chat(
             sketches(agent, show) as drawn,
             Chat(
                 agent,
-                lambda events: watch(agent, events, show, thoughts),
+                lambda events, names: watch(agent, events, show, thoughts, names),
                 print_result,
                 keep,
                 thoughts=thoughts,
                 sketches=drawn,
             ) as chatting,
         ):
-            chatting.begin(image, thread)
+            chatting.begin(named, thread)
             code = chatting.run(question or typed, typed)
     raise typer.Exit(code)
 
@@ -262,18 +270,4 @@ def _agent(
         checkpointer=kept.saver if kept else InMemorySaver() if threads else None,
         save=save,
         strip_metadata=strip_metadata,
-    )
-
-
-def check_one_image(image: str, question: str, more: list[str]) -> None:
-    """Raise ConfigError where there are more words than an image and a question."""
-    if not more:
-        return
-    if os.path.isfile(question):
-        raise ConfigError(
-            f"ask takes one image, and {image} and {question} are two: ask about each of them, or join them in one "
-            "picture"
-        )
-    raise ConfigError(
-        f"ask takes an image and a question, and here are {2 + len(more)} words: put the question in quotes"
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
@@ -12,15 +12,19 @@ from cof_agent.agent.result import FocusResult
 from cof_agent.agent.trajectory_file import save_trajectory
 from cof_agent.cli.conversations import conversation_lock, kept_conversation, new_thread
 from cof_agent.cli.drawing import ASKED, SHOWN, Sketches
+from cof_agent.cli.image_words import words_of
 from cof_agent.cli.limits import in_options
 from cof_agent.cli.output import say
+from cof_agent.cli.standard_input import tell_of_pages
 from cof_agent.cli.terminal import Thoughts
+from cof_agent.dialects.registry import check_names_images
 from cof_agent.errors import CofError, ConfigError, ImageError, WaitingError
 from cof_agent.images.display_name import show_source
 from cof_agent.images.opening import open_image
+from cof_agent.loop.overview import images_of, naming
 from cof_agent.loop.review import Decision, Request
 
-HELP = "Ask a question, or: /views, /save [DIR] (default: cof-chat), /image PATH, /help, /quit"
+HELP = "Ask a question, or: /views, /save [DIR] (default: cof-chat), /image PATH..., /help, /quit"
 
 _DECIDE = "y: yes; n REASON: no; x1 y1 x2 y2: look there instead (pixels of the original); /quit"
 _DECIDE_END = "y: yes; n REASON: try again, told this; /quit"
@@ -32,16 +36,16 @@ class Chat:
     def __init__(
         self,
         agent: ChainOfFocus,
-        watch: Callable[[Iterator[Event]], FocusResult | Request],
+        watch: Callable[[Iterator[Event], Sequence[str]], FocusResult | Request],
         show: Callable[[FocusResult], None],
         keep: Path | None = None,
         *,
         thoughts: Thoughts | None = None,
         sketches: Sketches | None = None,
     ) -> None:
-        """`keep` is the file that the agent's conversations are in, if they outlive the process.
-
-        `thoughts` are those that `watch` has told, and `sketches` show a person what a zoom is about.
+        """`watch` is given events, and the names of the images. `keep` is the file that the agent's conversations are
+        in, if they outlive the process. `thoughts` are those that `watch` has told, and `sketches` show a person what a
+        zoom is about.
         """
         self.agent, self.watch, self.show, self.keep = agent, watch, show, keep
         self.thoughts, self.sketches = thoughts or Thoughts(), sketches
@@ -50,7 +54,8 @@ class Chat:
         self.last: FocusResult | None = None
         self.decisions: Iterator[str] = iter(())
         self.code, self.left = 0, False
-        self.image: str | None = None
+        self.images: list[str] | None = None
+        self.names: tuple[str, ...] = ()
         self.thread_id = ""
         self.cut_short: str | None = None
         self._lock = ExitStack()
@@ -61,21 +66,23 @@ class Chat:
     def __exit__(self, *_: object) -> None:
         self._lock.close()
 
-    def begin(self, image: str | None, thread: str | None = None) -> None:
-        """Begin a conversation about `image`, or go on with that of `thread`, which may be about no other one.
+    def begin(self, images: list[str] | None, thread: str | None = None) -> None:
+        """Begin a conversation about `images`, or go on with that of `thread`, which may be about no others.
 
-        Raises ImageError for an image that cannot be opened, ConfigError where there is none, and LockedError for a
-        conversation in which another command is asking. It is this one's until the end of the block.
+        Raises ImageError for an image that cannot be opened, ConfigError where there is none or the policy takes only
+        one, and LockedError for a conversation in which another command is asking. It is this one's until the end of
+        the block.
         """
         if thread:
             self._hold(thread)
         there = kept_conversation(self.agent, thread) if thread else None
         if there is None:
-            if image is None:
+            if not images:
                 missing = f"{self.keep} has no conversation {thread!r} yet: " if thread else "there is no image: "
                 raise ConfigError(f"{missing}begin one with an image")
-            open_image(image, limits=self.agent.limits)  # fail now rather than at the first question
-            self.image, self.thread_id = image, thread or new_thread(self.agent)
+            self._check(images)  # fail now rather than at the first question
+            self.images, self.thread_id = images, thread or new_thread(self.agent)
+            self.names = tuple(map(show_source, images))
             if not thread:
                 self._hold(self.thread_id)
             self.last = self.cut_short = None
@@ -83,12 +90,19 @@ class Chat:
                 say(f"kept in {self.keep} as --thread {self.thread_id}", err=True)
             return
         assert thread is not None
-        if image is not None:
-            there.check_image(self.agent, image, thread)
-        self.image, self.thread_id = image, thread  # which is shown again only where its views were lost
+        if images:
+            there.check_images(self.agent, images, thread)
+        self.images, self.thread_id = images, thread  # which are shown again only where their views were lost
+        self.names = there.sources
         self.last = FocusResult(there.ended, self.agent.store, thread_id=thread) if there.ended else None
         self.cut_short = None if there.ended else there.question
-        say(f"the conversation {thread!r} about {there.source} goes on", err=True)
+        say(f"the conversation {thread!r} about {there.about} goes on", err=True)
+
+    def _check(self, images: list[str]) -> None:
+        check_names_images(self.agent.policy.profile, len(images_of(images)))
+        for at, image in enumerate(images):
+            opened = naming(at, len(images), partial(open_image, image, limits=self.agent.limits))
+            tell_of_pages(image, opened.ref.page, opened.pages)
 
     def _hold(self, thread: str) -> None:
         """That conversation in place of the one before."""
@@ -123,18 +137,19 @@ class Chat:
         return self.code
 
     def _ask(self, question: str) -> None:
-        self._follow(self.agent.stream(self.image, question, thread_id=self.thread_id))
+        self._follow(self.agent.stream(self.images or None, question, thread_id=self.thread_id))
 
     def _follow(self, events: Iterator[Event]) -> None:
         try:
-            end = self.watch(events)
+            end = self.watch(events, self.names)
             while isinstance(end, Request):
-                end = self.watch(self.agent.stream_resumed(self.thread_id, self._decision(end)))
+                going_on = self.agent.stream_resumed(self.thread_id, self._decision(end))
+                end = self.watch(going_on, self.names)
         except CofError as error:  # the next question may do better
             say(in_options(str(error), image_options=True), err=True)
             self.code = 1
             return
-        self.image, self.last = None, end
+        self.images, self.last = None, end
         self.show(end)
         if end.answer is None:
             self.code = 1 if end.status.value == "failed" else 3
@@ -177,9 +192,9 @@ class Chat:
                 self._save(argument)
             case "/image" if argument:
                 try:
-                    self.begin(os.path.expanduser(argument))
-                    say(f"now looking at {show_source(argument)}", err=True)
-                except ImageError as error:
+                    self.begin(words_of(argument))
+                    say(f"now looking at {' and '.join(self.names)}", err=True)
+                except (ConfigError, ImageError) as error:
                     say(in_options(str(error), image_options=True), err=True)
             case "/image":
                 say("/image needs a path or a URL", err=True)
@@ -193,7 +208,7 @@ class Chat:
             say("nothing was asked yet, so nothing was looked at", err=True)
             return
         for view in self.last.views:
-            say(view.describe())
+            say(view.describe(self.names[view.image_index] if len(self.names) > 1 else None))
 
     def _save(self, directory: str) -> None:
         if self.last is None:

@@ -8,6 +8,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
+    from cof_agent.agent.ask import Images
     from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
     from cof_agent.agent.trajectory import Trajectory
     from cof_agent.images.opening import ImageSource
@@ -85,10 +87,10 @@ def conversation_file(file: Path | None) -> Iterator[ConversationFile | None]:
 class KeptConversation:
     """A conversation that is there already."""
 
-    source: str
-    """Its image, for people."""
-    sha256: str | None
-    """Its hash; None where it was not opened yet."""
+    sources: tuple[str, ...]
+    """Its images, for people."""
+    urls: tuple[str | None, ...]
+    """Name them by hash and page; None for one that was not opened yet."""
     question: str
     """What was asked last."""
     ended: Trajectory | None
@@ -96,16 +98,34 @@ class KeptConversation:
     lost: bool
     """Whether the store has lost something that it would go on with."""
 
-    def check_image(self, agent: ChainOfFocus, image: ImageSource, thread_id: str) -> None:
-        """Raise ConfigError where `image` is another one, ImageError where it cannot be opened."""
-        from cof_agent.images.codecs.metadata import stripped
-        from cof_agent.images.opening import open_image
+    @property
+    def about(self) -> str:
+        """Its images, in a sentence."""
+        return " and ".join(self.sources)
 
-        given = open_image(image, limits=agent.limits)
-        if self.sha256 is not None and self.sha256 not in (given.ref.sha256, stripped(given, agent.limits).ref.sha256):
+    def check_images(self, agent: ChainOfFocus, image: Images, thread_id: str) -> None:
+        """Raise ConfigError where `image` names others, ImageError where one cannot be opened."""
+        from cof_agent.loop.overview import images_of, naming
+
+        given = images_of(image)
+        same = len(given) == len(self.urls) and all(
+            naming(at, len(given), partial(_is, agent, one, known))
+            for at, (one, known) in enumerate(zip(given, self.urls, strict=True))
+        )
+        if not same:
+            other = "another image" if len(self.sources) == len(given) == 1 else "other images"
             raise ConfigError(
-                f"the conversation {thread_id!r} is about another image, {self.source}: name another --thread for this"
+                f"the conversation {thread_id!r} is about {other}, {self.about}: name another --thread for this"
             )
+
+
+def _is(agent: ChainOfFocus, image: ImageSource, known: str | None) -> bool:
+    """Whether `known` names an image, with or without its metadata. Of one that was not opened yet, nobody knows."""
+    from cof_agent.images.codecs.metadata import stripped
+    from cof_agent.images.opening import open_image
+
+    given = open_image(image, limits=agent.limits)
+    return known is None or known in (given.ref.url, stripped(given, agent.limits).ref.url)
 
 
 def kept_conversation(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
@@ -127,7 +147,9 @@ def _kept(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
     from cof_agent.agent.trajectory import Trajectory
     from cof_agent.images.display_name import show_source
     from cof_agent.images.reference import ImageRef
+    from cof_agent.loop.overview import images_of
     from cof_agent.loop.pregel import began_with
+    from cof_agent.loop.state import originals_of
     from cof_agent.loop.transcript import question_of, views_of
 
     settings: RunnableConfig = {"configurable": {"thread_id": thread_id}}
@@ -139,19 +161,19 @@ def _kept(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
     state |= began_with(state)  # of a question that was cut short before anything else
     pending = {task.name for task in agent.graph.get_state(settings).tasks}
     asked = bool(pending) and state.get("question")
-    image = (asked and state.get("image")) or state.get("original")
-    if isinstance(image, str):  # a path or URL that no step has opened yet
-        image = {"source": image}
-    if not isinstance(image, dict) or not (asked or "messages" in state):
+    given: list[Any] = images_of((asked and state.get("image")) or None) or originals_of(state)
+    # of a path or URL that no step has opened yet, nothing more is known
+    images = [{"source": image} if isinstance(image, str) else image for image in given]
+    if not images or not all(isinstance(image, dict) for image in images) or not (asked or "messages" in state):
         raise ConfigError(f"the thread {thread_id!r} is no conversation of `ask` or `chat`: name another one")
     refs = [view.image for view in views_of(state.get("messages", []))]
-    refs += [ImageRef.from_json(image)] if "sha256" in image else []
+    refs += [ImageRef.from_json(image) for image in images if "sha256" in image]
     return KeptConversation(
-        source=show_source(str(image.get("source"))),
-        sha256=image.get("sha256"),
+        sources=tuple(show_source(str(image.get("source"))) for image in images),
+        urls=tuple(ImageRef.from_json(image).url if "sha256" in image else None for image in images),
         question=str(asked or question_of(state["messages"][state["first_message"]])),
         ended=None if pending else Trajectory.from_state(state),
-        lost=any(ref not in agent.store for ref in refs),
+        lost=any(ref.is_kept and ref not in agent.store for ref in refs),
     )
 
 
@@ -164,13 +186,13 @@ def new_thread(agent: ChainOfFocus) -> str:
 
 
 def ask_kept(
-    agent: ChainOfFocus, image: ImageSource, question: str, keep: Path | None, thread: str | None
+    agent: ChainOfFocus, image: Images, question: str, keep: Path | None, thread: str | None
 ) -> Iterator[Event]:
     """The events of one question; where the same was cut short in that thread, those that are left of it.
 
     It begins anew where its images were lost.
 
-    Raises as `ChainOfFocus.ask`, ConfigError for a thread that is about another image, and LockedError for one in which
+    Raises as `ChainOfFocus.ask`, ConfigError for a thread that is about other images, and LockedError for one in which
     another command is asking.
     """
     if keep is None:
@@ -181,7 +203,7 @@ def ask_kept(
         say(f"kept in {keep} as --thread {thread}", err=True)
     with conversation_lock(keep, thread):
         if there := kept_conversation(agent, thread):
-            there.check_image(agent, image, thread)
+            there.check_images(agent, image, thread)
             if there.ended is None and there.question == question.strip() and not there.lost:
                 yield from agent.stream_resumed(thread)
                 return

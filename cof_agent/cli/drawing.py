@@ -67,12 +67,13 @@ class Sketches:
         from cof_agent.images.geometry import Box
         from cof_agent.images.opening import load_image
         from cof_agent.images.reference import ImageRef
+        from cof_agent.loop.state import originals_of
 
         box, region = request.box, request.region
         assert box is not None, "a request for a zoom has both"
         assert region is not None, "as above"
         state = self._agent.graph.get_state({"configurable": {"thread_id": request.thread_id}}).values
-        original = state["original"]
+        original = originals_of(state)[request.image_index]
         ref, name = ImageRef.from_json(original), original.get("source")
         source = load_image(ref, self._agent.store, limits=self._agent.limits, name=name)
         scale = min(1.0, SKETCH_SIDE / max(ref.size))

@@ -22,8 +22,8 @@ _PANEL = "Limits of a question"
 _IMAGE_PANEL = "Limits of an image"
 
 _IMAGE_REMEDY = re.compile(
-    r",? or (?:raise|set) (?:max_pixels|max_bytes|http_seconds|max_redirects|allow_private_hosts) in ImageLimits"
-    r"(?: where every URL can be trusted)?"
+    r",? or (?:raise|set) (?:max_(?:large_)?pixels|max_bytes|http_seconds|max_redirects|allow_private_hosts) "
+    r"in ImageLimits(?: where every URL can be trusted)?"
 )
 
 
@@ -66,6 +66,10 @@ OPTIONS: dict[str, Any] = {
 IMAGE_OPTIONS: dict[str, Any] = {
     "max_pixels": Annotated[
         int | None, _image_option("Largest width times height of an image. Default: 178000000.", 1)
+    ],
+    "max_large_pixels": Annotated[
+        int | None,
+        _image_option("The same where only what is shown is read (extras large, slides). Default: 100000000000.", 1),
     ],
     "max_bytes": Annotated[int | None, _image_option("Largest encoded image, in bytes. Default: 268435456.", 1)],
     "http_seconds": Annotated[float | None, _image_option("Time limit for fetching a URL. Default: 20.", 0.001)],
@@ -153,6 +157,7 @@ _TYPED: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
     (re.compile(r"()(?<![\w.])(out|judge|profile|images)=(?=[\s,.:;)]|$)"), _dashed),
     (re.compile(r"()\b(retry_failed|allow_test)=True\b"), _dashed),
     (re.compile(r"\bform=parquet\b"), "--format parquet"),
+    (re.compile(r"(?<![\w#.])page=(?=\d)"), "--page "),
     (re.compile(r"\bregions= "), "--region "),
     (re.compile(r"`save`"), "--save"),
     (re.compile(r"\bgive api_key\b"), "give --option api_key=KEY"),

@@ -26,11 +26,27 @@ EXIT_CODES = {"answered": 0, "declined": 3, "budget": 3, "failed": 1}
 USAGE = 2
 INTERRUPTED = 130
 
-ImageArgument = Annotated[str, typer.Argument(help="A path, an http(s):, file: or data: URL, or - for standard input.")]
-ChatImageArgument = Annotated[
-    str | None,
+PageOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Which page of the document, as #page= behind its name. Default: a PDF's first."),
+]
+ImageArgument = Annotated[
+    list[str] | None,
     typer.Argument(
-        help="A path, or an http(s):, file: or data: URL. A --thread that is there has one already.", show_default=False
+        metavar="IMAGE",
+        help="A path, an http(s):, file: or data: URL, or - for standard input. Several: the question is about all.",
+        show_default=False,
+    ),
+]
+QuestionArgument = Annotated[
+    str, typer.Argument(metavar="QUESTION", help="What you want to know: the last word, in quotes.", show_default=False)
+]
+ChatImageArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="IMAGE",
+        help="Paths, or http(s):, file: or data: URLs. A --thread that is there has images already.",
+        show_default=False,
     ),
 ]
 PolicyOption = Annotated[

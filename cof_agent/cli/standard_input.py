@@ -1,18 +1,23 @@
-"""An image on standard input, which `-` names."""
+"""The image that the words of a command name: `-` for standard input, and which page of it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from cof_agent.cli.output import say
 from cof_agent.errors import ConfigError, ImageError
+from cof_agent.images.display_name import show_source
+
+if TYPE_CHECKING:
+    from cof_agent.images.opening import ImageSource
 
 STANDARD_INPUT = "-"
 
 
 def image_named(image: str, limits: Mapping[str, Any]) -> str | bytes:
-    """The image argument of `ask`: its bytes where it is `-`, else itself.
+    """An image argument of `ask`: its bytes where it is `-`, else itself.
 
     Of more bytes than `limits`, the fields of `ImageLimits`, allow one too many is read, for them to be refused.
 
@@ -38,9 +43,41 @@ def image_named(image: str, limits: Mapping[str, Any]) -> str | bytes:
     return data
 
 
-def check_no_standard_input(image: str | None) -> None:
+def on_page(images: Sequence[str | bytes], page: int | None, limits: Mapping[str, Any]) -> list[ImageSource]:
+    """The images; the one image with the page that `--page` names.
+
+    Raises ConfigError where the image names another page, or there are several; ImageError for bytes without that page.
+    """
+    if page is None:
+        return list(images)
+    from cof_agent.images.limits import ImageLimits
+    from cof_agent.images.opening import open_image
+    from cof_agent.images.receiving.page_name import split_page
+
+    if len(images) != 1:
+        raise ConfigError(f"--page {page} goes with one image: of several, write #page={page} behind the name of each")
+    if not isinstance(images[0], str):
+        return [open_image(images[0], limits=ImageLimits(**limits), page=page)]
+    try:
+        bare, page = split_page(images[0], page, ImageLimits(**limits))
+    except ImageError as error:
+        raise ConfigError(str(error)) from error
+    return [f"{bare}#page={page}"]
+
+
+def tell_of_pages(image: object, page: int | None, pages: int | None) -> None:
+    """Say on standard error that a document has more pages, where `image` does not name one."""
+    if pages and pages > 1 and not (isinstance(image, str) and "#page=" in image):
+        name = image if isinstance(image, str) else "the image"
+        say(
+            f"{show_source(name)}: page {page} of {pages}; --page N, or #page=N behind the name, asks about another",
+            err=True,
+        )
+
+
+def check_no_standard_input(images: Sequence[str] | None) -> None:
     """Raise ConfigError where `chat`, whose questions come from there, is to read its image from standard input."""
-    if image == STANDARD_INPUT:
+    if images and STANDARD_INPUT in images:
         raise ConfigError(
             "chat reads questions from standard input, so the image cannot come from there: give chat a path or a URL, "
             "or use cof-agent ask -; a file of that name is ./-"

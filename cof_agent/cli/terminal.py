@@ -6,7 +6,7 @@ import contextlib
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cof_agent.cli.limits import in_options
@@ -35,9 +35,16 @@ class Thoughts:
 
 
 def watch(
-    agent: ChainOfFocus, events: Iterator[Event], show: bool, thoughts: Thoughts | None = None
+    agent: ChainOfFocus,
+    events: Iterator[Event],
+    show: bool,
+    thoughts: Thoughts | None = None,
+    names: Sequence[str] = (),
 ) -> FocusResult | Request:
-    """Follow a question to its end or to a person's decision, telling on standard error what is being looked at."""
+    """Follow a question to its end or to a person's decision, telling on standard error what is being looked at.
+
+    `names` are those of its images.
+    """
     from cof_agent.cli.console import CleanConsole
     from cof_agent.cli.drawing import in_characters
     from cof_agent.images.views import ViewEvent
@@ -52,7 +59,8 @@ def watch(
             view = event.view
             if thought := thoughts.unsaid(event.thought):
                 console.print(thought, style="dim", soft_wrap=True)
-            console.print(printable(view.describe()), style="cyan", soft_wrap=True)
+            name = names[view.image_index] if len(names) > 1 else None
+            console.print(printable(view.describe(name)), style="cyan", soft_wrap=True)
             if show and console.color_system:
                 data = agent.store.get(view.image)
                 console.print(in_characters(data, columns=min(72, console.width), rows=max(8, console.height - 4)))
@@ -98,7 +106,8 @@ def print_result(result: FocusResult) -> None:
         say(f"{result.status.value} ({result.stop_reason.value}): {why}", err=True, lines=True)
     for item in result.evidence:
         where = "last looked at" if item.source == "last_view" else "evidence"
-        say(f"{where}: {list(item.box)} in the original, seen in view {item.view}", err=True)
+        of = result.images[item.image_index].source if len(result.images) > 1 else "the original"
+        say(f"{where}: {list(item.box)} in {of}, seen in view {item.view}", err=True)
     if result.saved:
         say(f"saved to {result.saved}", err=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from cof_agent.dialects.lenient_json import json_at
@@ -11,6 +11,8 @@ from cof_agent.dialects.model_tokens import without_tokens
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.images.geometry import Corners
 
+_BESIDE = 300
+"""Characters before and after a box in which the number of its image is looked for."""
 _POINTED = re.compile(r'"bbox_2d"\s*:\s*\[([-+\d.,\s]{1,200})\]')
 _ASIDE = re.compile(
     r"<think>.*?(?:</think>|\Z)"
@@ -144,9 +146,26 @@ def plain(text: str) -> str:
 
 def pointed(answer: str) -> Iterator[Corners]:
     """The boxes that an answer gives as `"bbox_2d": [x1, y1, x2, y2]`."""
-    for match in _POINTED.findall(answer):
+    return (corners for corners, _ in _boxes(answer))
+
+
+def named_beside(answer: str, names: Sequence[str], first: int = 0) -> tuple[int | None, ...]:
+    """For each box of `pointed` the view that a number beside it names, in the same JSON object, under one of `names`.
+
+    `first` is the number of the first view, as the policy counts. None where a box has none.
+    """
+    name = re.compile(rf'"(?:{"|".join(names)})"\s*:\s*(\d{{1,9}})\b')
+    found = [name.search(beside) for _, beside in _boxes(answer)]
+    return tuple(int(match[1]) - first if match else None for match in found)
+
+
+def _boxes(answer: str) -> Iterator[tuple[Corners, str]]:
+    """The boxes of an answer, each with what stands in the braces around it."""
+    for match in _POINTED.finditer(answer):
         try:
-            x1, y1, x2, y2 = map(float, match.replace(",", " ").split())
+            x1, y1, x2, y2 = map(float, match[1].replace(",", " ").split())
         except ValueError:
             continue
-        yield x1, y1, x2, y2
+        before = answer[max(0, match.start() - _BESIDE) : match.start()]
+        after = answer[match.end() : match.end() + _BESIDE]
+        yield (x1, y1, x2, y2), before.rpartition("{")[2] + after.partition("}")[0]

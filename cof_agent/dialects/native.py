@@ -8,6 +8,9 @@ What a model thought stays in the conversation. Thoughts in the text stay where 
 signed thoughts, goes back as it came. A thought that came apart from plain text (`reasoning_content`) goes back as
 `<think>` before that text, since most adapters would drop it. A server that drops all text beside tool calls, such as
 `transformers serve`, loses the thought all the same: give such a policy a dialect that writes calls as text.
+
+Where a question has several images, the zoom tool has the argument `image` as well, counted from 0 and required. With
+the profile's `any_view` the argument `view` names images and regions alike. With one image the tools have neither.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from cof_agent.dialects.markup import MAX_CALLS, TOO_MANY, Markup, opened, plain
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.reading import ReadingDialect, by_ending
 from cof_agent.dialects.thoughts import KEY, all_thought, thought_beside
+from cof_agent.dialects.tools import IMAGE, VIEW
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import blocks_of
 
@@ -46,6 +50,11 @@ class NativeDialect(ReadingDialect):
     """See the module."""
 
     binds_tools = True
+    image_names = (IMAGE, VIEW)
+
+    def names_images(self, profile: Profile) -> bool:
+        """Its tools have an argument for that where there are several images."""
+        return True
 
     def read(self, text: str) -> Turn:
         """A server without a parser for tool calls hands them on as text."""

@@ -3,8 +3,9 @@ r"""The dialect of Pixel Reasoner: prose, calls of `crop_image_normalized`, and 
 Form and rules: TIGER-AI-Lab/Pixel-Reasoner@3f5cf786bf3e078e4512d514b57225a5547e976e,
 `curiosity_driven_rl/openrlhf/trainer/ppo_utils/experience_maker.py` (tool, turns, sizes of its evaluation), and
 `curiosity_driven_rl/openrlhf/datasets/prompts_dataset.py`@47dbea966753024d57ee5520c57c3b69114d2c92 (the guidelines
-that follow the question). Images are counted from 1. Its tool takes boxes that are not all below 1 for pixels, a
-border of 1.0 too; here a box is in pixels where a number in it is over 1.
+that follow the question; several images stand before it, without names). Images are counted from 1, those of the
+question first. Its tool takes boxes that are not all below 1 for pixels, a border of 1.0 too; here a box is in pixels
+where a number in it is over 1.
 """
 
 from __future__ import annotations
@@ -24,33 +25,45 @@ from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.terms import Terms
 from cof_agent.dialects.tools import CROP
 from cof_agent.dialects.turn import Call, Turn
-from cof_agent.dialects.user_turns import Block, image_in, user_turns, words
+from cof_agent.dialects.user_turns import Block, count_images, image_in, user_turns, words
 from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
 
 TOOL = "crop_image_normalized"
 
 _MARKUP = Markup("tool_call")
-_TERMS = Terms(TOOL, "target_image", lambda number: f"target_image {number + 1}")
+_TARGET = "target_image"
+_TERMS = Terms(TOOL, _TARGET, lambda number: f"{_TARGET} {number + 1}")
 _BRACE = re.compile(r"[{}]")
 _BOXED = re.compile(r"\\boxed\s{0,5}\{")
 _WRAPPER = re.compile(r"\\(?:(?:text|math)(?:bf|it|rm|sf|tt|normal|md|up|sl|sc)?|mbox|operatorname)\s{0,5}\{")
 """Marks that set a font; their texts are part of the answer."""
 _WRAPPER_OR_BRACE = re.compile(rf"{_WRAPPER.pattern}|[{{}}]")
-_SCHEMA = function(
-    TOOL,
-    "Look closer at a part of an image, where something is too small to be sure of.",
-    {
-        "bbox_2d": {**BOX, "description": "the part: left, top, right, bottom, in fractions of the image, 0.0 to 1.0"},
-        "target_image": {"type": "number", "description": "which image: 1 is the first, 2 the first part shown, …"},
-    },
-    ["bbox_2d", "target_image"],
-)
+
+
+def _tool(images: int) -> dict[str, Any]:
+    second = "2 the second, …, then the parts shown" if images > 1 else "2 the first part shown, …"
+    part = "the part: left, top, right, bottom, in fractions of the image, 0.0 to 1.0"
+    return function(
+        TOOL,
+        "Look closer at a part of an image, where something is too small to be sure of.",
+        {
+            "bbox_2d": {**BOX, "description": part},
+            _TARGET: {"type": "number", "description": f"which image: 1 is the first, {second}"},
+        },
+        ["bbox_2d", _TARGET],
+    )
 
 
 class PixelReasonerDialect(ReadingDialect):
     """See the module."""
 
     call_end = "</tool_call>"
+    image_names = (_TARGET,)
+    first_image = 1
+
+    def names_images(self, profile: Profile) -> bool:
+        """By `target_image`."""
+        return True
 
     def read(self, text: str) -> Turn:
         turn = _MARKUP.read(text, lambda inside: map(self.translated, read_calls(inside)))
@@ -74,10 +87,12 @@ class PixelReasonerDialect(ReadingDialect):
         if call.error or call.name != TOOL:
             return call
         args = {"bbox_2d": call.args["bbox_2d"]} if "bbox_2d" in call.args else {}
-        target = call.args.get("target_image", 1)
+        if _TARGET not in call.args:
+            return Call(CROP, args, call.text)
+        target = call.args[_TARGET]
         number = _whole(target)
         if number is None:
-            error = f"target_image must be a whole number, 1 for the first image, not {str(target)[:40]!r}"
+            error = f"{_TARGET} must be a whole number, 1 for the first image, not {str(target)[:40]!r}"
             return Call(CROP, {}, call.text, error)
         return Call(CROP, {**args, "view": number - 1}, call.text)
 
@@ -92,7 +107,7 @@ class PixelReasonerDialect(ReadingDialect):
             text = _TERMS.say(message.text)
             return [words(f"\nExecution error:\n{text}\n" if message.status == "error" else text)]
 
-        system = with_tools(profile.prompts.task, [_SCHEMA]) if tools else profile.prompts.direct
+        system = with_tools(profile.prompts.task, [_tool(count_images(messages))]) if tools else profile.prompts.direct
         return user_turns(
             messages,
             system,

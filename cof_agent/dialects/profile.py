@@ -88,6 +88,11 @@ class Profile(BaseModel):
     """`image_zoom_in_tool` takes `view`, the number of any image shown so far; else it always looks at the first."""
     counted: Literal["views", "images"] = "views"
     """What the number counts that names an image: all views, or the images of the question alone (with `any_view`)."""
+    several_images: bool = False
+    """A question may have several images: `image_zoom_in_tool` then takes `image`, the number of the one to look at.
+
+    For policies of the dialect `cof` that were made for it. Published Chain-of-Focus checkpoints were not. Dialects
+    whose calls name images anyway need no such word."""
     stop_after_call: bool = False
     """A turn ends with its first call; otherwise it may hold several."""
     tool_images: bool = False

@@ -7,6 +7,10 @@ QwenLM/Qwen3-VL@c253c773743e8fc9301e6896f06bb5d97363fd5e, `cookbooks/think_with_
 0f2afbe48b55892f30a1f1bff20139fe5a3cc598 there. Text without tags is the answer too; templates of Thinking checkpoints
 open `<think>` themselves.
 
+Several images stand before the text of a question, without names. The tool counts all images of the conversation from
+0, so those of the question come first; it requires `img_idx`. The chat template writes "Picture N: " before an image
+only where a caller asks for it (`add_vision_id`); what the published uses send has no such names.
+
 Two sources differ on `img_idx`. The tool counts all images. A maintainer says that the models count the user's alone,
 and go deeper by coordinates of the original (QwenLM/Qwen3-VL issue 1667). The tool's reading is the default; the
 profile's `counted="images"` is the other.
@@ -27,35 +31,44 @@ from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.terms import Terms
 from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
-from cof_agent.dialects.user_turns import Block, image_in, user_turns, words
+from cof_agent.dialects.user_turns import Block, count_images, image_in, user_turns, words
 from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
 
 _MARKUP = Markup("tool_call")
-_TERMS = Terms(ZOOM, "img_idx", lambda number: f"img_idx {number}")
+_INDEX = "img_idx"
+_TERMS = Terms(ZOOM, _INDEX, lambda number: f"img_idx {number}")
 _ARGUMENTS = {"bbox_2d": "bbox_2d", "label": "label", "img_idx": "view", "view": "view"}
 
 
-def tool(counted: str = "views") -> dict[str, Any]:
-    """The schema of the tool, with what `img_idx` counts."""
-    others = "1 the first region shown, …" if counted == "views" else "1 the second of the question's, …"
-    index = {"type": "number", "description": f"which image: 0 is the first, {others}"}
-    arguments = {**_ARGUMENTS_TOLD, "img_idx": index}
-    return function(ZOOM, "Cut a region out of an image and look at it on its own.", arguments, [*arguments])
-
-
-_ARGUMENTS_TOLD: dict[str, Any] = {
-    "bbox_2d": {
-        **BOX,
-        "description": "the region: left, top, right, bottom, in thousandths of the image's width and height",
-    },
-    "label": {"type": "string", "description": "what you expect to see there"},
-}
+def tool(counted: str = "views", images: int = 1) -> dict[str, Any]:
+    """The schema of the tool, with what `img_idx` counts where the question has that many `images`."""
+    others = "1 the second, …, then the regions shown" if images > 1 else "1 the first region shown, …"
+    if counted == "images":
+        others = "1 the second of the question's, …"
+    return function(
+        ZOOM,
+        "Cut a region out of an image and look at it on its own.",
+        {
+            "bbox_2d": {
+                **BOX,
+                "description": "the region: left, top, right, bottom, in thousandths of the image's width and height",
+            },
+            "label": {"type": "string", "description": "what you expect to see there"},
+            _INDEX: {"type": "number", "description": f"which image: 0 is the first, {others}"},
+        },
+        ["bbox_2d", "label", _INDEX],
+    )
 
 
 class Qwen3Dialect(ReadingDialect):
     """See the module."""
 
     call_end = "</tool_call>"
+    image_names: tuple[str, ...] = (_INDEX,)
+
+    def names_images(self, profile: Profile) -> bool:
+        """By `img_idx`: as images come first, it is the number of the view."""
+        return profile.any_view
 
     def read(self, text: str) -> Turn:
         text = opened(text)
@@ -79,11 +92,12 @@ class Qwen3Dialect(ReadingDialect):
                 return [words("<tool_response>\n"), region[0], words(end)]
             return [words(f"<tool_response>\n{_TERMS.say(message.text)}{end}")]
 
-        return user_turns(messages, self.system(profile, tools=tools), observed=observed)
+        system = self.system(profile, tools=tools, images=count_images(messages))
+        return user_turns(messages, system, observed=observed)
 
-    def system(self, profile: Profile, *, tools: bool) -> str:
-        """The system turn."""
-        return with_tools(profile.prompts.task, [tool(profile.counted)]) if tools else profile.prompts.direct
+    def system(self, profile: Profile, *, tools: bool, images: int = 1) -> str:
+        """The system turn of a conversation about that many `images`."""
+        return with_tools(profile.prompts.task, [tool(profile.counted, images)]) if tools else profile.prompts.direct
 
 
 _LEAST = 256 * 32**2

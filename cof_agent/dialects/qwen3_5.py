@@ -5,7 +5,7 @@ Form: the chat templates of these checkpoints, as TRL 1.16.0 ships them unchange
 `vllm/parser/qwen3.py` reads them: also where the thought before them is not closed. Coordinates:
 QwenLM/Qwen3.8-Flash-Next issue 4, "relative coordinates normalized to [0, 1000]", as in Qwen3.5. Tool and rules are
 those of `qwen3`, but for `img_idx`, which Qwen3.5 often leaves out (QwenLM/Qwen-Agent issue 879): then it is the first
-image. No tool for zooming was published for these models themselves.
+image. Of several images each call must name one. No tool for zooming was published for these models themselves.
 
 A turn is sent with its thought apart (`reasoning_content`) by the classes here that can: the template of Qwen3.8 reads
 it from there alone. The templates of Qwen3.5 and Qwen3.6 leave out the thoughts before the last question.
@@ -47,11 +47,11 @@ class Qwen35Dialect(Qwen3Dialect):
             return call
         return replace(call, args={**call.args, "label": json.dumps(label, ensure_ascii=False)})  # such as 42
 
-    def system(self, profile: Profile, *, tools: bool) -> str:
+    def system(self, profile: Profile, *, tools: bool, images: int = 1) -> str:
         if not tools:
             return profile.prompts.direct
         task = profile.prompts.task
-        return task if "<tools>" in task else f"{_tools(profile.counted)}\n\n{task}"
+        return task if "<tools>" in task else f"{_tools(profile.counted, images)}\n\n{task}"
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         return [_apart(message) for message in super().render(messages, profile, tools=tools)]
@@ -63,11 +63,11 @@ def _apart(message: BaseMessage) -> BaseMessage:
     return AIMessage(message.text, additional_kwargs={KEY: thought}) if thought else message
 
 
-@lru_cache(maxsize=2)
-def _tools(counted: str) -> str:
+@lru_cache(maxsize=16)
+def _tools(counted: str, images: int) -> str:
     """What the system turn says of tools; it comes before the task, as in the templates."""
-    told = tool(counted)
-    told["function"]["parameters"]["required"] = ["bbox_2d"]
+    told = tool(counted, images)
+    told["function"]["parameters"]["required"] = ["bbox_2d", "img_idx"] if images > 1 else ["bbox_2d"]
     schema = json.dumps(told)
     example = xml_call("the_function", {"the_parameter": "its value", "another": [1, 2]})
     return (

@@ -18,7 +18,16 @@ from cof_agent.dialects.call_forms import calls_written
 from cof_agent.dialects.declining import declining
 from cof_agent.dialects.finish import Finish, finish_of, is_for_calls
 from cof_agent.dialects.json_calls import json_call
-from cof_agent.dialects.markup import MAX_CALLS, OPEN, TOO_MANY, answers_in_thought, opened, plain, unthought
+from cof_agent.dialects.markup import (
+    MAX_CALLS,
+    OPEN,
+    TOO_MANY,
+    answers_in_thought,
+    named_beside,
+    opened,
+    plain,
+    unthought,
+)
 from cof_agent.dialects.model_tokens import without_tokens
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.thoughts import in_think_tags, with_thought
@@ -44,6 +53,10 @@ class ReadingDialect(ABC):
 
     binds_tools: bool = False
     call_end: str | None = None
+    image_names: tuple[str, ...] = ()
+    """The keys that name an image, in calls and beside a box in an answer."""
+    first_image: int = 0
+    """The number of the first image, as the policy counts."""
 
     def __init__(self) -> None:
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self._judged)
@@ -63,6 +76,10 @@ class ReadingDialect(ABC):
     @abstractmethod
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         """See `Dialect`."""
+
+    def names_images(self, profile: Profile) -> bool:
+        """See `Dialect`."""
+        return False
 
     def parse(self, message: AIMessage) -> Turn:
         """See `Dialect`."""
@@ -88,7 +105,11 @@ class ReadingDialect(ABC):
         tagged = turn.answer is not None and turn.closed is not None
         if written.attempted and (not tagged or calls_written(turn.answer or "").attempted):
             return Turn(turn.thought, fault=CALL_LIKE)
-        return replace(turn, answer=without_tokens(turn.answer or "") or None, said=plain(text) or None)
+        named: tuple[int | None, ...] = ()
+        if turn.pointed and self.image_names:
+            named = named_beside(turn.answer or "", self.image_names, self.first_image)
+        answer = without_tokens(turn.answer or "") or None
+        return replace(turn, answer=answer, said=plain(text) or None, pointed_in=named)
 
 
 def by_ending(turn: Turn, message: AIMessage) -> Turn:

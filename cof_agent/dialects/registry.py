@@ -17,6 +17,7 @@ __all__ = [
     "Call",
     "Dialect",
     "Turn",
+    "check_names_images",
     "default_profile",
     "get_dialect",
     "load_profile",
@@ -35,6 +36,16 @@ def get_dialect(name: str) -> Dialect:
     """The dialect of that name. Raises ConfigError for an unknown one."""
     dialect: Dialect = _module(name).DIALECT
     return dialect
+
+
+def check_names_images(profile: Profile, count: int) -> None:
+    """Raise ConfigError where a question has `count` images and a call of the profile could name the first one only."""
+    if count > 1 and not get_dialect(profile.dialect).names_images(profile):
+        raise ConfigError(
+            f"a question with {count} images: a call of the dialect {profile.dialect} cannot say which image it looks "
+            "at. Ask one question for each image, or use a policy of a dialect that names images: "
+            "qwen3, qwen3.5, pixel-reasoner or native"
+        )
 
 
 def unwritten(dialect: str) -> str | None:

@@ -27,6 +27,12 @@ from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
 class SenseNovaMarsDialect(Qwen3Dialect):
     """See the module."""
 
+    image_names = ()
+
+    def names_images(self, profile: Profile) -> bool:
+        """Never: whatever `img_idx` says, the original is cut."""
+        return False
+
     def translated(self, call: Call) -> Call:
         call = super().translated(call)
         if call.name != ZOOM:

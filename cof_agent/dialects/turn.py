@@ -34,13 +34,15 @@ class Turn:
     calls: tuple[Call, ...] = ()
     answer: str | None = None
     pointed: tuple[Corners, ...] = field(default=())
-    """Boxes the answer points to, in the profile's coordinates of the overview."""
+    """Boxes the answer points to, in the profile's coordinates of the view that it names, or of an overview."""
     fault: str | None = None
     """Why nothing in the turn counts, in words for the policy; None where it is in order, or simply says nothing."""
     closed: bool | None = field(default=None, compare=False)
     """Whether the answer's own mark closes it; None for an answer without marks, which the end of the turn closes."""
     said: str | None = field(default=None, compare=False)
     """Plain text beside thoughts, calls and marks. In a closing turn without an answer it is the answer."""
+    pointed_in: tuple[int | None, ...] = field(default=())
+    """For each of the boxes in `pointed` the number of the view, or None where it names none; empty where none does."""
 
 
 class Dialect(Protocol):
@@ -60,4 +62,8 @@ class Dialect(Protocol):
 
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
         """The conversation in graph state as this policy is to see it; `tools` says whether tools are offered."""
+        ...
+
+    def names_images(self, profile: Profile) -> bool:
+        """Whether every call says which of several images it looks at. Otherwise several are refused."""
         ...

@@ -55,6 +55,12 @@ def words(text: str) -> Block:
     return {"type": "text", "text": text}
 
 
+def count_images(messages: Sequence[AnyMessage]) -> int:
+    """How many images the conversation is about. In graph state they stand in a question, and regions do not."""
+    asked = [block for message in messages if isinstance(message, HumanMessage) for block in blocks_of(message)]
+    return sum(block["type"] == "image" for block in asked)
+
+
 def image_in(message: ToolMessage) -> tuple[Block, View] | None:
     """The region that an observation shows; None where the call was refused or the region is no longer shown."""
     images = [block for block in blocks_of(message) if block["type"] == "image"]

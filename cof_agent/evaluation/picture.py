@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
 
 from cof_agent.errors import ConfigError
-from cof_agent.evaluation.question import Readable, Renderable
+from cof_agent.evaluation.question import Picture, Readable, Renderable
+from cof_agent.images.display_name import page_in
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import ImageSource, SourceImage, ViewEncoding, encode_view, open_image
+from cof_agent.images.opening import ImageSource, open_image
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
+from cof_agent.images.source_image import SourceImage
+from cof_agent.images.view_encoding import ViewEncoding, encode_view
 
 _ENCODING = ViewEncoding(png_pixels=1024 * 1024)
 """PNG up to 1024² pixels, above it JPEG of quality 95 with full chroma: what a reduction must not add is artefacts."""
@@ -25,15 +29,26 @@ _GIVEN = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)
 class SizedImage:
     """An image ready to be asked about."""
 
-    source: bytes = field(repr=False)
-    """Encoded."""
+    source: ImageSource = field(repr=False)
+    """Encoded; or what it was given as, where that is a page of a document or has no bytes of its own."""
     size: Size
     """Width and height in upright pixels."""
 
 
-def picture(
-    image: ImageSource | Renderable | Readable, resolution: int | None, *, limits: ImageLimits | None = None
-) -> SizedImage | None:
+def pictures(
+    images: Sequence[Picture], resolution: int | None, *, limits: ImageLimits | None = None
+) -> tuple[SizedImage, ...] | None:
+    """Each of `images` as `picture` makes it; None where one of them is smaller than `resolution`."""
+    made = []
+    for image in images:
+        sized = picture(image, resolution, limits=limits)
+        if sized is None:
+            return None
+        made.append(sized)
+    return tuple(made)
+
+
+def picture(image: Picture, resolution: int | None, *, limits: ImageLimits | None = None) -> SizedImage | None:
     """`image` with its longer side `resolution` pixels, or None when it is smaller: it is never enlarged.
 
     It is turned upright, decoded in full and reduced by Lanczos, its aspect kept to the nearest pixel. An image of
@@ -54,7 +69,8 @@ def picture(
     source = open_image(image, limits=limits)
     size = source.ref.size
     if resolution is None or max(size) == resolution:
-        return SizedImage(source.data, size)
+        named = isinstance(image, str | os.PathLike) and page_in(os.fspath(image))
+        return SizedImage(image if named or not source.data else source.data, size)
     if max(size) < resolution:
         return None
     data, ref = encode_view(_shrunk(source, reduced(size, resolution)), _ENCODING)

@@ -110,7 +110,7 @@ class Plan:
         largest = max(filter(None, self.settings.resolutions), default=0)
         if question.scene is not None and largest > MAX_SIDE:
             raise ConfigError(f"resolutions of scenes are at most {MAX_SIDE} pixels, not {largest}: name smaller ones")
-        if None in self.settings.resolutions and hasattr(question.image, "render"):
+        if None in self.settings.resolutions and any(hasattr(image, "render") for image in question.images):
             raise ConfigError(
                 f"pictures of {self.benchmark.name} have no size of their own: name resolutions in pixels"
             )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from cof_agent.dialects.profile import DECLINE
 from cof_agent.images.geometry import Corners
@@ -42,13 +42,18 @@ class Readable(Protocol):
         ...
 
 
+Picture: TypeAlias = "ImageSource | Renderable | Readable"
+"""An image of a question."""
+
+
 @dataclass(frozen=True, slots=True)
 class BenchmarkQuestion:
-    """One question about one image."""
+    """One question about an image, or about several."""
 
     id: str
     """Unique within its benchmark, and the same in every run."""
-    image: ImageSource | Renderable | Readable
+    image: Picture | Sequence[Picture]
+    """A list where it is about several, in the order in which they are shown."""
     text: str
     """What is asked, word for word; with the options in it, if there are any."""
     answer: str
@@ -64,6 +69,19 @@ class BenchmarkQuestion:
     """The scene it asks about, where it is one of ours."""
     where: str = ""
     """File and line (or row) that it was read from, such as `mine.jsonl line 17`, if it was."""
+    box_images: tuple[int, ...] = ()
+    """Of several images, the one that each of the `boxes` is in, counted from 0; empty: all are in the first."""
+
+    @property
+    def images(self) -> tuple[Picture, ...]:
+        """All images it is about."""
+        given: Any = self.image
+        return tuple(given) if isinstance(given, list | tuple) else (given,)
+
+    def boxes_of(self, image: int) -> tuple[Corners, ...]:
+        """Those of the `boxes` that are in image number `image`."""
+        numbers = self.box_images or (0,) * len(self.boxes)
+        return tuple(box for box, number in zip(self.boxes, numbers, strict=True) if number == image)
 
     @property
     def unanswerable(self) -> bool:

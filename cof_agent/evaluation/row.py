@@ -12,6 +12,11 @@ from cof_agent.evaluation.tampering import Tampering
 from cof_agent.loop.state import Status, StopReason, UsageRecord
 
 
+def _is_empty(values: tuple[object, ...]) -> bool:
+    """Whether a field says nothing: those about several images are left out of the rows of one."""
+    return not values
+
+
 class Rule(StrEnum):
     """Which rule decided whether an answer is right. They are tried in this order."""
 
@@ -74,6 +79,8 @@ class ResultRow(Record):
     chance: float | None = None
     source: tuple[int, int] | None = None
     """Width and height, in pixels, of the image that was asked about; None when it could not be opened."""
+    sources: tuple[tuple[int, int], ...] = Field(default=(), exclude_if=_is_empty)
+    """Of a question about several images, the sizes of all: `source` is that of the first."""
     answer: str | None
     status: Status
     stop_reason: StopReason
@@ -82,12 +89,16 @@ class ResultRow(Record):
     rule: Rule
     evidence: tuple[tuple[int, int, int, int], ...] = ()
     """Boxes of the evidence, in pixels of `source`."""
+    evidence_images: tuple[int, ...] = Field(default=(), exclude_if=_is_empty)
+    """Of several images, the one that each of these boxes is in, counted from 0; its pixels are those of `sources`."""
     contains_truth: bool | None = None
     """Whether the evidence holds a known truth box whole; None where no truth box is known or no evidence is given."""
     iou: float | None = None
     """Best intersection over union of an evidence box and a truth box, 0.0 to 1.0; None as above."""
     zooms: tuple[tuple[int, int, int, int], ...] = ()
     """The regions that were shown, in pixels of `source`, in order."""
+    zoom_images: tuple[int, ...] = Field(default=(), exclude_if=_is_empty)
+    """Of several images, the one that each region was cut from."""
     ideal_zooms: int | None = None
     """Of a scene: the zooms that its ideal observer needs."""
     reachable: bool | None = None

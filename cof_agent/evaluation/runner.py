@@ -12,28 +12,30 @@ from typing import TypeAlias
 from cof_agent.errors import MissingExtraError
 from cof_agent.evaluation.driver import Driver
 from cof_agent.evaluation.judge import Judge
-from cof_agent.evaluation.picture import SizedImage, picture
+from cof_agent.evaluation.picture import SizedImage, pictures
 from cof_agent.evaluation.plan import Plan, PlannedQuestion
 from cof_agent.evaluation.progress import RunProgress
 from cof_agent.evaluation.question import MalformedRow
 from cof_agent.evaluation.results import RunDirectory
 from cof_agent.evaluation.row import ResultRow
 from cof_agent.evaluation.scoring import failed, scored
+from cof_agent.images.geometry import Size
 
 _MOST_THREADS = 4
 _AHEAD = 4
 """Pictures that are made before somebody asks about them."""
 
-Coming: TypeAlias = "Future[SizedImage | None]"
+Coming: TypeAlias = "Future[tuple[SizedImage, ...] | None]"
+"""The pictures of a question."""
 
 
 class Runner:
     """One pass over a plan. What the directory has already is not asked again.
 
     One thread reads the benchmark, a few make pictures ahead of the questions, and at most `concurrency` questions are
-    asked at a time, so at most `concurrency` + 4 pictures are held, however large they are. What one question raises
-    is its row; only a benchmark that cannot be read on, a directory that cannot be written, or a judge that cannot
-    give its first verdict ends the run.
+    asked at a time, so the pictures of at most `concurrency` + 4 are held, however large they are. What one question
+    raises is its row; only a benchmark that cannot be read on, a directory that cannot be written, or a judge that
+    cannot give its first verdict ends the run.
     """
 
     def __init__(
@@ -96,7 +98,7 @@ class Runner:
                     await self._places.acquire()
                     subject = (item.number, item.cell.resolution, item.cell.counterfactual)
                     if latest is None or latest[0] != subject:  # other budgets and regions have the same picture
-                        coming = loop.run_in_executor(painters, picture, item.question.image, item.cell.resolution)
+                        coming = loop.run_in_executor(painters, pictures, item.question.images, item.cell.resolution)
                         latest = subject, coming
                     self._waiting.put_nowait((item, latest[1]))
         except Exception as error:  # a benchmark may be anybody's code; what is being asked is brought to its end
@@ -119,17 +121,19 @@ class Runner:
                 self._judge.check()
 
     async def _row(self, task: PlannedQuestion, coming: Coming) -> ResultRow | None:
-        """How a question ended; None where its image is smaller than the resolution."""
-        size = None
+        """How a question ended; None where an image of it is smaller than the resolution."""
+        sizes: tuple[Size, ...] = ()
         try:
             made = await coming
             if made is None:
                 return None
-            size = made.size
-            result = await self._driver.agent(task, size).aask(made.source, task.question.text)
+            sizes = tuple(image.size for image in made)
+            sources = [image.source for image in made]
+            agent = self._driver.agent(task, sizes[0])
+            result = await agent.aask(sources if len(sources) > 1 else sources[0], task.question.text)
             self._driver.finished(result)
-            return await scored(task, size, result, self._driver.profile(task.cell.budget), self._judge)
+            return await scored(task, sizes, result, self._driver.profile(task.cell.budget), self._judge)
         except MissingExtraError:  # every question would miss it
             raise
         except Exception as error:  # whatever one question raises is its own row, and the others go on
-            return failed(task, size, error, self._plan.settings.policy)
+            return failed(task, sizes, error, self._plan.settings.policy)

@@ -11,6 +11,7 @@ from cof_agent.errors import CofError
 from cof_agent.evaluation.judge import Judge
 from cof_agent.evaluation.matching import asked_in, decide
 from cof_agent.evaluation.plan import PlannedQuestion
+from cof_agent.evaluation.question import BenchmarkQuestion
 from cof_agent.evaluation.row import ResultRow, Rule, Verdict
 from cof_agent.images.geometry import Box, CoordinateSpace, Corners, Size, iou
 from cof_agent.loop.state import Status, StopReason
@@ -19,24 +20,25 @@ log = logging.getLogger(__name__)
 
 
 async def scored(
-    task: PlannedQuestion, size: Size, result: FocusResult, profile: Profile, judge: Judge | None
+    task: PlannedQuestion, sizes: Sequence[Size], result: FocusResult, profile: Profile, judge: Judge | None
 ) -> ResultRow:
-    """The row of a question that was asked about an image of `size` pixels; see `judged`."""
-    evidence = tuple(dict.fromkeys(item.box for item in result.evidence))
-    contains, iou = None, None
-    if task.question.boxes and result.answer is not None:
-        contains, iou = overlap(evidence, task.question.boxes, size)
-    zooms = _ideal_zooms(task, size, profile)
-    row = _row(task, size).model_copy(
+    """The row of a question that was asked about images of `sizes` pixels; see `judged`."""
+    places = tuple(dict.fromkeys((item.image_index, item.box) for item in result.evidence))
+    contains, iou = _overlaps(task.question, places, sizes) if result.answer is not None else (None, None)
+    zooms, shown = _ideal_zooms(task, sizes[0], profile), result.trajectory.zooms
+    several = len(sizes) > 1
+    row = _row(task, sizes).model_copy(
         update={
             "answer": result.answer,
             "status": result.status,
             "stop_reason": result.stop_reason,
             "message": result.message or result.save_error,
-            "evidence": evidence,
+            "evidence": tuple(box for _, box in places),
+            "evidence_images": tuple(image for image, _ in places) if several else (),
             "contains_truth": contains,
             "iou": iou,
-            "zooms": tuple((view.box.x1, view.box.y1, view.box.x2, view.box.y2) for view in result.trajectory.zooms),
+            "zooms": tuple((view.box.x1, view.box.y1, view.box.x2, view.box.y2) for view in shown),
+            "zoom_images": tuple(view.image_index for view in shown) if several else (),
             "ideal_zooms": zooms,
             "reachable": None if task.question.scene is None else zooms is not None,
             "usage": result.usage,
@@ -63,15 +65,15 @@ async def judged(row: ResultRow, judge: Judge | None) -> ResultRow:
     return row.model_copy(update={"correct": verdict.correct, "rule": verdict.rule})
 
 
-def failed(task: PlannedQuestion, size: Size | None, error: Exception, policy: str) -> ResultRow:
-    """The row of a question that could not be asked to its end; `size` is None if its image could not be opened."""
+def failed(task: PlannedQuestion, sizes: Sequence[Size], error: Exception, policy: str) -> ResultRow:
+    """The row of a question that could not be asked to its end; without `sizes` if an image could not be opened."""
     _note(task.key, error)
     known = FailedQuestion(None, task.question.text, error, policy)
-    where = f"{task.question.where}: " if task.question.where and size is None else ""
-    return _row(task, size).model_copy(update={"stop_reason": known.stop_reason, "message": where + _words(error)})
+    where = f"{task.question.where}: " if task.question.where and not sizes else ""
+    return _row(task, sizes).model_copy(update={"stop_reason": known.stop_reason, "message": where + _words(error)})
 
 
-def _row(task: PlannedQuestion, size: Size | None) -> ResultRow:
+def _row(task: PlannedQuestion, sizes: Sequence[Size]) -> ResultRow:
     """A row of which nothing is known yet but the question."""
     question = task.question
     return ResultRow(
@@ -84,7 +86,8 @@ def _row(task: PlannedQuestion, size: Size | None) -> ResultRow:
         truth=question.answer,
         options=question.options,
         chance=question.chance,
-        source=size,
+        source=sizes[0] if sizes else None,
+        sources=tuple(sizes) if len(sizes) > 1 else (),
         answer=None,
         status=Status.FAILED,
         stop_reason=StopReason.ERROR,
@@ -117,6 +120,19 @@ def _words(error: Exception) -> str:
 
 _SPARE = 0.5
 """Pixels by which a truth may stick out of a box that holds it: boxes are whole pixels, truths are fractions."""
+
+
+def _overlaps(
+    question: BenchmarkQuestion, places: Sequence[tuple[int, Sequence[int]]], sizes: Sequence[Size]
+) -> tuple[bool | None, float | None]:
+    """`overlap` over all images: evidence and truth count together only where they are in the same one."""
+    if not question.boxes or not places:
+        return None, None
+    found = [
+        overlap([box for image, box in places if image == number], question.boxes_of(number), size)
+        for number, size in enumerate(sizes)
+    ]
+    return any(contains for contains, _ in found), max(iou or 0.0 for _, iou in found)
 
 
 def overlap(

@@ -11,7 +11,7 @@ from enum import StrEnum
 from PIL import Image
 
 from cof_agent.images.geometry import Box, Size, to_view
-from cof_agent.images.opening import SourceImage
+from cof_agent.images.source_image import SourceImage
 from cof_agent.images.views import RegionPixels, View
 
 _GREY = 128

@@ -8,16 +8,18 @@ _LONGEST = 200
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#\\]*)(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL
 )
+_PAGE = re.compile(r"#page=[^#&]*\Z")
 _HOST = re.compile(r"(\[[0-9A-Za-z:.%]*\]|[^:@\[\]]*)(:[0-9]*)?")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _DATA = re.compile(r"\W{0,3}data:", re.I)
 _ADDRESS = re.compile(
-    r"(?<![A-Za-z])([A-Za-z][A-Za-z0-9+.-]{0,30}(?=:[/\\]{2})|(?:https?|ftps?|s3|gs)(?=[^A-Za-z0-9]{1,3}[/\\]))", re.I
+    r"(?<![A-Za-z])([A-Za-z][A-Za-z0-9+.-]{0,30}(?=:[/\\]{2})|(?:https?|ftps?|s3|gcs|gs|abfs|az)(?=[^A-Za-z0-9]{1,3}[/\\]))",
+    re.I,
 )
 """The scheme of an address that has something before it, or is mistyped, such as `https//host` or `http:\\host`."""
 _FIRST_PART = re.compile(r"[/\\]{0,3}([^/\\]*)")
-_QUERY = re.compile(r"[?#][\w.~%-]{1,64}=")
+_QUERY = re.compile(r"[?#](?!page=[0-9]{1,9}\Z)[\w.~%-]{1,64}=")
 _PARAMETER = re.compile(r"[&;][\w.~%-]{1,64}=")
 _BOT = re.compile(r"/bot[0-9]+:[\w-]+")
 """The key of a Telegram bot, which stands in the path of the files that people sent to it."""
@@ -28,6 +30,12 @@ def show_text(text: str) -> str:
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def page_in(name: str) -> str:
+    """What ends a `name` that means a page of a document, such as `#page=3`; empty where it means none."""
+    found = _PAGE.search(name)
+    return found.group() if found else ""
 
 
 def show_source(source: str) -> str:

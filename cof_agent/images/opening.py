@@ -1,4 +1,4 @@
-"""Images from anywhere, upright and RGB over white, shown at any size and cut at native resolution."""
+"""Images from anywhere: photos, pages, and whatever else can show a region of itself."""
 
 from __future__ import annotations
 
@@ -6,56 +6,56 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import cached_property
 from typing import TypeAlias
 
 from PIL import Image
 
-from cof_agent.errors import ConfigError, ImageError, StoreError
+from cof_agent.errors import ImageError, StoreError
 from cof_agent.images.codecs.decoding import Decoded, Encoded, jpeg_scale, orientation_of, reason, to_upright
 from cof_agent.images.codecs.flattening import flatten
-from cof_agent.images.codecs.formats import Place
-from cof_agent.images.geometry import MAX_ASPECT, Box, Size
+from cof_agent.images.codecs.tiff_pages import page_of, tiff_pages
+from cof_agent.images.geometry import Size
 from cof_agent.images.limits import DECODE_SECONDS, ImageLimits
-from cof_agent.images.receiving.source_bytes import receive
-from cof_agent.images.reference import ImageRef
-from cof_agent.images.rendering.apart import Asked, can_start, look_apart
+from cof_agent.images.receiving.page_name import split_page
+from cof_agent.images.receiving.referenced_file import check_file
+from cof_agent.images.receiving.slide_files import check_companions
+from cof_agent.images.receiving.source_bytes import Received, receive
+from cof_agent.images.reference import OBJECT, ImageRef
+from cof_agent.images.region_source import RegionSource, remember_source, remembered_source
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
+from cof_agent.images.rendering.region_process import Content, RegionProcess
+from cof_agent.images.rendering.whole import WholeImage, check_whole, key_of
+from cof_agent.images.source_image import SourceImage
+from cof_agent.images.source_kinds import SourceKind, kind_named, kind_of, kind_of_file
 from cof_agent.images.store import ImageStore
 from cof_agent.images.time_limit import time_limit
+from cof_agent.images.view_encoding import ViewEncoding, encode_view
 
 __all__ = [
     "ImageLimits",
     "ImageRef",
     "ImageSource",
+    "RegionSource",
     "SourceImage",
     "ViewEncoding",
     "encode_view",
     "load_image",
     "open_image",
+    "whole_image",
 ]
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image"
-"""A path, a `file:`, `http:`, `https:` or `data:` URL, encoded bytes, or a PIL image."""
+ImageSource: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | RegionSource | SourceImage"
+)
+"""A path, a URL (file, http(s), s3, gs, az, data), encoded bytes, a PIL image, an object that shows regions, or an
+image that was opened.
+
+A path or URL may name a page: `plan.pdf#page=3`."""
 
 _USUAL_OVERVIEW_PIXELS = 1280 * 28 * 28
 """The default overview budget: the scale at which a JPEG is decoded when it is opened suits an overview this large."""
-
-
-@dataclass(frozen=True, slots=True)
-class ViewEncoding:
-    """How views are encoded."""
-
-    jpeg_quality: int = 95
-    """1 to 100; chroma is kept in full."""
-    png_pixels: int = 256 * 256
-    """Views up to this area are PNG; above, it is several times larger and slower than JPEG for no visible gain."""
-
-    def __post_init__(self) -> None:
-        if not (1 <= self.jpeg_quality <= 100 and self.png_pixels >= 0):
-            raise ConfigError(f"{self} is not an encoding: it needs 1 <= jpeg_quality <= 100 and png_pixels >= 0")
 
 
 class HashedBytes(bytes):
@@ -66,129 +66,29 @@ class HashedBytes(bytes):
         return hashlib.sha256(self).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceImage:
-    """An original image: its encoded bytes and what they are. Pixels are decoded when asked for and cached."""
-
-    ref: ImageRef
-    data: bytes = field(repr=False, compare=False)
-    """As received; PNG bytes of the upright RGB pixels where the source was a PIL image."""
-    source: str
-    """What to call it in messages for people: short, without passwords."""
-    seconds: float = field(default=DECODE_SECONDS, repr=False, compare=False)
-    """Wall-clock time for decoding it, each time its pixels are needed."""
-
-    def overview(self, size: Size) -> Image.Image:
-        """The whole image at `size` (width, height), Lanczos, RGB. A JPEG is decoded at reduced scale where that does.
-
-        Raises ImageError when the data cannot be decoded to the size that the reference states.
-        """
-        scale = jpeg_scale(self.ref.size, size) if self.ref.mime_type == "image/jpeg" else 1
-        return self._render(None, size, scale)
-
-    def region(self, box: Box, size: Size) -> Image.Image:
-        """`box` (original upright pixels), cut at native resolution and shown at `size` (width, height), Lanczos, RGB.
-
-        Raises ImageError when the box leaves the image, or the data cannot be decoded.
-        """
-        if not Box.whole(self.ref.size).contains(box):
-            raise ImageError(
-                f"box {box.as_list()} leaves {self.source} of {self.ref.width}x{self.ref.height} pixels: clip it first"
-            )
-        return self._render(box, size, 1)
-
-    def _render(self, box: Box | None, size: Size, scale: int) -> Image.Image:
-        def show(decoded: Decoded) -> Image.Image:
-            if decoded.upright != self.ref.size:
-                raise self._mismatch(decoded.upright)
-            return decoded.overview(size) if box is None else decoded.region(box, size)
-
-        queue, key = decode_queue(), (self.ref.sha256, scale)
-        encoded = Encoded(self.data, self.source, _unlimited(self.ref.size))
-        if encoded.size and sorted(encoded.size) != sorted(self.ref.size):
-            raise self._mismatch(encoded.size)
-        if not _is_apart(encoded, scale):
-            need, limit = _need(encoded, scale), time_limit(self.seconds, self.source)
-            return queue.show(Rank.SHOW, need, key, lambda: encoded.decode(scale), show, limit)
-        kept = queue.show_kept(Rank.SHOW, key, show)
-        if kept is not None:
-            return kept
-        looked = look_apart(encoded, Asked(scale, self.ref.size, box, size), Rank.SHOW, self.seconds)
-        if looked.upright != self.ref.size:
-            raise self._mismatch(looked.upright)
-        if looked.whole is None:
-            assert looked.view is not None, "it has the size that was named"
-            return looked.view
-        return _keep(looked.whole, key, show)
-
-    def _mismatch(self, found: Size) -> ImageError:
-        return ImageError(
-            f"{self.source} has {found[0]}x{found[1]} pixels, but its reference says "
-            f"{self.ref.width}x{self.ref.height}: open the image again"
-        )
-
-
-def open_image(source: ImageSource, *, limits: ImageLimits | None = None) -> SourceImage:
+def open_image(source: ImageSource, *, limits: ImageLimits | None = None, page: int | None = None) -> SourceImage:
     """Read an image, check it against `limits` (default: `ImageLimits()`) and decode all of its data once.
 
-    Of an animation the first frame counts; of a PIL image the current one. Raises ImageError, naming the source and
-    what to do, when it cannot be read, is truncated, or is outside of the limits.
+    Of a document, `page` is chosen (from 1; a PDF's first without it), which the source may name as well. Of an
+    animation the first frame counts; of a PIL image the current one. What can show regions of itself is taken as it is.
+
+    Raises ImageError, naming the source and what to do, when it cannot be read, is truncated, lacks the page, or is
+    outside of the limits, and MissingFormatError, one of these, where an extra has to be installed for it.
     """
     limits = limits or ImageLimits()
+    source, page = split_page(source, page, limits)
     if isinstance(source, Image.Image):
-        return _from_pil(source, limits)
-    received = receive(source, limits)
-    encoded = Encoded(received.data, received.name, limits)
-    data = HashedBytes(received.data)
-    size = encoded.size if encoded.scalable else None
-    scale = jpeg_scale(size, _usual_overview(size)) if size else 1
-    key = (data.sha256, scale)
-    upright, mime_type = (
-        _check_apart(encoded, key, limits) if _is_apart(encoded, scale) else _check(encoded, key, limits)
-    )
-    limits.check_size(upright, received.name)
-    return SourceImage(ImageRef(data.sha256, mime_type, *upright), data, received.name, limits.decode_seconds)
-
-
-def _check(encoded: Encoded, key: tuple[str, int], limits: ImageLimits) -> tuple[Size, str]:
-    """Size and type of an image, all of whose data was decoded in this process."""
-    scale, limit = key[1], time_limit(limits.decode_seconds, encoded.name)
-    return decode_queue().show(
-        Rank.OPEN,
-        _need(encoded, scale),
-        key,
-        lambda: encoded.decode(scale),
-        lambda decoded: (decoded.upright, decoded.mime_type),
-        limit,
-    )
-
-
-def _check_apart(encoded: Encoded, key: tuple[str, int], limits: ImageLimits) -> tuple[Size, str]:
-    """The same for an image that is decoded in a process of its own."""
-    kept = decode_queue().show_kept(Rank.OPEN, key, lambda decoded: (decoded.upright, decoded.mime_type))
-    if kept is not None:
-        return kept
-    looked = look_apart(encoded, Asked(key[1]), Rank.OPEN, limits.decode_seconds)
-    if looked.whole is not None:
-        decode_queue().remember(key, looked.whole)
-    return looked.upright, looked.mime_type
-
-
-def _keep(decoded: Decoded, key: tuple[str, int], show: Callable[[Decoded], Image.Image]) -> Image.Image:
-    queue = decode_queue()
-    queue.remember(key, decoded)
-    return queue.run(Rank.SHOW, 0, lambda: show(decoded))
-
-
-def _is_apart(encoded: Encoded, scale: int) -> bool:
-    """Whether an image is decoded in a process of its own. One of known cost is not, where none can be started."""
-    return encoded.place(scale) is Place.APART and (can_start() or encoded.header is None or not encoded.bounded)
-
-
-def _need(encoded: Encoded, scale: int) -> int:
-    cost = encoded.cost(scale)
-    assert cost is not None, "what is decoded in this process has a header that was read"
-    return cost.nbytes
+        opened = _from_pil(source, limits)
+        check_only_page(page, opened.source)
+        return opened
+    if isinstance(source, SourceImage):
+        check_only_page(page, source.source)
+        return source
+    if isinstance(source, RegionSource):
+        return _from_object(source, limits, page)
+    received = receive(source, limits, lambda path, file, length: kind_of_file(path, file, length, limits))
+    kind = received.kind or kind_of(received.data)
+    return _opened_apart(received, kind, limits, page) if kind else _opened_whole(received, limits, page)
 
 
 def load_image(
@@ -196,10 +96,21 @@ def load_image(
 ) -> SourceImage:
     """The original that `store` keeps under `ref`, not decoded yet. Messages call it `name`, or by its reference.
 
+    One that names a file is read there, and one of an object is found in this process.
+
     Raises StoreError when it is missing or is not what the reference names, ImageError when it is outside of `limits`.
     """
     limits = limits or ImageLimits()
-    limits.check_size(ref.size, ref.url)
+    name = name or ref.url
+    if ref.mime_type == OBJECT:
+        return SourceImage(ref, b"", name, remembered_source(ref))
+    kind = kind_named(ref)
+    _check_size(kind, ref.size, ref.url, limits)
+    if ref.file is not None:
+        if kind is None:
+            raise StoreError(f"{ref.url} names a file of type {ref.mime_type}, which is not read where it lies")
+        content = _content(kind, name, limits, ref.page, file=check_file(ref, limits), identity=ref.sha256)
+        return SourceImage(ref, b"", name, RegionProcess(content, ref.size, ref.url))
     data = store.get(ref)
     limits.check_bytes(len(data), ref.url)
     # The hash of a PIL image is that of its pixels; such an image is always kept as PNG, which checks itself.
@@ -207,31 +118,94 @@ def load_image(
         raise StoreError(
             f"{ref.url} in {store!r} holds other content than its hash says: delete it and open the image again"
         )
-    return SourceImage(ref, data, name or ref.url, limits.decode_seconds)
+    if kind is not None:
+        content = _content(kind, name, limits, ref.page, data)
+        return SourceImage(ref, data, name, RegionProcess(content, ref.size, ref.url))
+    return whole_image(ref, data, name, limits.decode_seconds)
 
 
-def encode_view(image: Image.Image, encoding: ViewEncoding | None = None) -> tuple[bytes, ImageRef]:
-    """An RGB view ready to send, as PNG or JPEG. The reference holds the hash of the encoded bytes."""
-    encoding = encoding or ViewEncoding()
-    buffer = io.BytesIO()
-    if image.width * image.height <= encoding.png_pixels:
-        mime_type = "image/png"
-        image.save(buffer, "PNG", compress_level=1)  # 3 to 5 times faster than the default, for 4 to 19% more bytes
+def whole_image(ref: ImageRef, data: bytes, name: str, seconds: float = DECODE_SECONDS) -> SourceImage:
+    """The image that `data` encodes, which is decoded as a whole, in up to `seconds` each time."""
+    return SourceImage(ref, data, name, WholeImage(ref, data, name, seconds))
+
+
+def check_only_page(page: int | None, name: str) -> None:
+    """Raise ImageError where another page than the first is asked of what has no pages."""
+    if page not in (None, 1):
+        raise ImageError(f"{name} has one page, so there is no page {page}: leave the page out")
+
+
+def _opened_whole(received: Received, limits: ImageLimits, page: int | None) -> SourceImage:
+    pages = tiff_pages(received.data)
+    if len(pages) > 1:
+        page = _chosen(page, len(pages), received.name)
     else:
-        mime_type = "image/jpeg"
-        image.save(buffer, "JPEG", quality=encoding.jpeg_quality, subsampling=0)
-    data = buffer.getvalue()
-    return data, ImageRef(hashlib.sha256(data).hexdigest(), mime_type, image.width, image.height)
+        check_only_page(page, received.name)
+        page = 1 if pages else None  # which may lie behind its thumbnail
+    data = HashedBytes(received.data)
+    paged = page_of(data, page)
+    encoded = Encoded(paged, received.name, limits)
+    size = encoded.size if encoded.scalable else None
+    scale = jpeg_scale(size, _usual_overview(size)) if size else 1
+    named = page if len(pages) > 1 or paged is not data else None
+    upright, mime_type = check_whole(encoded, key_of(data.sha256, scale, named), limits.decode_seconds)
+    limits.check_size(upright, received.name)
+    ref = ImageRef(data.sha256, mime_type, *upright, page=named)
+    return whole_image(ref, data, received.name, limits.decode_seconds)
+
+
+def _chosen(page: int | None, pages: int, name: str) -> int:
+    if page is None or page > pages:
+        lacks = "" if page is None else f", so there is no page {page}"
+        raise ImageError(
+            f"{name} is a TIFF of {pages:,} pages{lacks}: choose one from 1 to {pages}, with #page=1 behind its name "
+            "or page=1"
+        )
+    return page
+
+
+def _opened_apart(received: Received, kind: SourceKind, limits: ImageLimits, page: int | None) -> SourceImage:
+    data = HashedBytes(b"" if received.file else received.data)
+    content = _content(kind, received.name, limits, page, data, received.file, received.identity)
+    found = content.describe(limits)
+    _check_size(kind, found.size, received.name, limits)
+    ref = ImageRef(received.identity or data.sha256, found.mime_type, *found.size, found.page, received.file)
+    content = replace(content, page=found.page)
+    return SourceImage(ref, data, received.name, RegionProcess(content, found.size, ref.url), found.pages)
+
+
+def _content(
+    kind: SourceKind,
+    name: str,
+    limits: ImageLimits,
+    page: int | None,
+    data: bytes = b"",
+    file: str | None = None,
+    identity: str | None = None,
+) -> Content:
+    """What a process is to render, as `limits` allow it."""
+    if file is not None and kind.name == "slide":
+        check_companions(file, limits)
+    resolved = limits.roots is not None
+    return Content(kind.name, name, data, file, page, limits.decode_seconds, identity, resolved)
+
+
+def _check_size(kind: SourceKind | None, size: Size, name: str, limits: ImageLimits) -> None:
+    if kind is not None and kind.is_large:
+        limits.check_large(size, name)
+    else:
+        limits.check_size(size, name)
+
+
+def _from_object(source: RegionSource, limits: ImageLimits, page: int | None) -> SourceImage:
+    ref, name = remember_source(source), f"{type(source).__name__} of {source.size[0]}x{source.size[1]} pixels"
+    check_only_page(page, name)
+    return SourceImage(ref, b"", name, source)
 
 
 def _usual_overview(full: Size) -> Size:
     shrink = math.sqrt(max(1.0, full[0] * full[1] / _USUAL_OVERVIEW_PIXELS))
     return round(full[0] / shrink), round(full[1] / shrink)
-
-
-def _unlimited(size: Size) -> ImageLimits:
-    """Limits that an image of `size`, which was accepted once, keeps."""
-    return ImageLimits(max_pixels=size[0] * size[1], max_aspect=MAX_ASPECT)
 
 
 def _from_pil(image: Image.Image, limits: ImageLimits) -> SourceImage:
@@ -252,8 +226,8 @@ def _from_pil(image: Image.Image, limits: ImageLimits) -> SourceImage:
         data = buffer.getvalue()
         limits.check_bytes(len(data), name)
         ref = ImageRef(sha256, "image/png", *flat.size)
-        decode_queue().remember((sha256, 1), Decoded(flat, flat.size, 1, 1, "image/png"))
-        return SourceImage(ref, data, name, limits.decode_seconds)
+        decode_queue().remember(key_of(sha256, 1, None), Decoded(flat, flat.size, 1, 1, "image/png"))
+        return whole_image(ref, data, name, limits.decode_seconds)
 
     need, limit = 14 * image.width * image.height, time_limit(limits.decode_seconds, name)
     return decode_queue().run(Rank.OPEN, need, convert, limit)

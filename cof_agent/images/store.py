@@ -24,6 +24,7 @@ _EXTENSIONS = {
     "image/tiff": "tif",
     "image/jp2": "jp2",
     "image/avif": "avif",
+    "application/pdf": "pdf",
 }
 
 _ABANDONED_SECONDS = 3600

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cof_agent.errors import TrajectoryError
 from cof_agent.images.geometry import Box, Size
-from cof_agent.images.opening import SourceImage, ViewEncoding, encode_view
 from cof_agent.images.reference import ImageRef
+from cof_agent.images.source_image import SourceImage
 from cof_agent.images.store import ImageStore
+from cof_agent.images.view_encoding import ViewEncoding, encode_view
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,10 +28,10 @@ class View:
     """One image as the policy saw it."""
 
     index: int
-    """Position among the views of the conversation; 0 is the overview."""
+    """Position among the views of the conversation: first the overview of each image, then the regions."""
     kind: ViewKind
     box: Box
-    """What it shows, in original upright pixels."""
+    """What it shows, in upright pixels of the original image that `image_index` names."""
     shown: Size
     """Width and height it was shown at, in pixels."""
     tokens: int
@@ -39,6 +40,13 @@ class View:
     """The encoded view in the image store."""
     label: str | None = None
     """What the policy said it was looking at."""
+    image_index: int = 0
+    """Which of the question's images it shows, counted from 0. The overview of that image has the same number."""
+
+    @property
+    def is_overview(self) -> bool:
+        """Whether it shows a whole image, at the question that is about it."""
+        return self.kind == "overview"
 
     @property
     def magnification(self) -> float:
@@ -50,11 +58,11 @@ class View:
         """The LangChain content block that stands for it in messages: a reference, never pixels."""
         return {"type": "image", "url": self.image.url, "mime_type": self.image.mime_type}
 
-    def describe(self) -> str:
-        """One line for people."""
+    def describe(self, image: str | None = None) -> str:
+        """One line for people. It names the `image`, where there are several."""
         label = f" “{self.label}”" if self.label else ""
-        width, height = self.shown
-        return f"view {self.index}, {self.kind}{label}: {self.box.as_list()} shown at {width}x{height}"
+        (width, height), of = self.shown, f" of {image}" if image else ""
+        return f"view {self.index}, {self.kind}{label}{of}: {self.box.as_list()} shown at {width}x{height}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,6 +74,7 @@ class View:
             "tokens": self.tokens,
             "image": self.image.to_json(),
             "label": self.label,
+            "image_index": self.image_index,
         }
 
     @classmethod
@@ -83,6 +92,7 @@ class View:
                 tokens=value["tokens"],
                 image=ImageRef.from_json(value["image"]),
                 label=value["label"],
+                image_index=value.get("image_index", 0),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrajectoryError(f"not a view: {error}") from error
@@ -118,22 +128,33 @@ class ViewEvent:
 
 
 RegionPixels: TypeAlias = "Callable[[SourceImage, Box, Size, View], Image]"
-"""Makes the pixels of a region: of the source, a box in original pixels, at the size shown; given the overview too."""
+"""Makes the pixels of a region: of the source, a box in its pixels, at the size shown; given its overview too."""
 
 
 def keep_original(source: SourceImage, store: ImageStore) -> dict[str, Any]:
-    """Put an original in `store`; returns its reference and source as plain JSON, for the `image` of graph state."""
-    store.put(source.ref, source.data)
-    return {**source.ref.to_json(), "source": source.source}
+    """Put an original in `store`; returns its reference and source as plain JSON, for the `image` of graph state.
+
+    One that is read where it lies, or that was given as an object, is named by its reference only.
+    """
+    if source.data:
+        store.put(source.ref, source.data)
+    pages = {"pages": source.pages} if source.pages > 1 else {}
+    return {**source.ref.to_json(), "source": source.source, **pages}
 
 
 def show_overview(
-    source: SourceImage, shown: Size, tokens: int, store: ImageStore, encoding: ViewEncoding | None = None
+    source: SourceImage,
+    shown: Size,
+    tokens: int,
+    store: ImageStore,
+    encoding: ViewEncoding | None = None,
+    *,
+    image_index: int = 0,
 ) -> View:
-    """Render the whole image at `shown` pixels, keep it in `store` and return its view (index 0)."""
+    """Render the whole image at `shown` pixels, keep it in `store` and return its view, which has the image's index."""
     data, ref = encode_view(source.overview(shown), encoding)
     store.put(ref, data)
-    return View(0, "overview", Box.whole(source.ref.size), shown, tokens, ref)
+    return View(image_index, "overview", Box.whole(source.ref.size), shown, tokens, ref, image_index=image_index)
 
 
 def cut_region(source: SourceImage, box: Box, shown: Size, overview: View) -> Image:
@@ -151,8 +172,9 @@ def show_region(
     kind: ViewKind,
     label: str | None = None,
     encoding: ViewEncoding | None = None,
+    image_index: int = 0,
 ) -> View:
-    """Keep `image`, which shows `box` (original pixels), in `store`."""
+    """Keep `image`, which shows `box` (pixels of the original number `image_index`), in `store`."""
     data, ref = encode_view(image, encoding)
     store.put(ref, data)
-    return View(index, kind, box, image.size, tokens, ref, label)
+    return View(index, kind, box, image.size, tokens, ref, label, image_index)

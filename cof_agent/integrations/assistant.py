@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.store import ImageStore
+from cof_agent.integrations.chat_images import each_of
 from cof_agent.integrations.langgraph import last_images, last_question, perception_node
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.pregel import keeps_runs
@@ -21,9 +22,9 @@ __all__ = ["assistant_graph"]
 
 
 class AssistantQuestion(TypedDict, total=False):
-    """In place of a message: a path or URL, and what is asked about it."""
+    """In place of a message: a path or URL, or a list of several, and what is asked about it."""
 
-    image: str | None
+    image: str | list[str] | None
     question: str | None
 
 
@@ -46,6 +47,8 @@ def assistant_graph(
     policy: Policy, *, store: ImageStore, limits: ImageLimits | None = None
 ) -> CompiledStateGraph[AssistantState, FocusConfig, AssistantInput, AssistantState]:
     """A graph that answers questions about images that are sent in messages or named under `image`.
+
+    Several images in one message, or a list under `image`, are asked about together.
 
     Its final values have the `answer`, the `status`, the `reason` where there is no answer, the `evidence`, and a
     message that shows what was seen. Context: the limits of a question, and whether a person is asked before a zoom.
@@ -80,7 +83,7 @@ def _hear(state: AssistantInput) -> dict[str, Any]:
     """What was not said in a message becomes one; how the question before ended is no longer said of this one."""
     blocks: list[str | dict[Any, Any]] = []
     if state.get("image"):
-        blocks.append({"type": "image", "url": state["image"]})
+        blocks += [{"type": "image", "url": image} for image in each_of(state["image"])]
     if state.get("question"):
         blocks.append({"type": "text", "text": state["question"]})
     before: dict[str, Any] = {"answer": None, "status": None, "reason": None, "evidence": []}

@@ -10,7 +10,8 @@ from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messag
 
 from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import SourceImage, open_image
+from cof_agent.images.opening import open_image
+from cof_agent.images.source_image import SourceImage
 
 MESSAGES = "messages"
 """Where LangGraph's `MessagesState` has them."""
@@ -27,23 +28,31 @@ _NAMES = ("filename", "file_name", "name", "title")
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2")
 
 
-def last_image(state: Any, key: str = MESSAGES) -> str | None:
+class Candidates(list[Any]):
+    """Images of which a node looks at the first that can be opened, the newest first; `last_images` gives them.
+
+    An entry that is a list holds images that belong together. Any other list holds images of one question.
+    """
+
+
+def last_image(state: Any, key: str = MESSAGES) -> str | list[str] | None:
     """The image of the last human message that has one, as a URL (`data:` where the bytes are in the message) or path.
 
-    None where no message has one. Raises ImageError for a message with several images, or one that cannot be read.
+    A list where that message has several: one question is about all of them. None where no message has one. Raises
+    ImageError for an image that cannot be read.
     """
     meant = images_meant(_human(state, key))
-    return _only(meant[0]) if meant else None
+    return _together(meant[0]) if meant else None
 
 
-def last_images(state: Any, key: str = MESSAGES) -> list[str]:
+def last_images(state: Any, key: str = MESSAGES) -> Candidates:
     """What the last question of a conversation may be about, as an `image_key` that lets one bad image pass.
 
-    The image of the last human message, if it has one: a bad one is an error then. Else those of the human messages
-    before, the newest first: of these the node looks at the first that can be opened. Raises ImageError as
-    `last_image` does, for the newest message that has images.
+    The image of the last human message, if it has one, or the list of its images: a bad one is an error then. Else
+    those of the human messages before, the newest first: of these the node looks at the first that can be opened.
+    Raises ImageError as `last_image` does, for the newest message that has images.
     """
-    return sources_of(_human(state, key))
+    return Candidates(sources_of(_human(state, key)))
 
 
 def last_question(state: Any, key: str = MESSAGES) -> str | None:
@@ -63,35 +72,48 @@ def images_meant(messages: Sequence[Any]) -> list[list[Any]]:
     return [blocks for _, blocks in (shown[::-1] if asked else shown[-1:])]
 
 
-def sources_of(messages: Sequence[Any]) -> list[str]:
-    """The sources of `images_meant`; of the messages before the newest, of those with one image that can be read.
+def sources_of(messages: Sequence[Any]) -> list[str | list[str]]:
+    """The sources of `images_meant`, a list for a message with several; of earlier messages, of those that can be read.
 
-    Raises ImageError where the newest has several, or one that cannot be read.
+    Raises ImageError where one of the newest cannot be read.
     """
     newest, *before = images_meant(messages) or [[]]
-    urls = [url for blocks in before if len(blocks) == 1 and (url := _url_of(blocks[0])) is not None]
-    return list(dict.fromkeys([_only(newest), *urls])) if newest else []
+    readable = [blocks for blocks in before if all(_url_of(block) is not None for block in blocks)]
+    found = [_together(blocks) for blocks in ([newest, *readable] if newest else [])]
+    return [source for place, source in enumerate(found) if source not in found[:place]]
+
+
+def is_list(image: Any) -> bool:
+    """Whether `image` stands for several images: a list or a tuple of them."""
+    return isinstance(image, list | tuple)
+
+
+def each_of(image: Any) -> list[Any]:
+    """The images that `image` stands for: those of a list, or itself."""
+    return list(image) if is_list(image) else [image]
 
 
 def first_that_opens(
     candidates: Sequence[Any], limits: ImageLimits | None
-) -> tuple[Any, SourceImage | None, ImageError | None]:
-    """Of several images the first that can be opened, what it is opened, and what was wrong with the very first.
+) -> tuple[Any, list[SourceImage], ImageError | None]:
+    """Of several candidates the first that can be opened, what it is opened, and what was wrong with the very first.
 
-    One alone is left to whoever looks at it to open, and so is the first where none can be opened.
+    A list is opened whole or not at all. One candidate alone is left to whoever looks at it to open, and so is the
+    first where none can be opened.
     """
     problem: ImageError | None = None
     for image in candidates if len(candidates) > 1 else ():
         try:
-            return image, open_image(image, limits=limits), problem
+            return image, [open_image(one, limits=limits) for one in each_of(image)], problem
         except ImageError as error:
             problem = problem or error
-    return next(iter(candidates), None), None, None
+    return next(iter(candidates), None), [], None
 
 
-def about_another(source: str, problem: ImageError) -> str:
-    """Says that an answer is about an earlier image, of that `source`, and what was wrong with the newest."""
-    return f"(This is about the image before, {source}, for the newest cannot be opened: {problem})"
+def about_another(sources: Sequence[str], problem: ImageError) -> str:
+    """Says that an answer is about the earlier images of those `sources`, and what was wrong with the newest."""
+    images = f"image before, {sources[0]}," if len(sources) == 1 else f"{len(sources)} images before, {_and(sources)},"
+    return f"(This is about the {images} for the newest cannot be opened: {problem})"
 
 
 def source_of(block: Any) -> str:
@@ -118,10 +140,14 @@ def _images_in(message: Any) -> list[Any]:
     return [block for block in blocks if _is_image(block)]
 
 
-def _only(blocks: list[Any]) -> str:
-    if len(blocks) > 1:
-        raise ImageError(f"a message has {len(blocks)} images: send them one by one, each with its question")
-    return source_of(blocks[0])
+def _together(blocks: list[Any]) -> str | list[str]:
+    """The source of a message's only image, or a list of those of its images."""
+    sources = [source_of(block) for block in blocks]
+    return sources[0] if len(sources) == 1 else sources
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _url_of(block: Any) -> str | None:

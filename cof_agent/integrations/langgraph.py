@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, TypeAlias, get_args
 
 from langchain_core.language_models import BaseChatModel
@@ -16,14 +16,19 @@ from langgraph.types import Send
 
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FailedQuestion
+from cof_agent.dialects.registry import check_names_images
 from cof_agent.errors import ConfigError, ImageError, QuestionError, StoreError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import open_image
+from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.views import View, keep_original
 from cof_agent.integrations.chat_images import (
+    Candidates,
     about_another,
+    each_of,
     first_that_opens,
+    is_list,
     last_image,
     last_images,
     last_question,
@@ -32,13 +37,23 @@ from cof_agent.integrations.state_keys import Key, Keys, name_of, read
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import FocusGraph, as_policy, build_graph
+from cof_agent.loop.overview import images_of, naming
 from cof_agent.loop.pregel import keeps_runs
 from cof_agent.loop.prompt import image_block
-from cof_agent.loop.state import FocusInput, Status
+from cof_agent.loop.state import FocusInput, Status, originals_of
 from cof_agent.policies.loading import load_policy
 from cof_agent.policies.policy import Policy
 
-__all__ = ["Key", "OnFailure", "ask_each", "last_image", "last_images", "last_question", "perception_node"]
+__all__ = [
+    "Candidates",
+    "Key",
+    "OnFailure",
+    "ask_each",
+    "last_image",
+    "last_images",
+    "last_question",
+    "perception_node",
+]
 
 OnFailure: TypeAlias = Literal["raise", "return"]
 
@@ -62,29 +77,30 @@ def perception_node(
     store: ImageStore | None = None,
     limits: ImageLimits | None = None,
 ) -> Runnable[Any, dict[str, Any]]:
-    """A node for `add_node` that answers a question about an image.
+    """A node for `add_node` that answers a question about an image, or about several.
 
-    It reads an image (path, URL, image reference, bytes or PIL image) and a question from the parent's state, each by
-    its key or function: `last_images` and `last_question` are those for a conversation. Of a list that a function
-    gives, the newest first, it looks at the first image that can be opened; the message with the answer says so if that
-    is an earlier one. A list under a key is refused. A PIL image cannot be in the state of a graph with a checkpointer:
-    give a path, a URL or a reference. It writes the answer (or None), the status and the evidence (boxes in original
-    upright pixels) back, each under its key; a key that is None is not written, and LangGraph drops one that the
-    parent's state does not declare. Under `messages_key` goes a message with the answer: of the assistant, or the
-    observation of the tool call whose id is under `call_key`. Its images are inlined (`show_views`) or none. Under
-    `findings_key` goes a list with one finding, for a reducer that adds them up (see `ask_each`).
+    It reads an image (path, URL, image reference, bytes or PIL image), or a list of several, and a question from the
+    parent's state, each by its key or function: `last_images` and `last_question` are those for a conversation. Of
+    `Candidates`, which `last_images` gives, it looks at the first that can be opened; the message with the answer says
+    so if that is an earlier one. A PIL image cannot be in the state of a graph with a checkpointer: give a path, a URL
+    or a reference. Several images need a policy whose calls name the image, such as `reader`. It writes the
+    answer (or None), the status and the evidence (boxes in original upright pixels) back, each under its key; a key
+    that is None is not written, and LangGraph drops one that the parent's state does not declare. Under `messages_key`
+    goes a message with the answer: of the assistant, or the observation of the tool call whose id is under `call_key`.
+    Its images are inlined (`show_views`) or none. Under `findings_key` goes a list with one finding, for a reducer that
+    adds them up (see `ask_each`).
 
     The loop runs as a subgraph, so the parent's streaming, checkpointer, interrupts and tracing see inside. One that
     `remembers` keeps what it saw for the next question of the same thread about the same image; it needs the
     parent's checkpointer, and must not run several times at once. Where the parent's context is a FocusConfig, its
     limits hold, else those of `config`.
 
-    Raises QuestionError, a ConfigError, naming the key, for state without an image or a question, ImageError for a bad
-    image, and StoreError where the store cannot keep an image or has lost it. With `on_failure="return"` it raises none
-    of these: the answer is None, the status `failed`, and why goes under `reason_key`, as for any run without an
-    answer. The same where there is a list of findings, and, but for a StoreError, a call to answer. Raises ConfigError
-    in any case for what whoever built the graph has to mend, such as a `call_key` without `messages_key`, or what needs
-    a checkpointer where there is none.
+    Raises QuestionError, a ConfigError, for state without an image or a question, naming the key, and for several
+    images where the policy's dialect cannot tell them apart, ImageError for a bad image, and StoreError where the store
+    cannot keep an image or has lost it. With `on_failure="return"` it raises none of these: the answer is None, the
+    status `failed`, and why goes under `reason_key`, as for any run without an answer. The same where there is a list
+    of findings, and, but for a StoreError, a call to answer. Raises ConfigError in any case for what whoever built the
+    graph has to mend, such as a `call_key` without `messages_key`, or what needs a checkpointer where there is none.
     """
     keys = Keys(
         image=image_key,
@@ -174,24 +190,29 @@ class PerceptionNode(RunnableLambda[Any, dict[str, Any]]):
         image, question = read(state, keys.image), read(state, keys.question) or ""
         if not isinstance(question, str):
             raise QuestionError(f"the question under {name_of(keys.question)} must be text, not {question!r:.80}")
-        if isinstance(image, list) and isinstance(keys.image, str):
-            raise ImageError(
-                f"the state has a list under {keys.image!r}, where one image belongs: ask about each by itself "
-                "(ask_each sends a list of questions), or give a function such as last_images as "
-                "image_key for a list of which the first that can be opened is meant"
-            )
-        if isinstance(image, list):
+        if isinstance(image, Candidates):
             image, opened, problem = first_that_opens(image, self.limits)
-            image = keep_original(opened, self.store) if opened else image
+            if opened:
+                kept = [keep_original(source, self.store) for source in opened]
+                image = kept if is_list(image) else kept[0]
         asks = bool(question.strip())
         if not asks or (image is None and not self.remembers):
             raise keys.lacking(state, NO_IMAGE if asks else NO_QUESTION)
+        images = images_of(image)
+        try:
+            check_names_images(self.policy.profile, len(images))
+        except ConfigError as error:  # who put several images into the state can mend it
+            raise QuestionError(str(error)) from error
+        given = [naming(at, len(images), partial(self._kept, one)) for at, one in enumerate(images)]
+        return FocusInput(image=given if len(given) > 1 else given[0] if given else None, question=question), problem
+
+    def _kept(self, image: Any) -> Any:
+        """What state holds of an image: pixels stay out of the checkpoints."""
         if isinstance(image, os.PathLike):
             image = os.fsdecode(image)
-        holds_pixels = not isinstance(image, str | dict | None) or str(image)[:5].lower() == "data:"
-        if holds_pixels:  # they stay out of the checkpoints
-            image = keep_original(open_image(image, limits=self.limits), self.store)
-        return FocusInput(image=image, question=question), problem
+        if isinstance(image, dict) or (isinstance(image, str) and image[:5].lower() != "data:"):
+            return image
+        return keep_original(open_image(image, limits=self.limits), self.store)
 
     def _written(
         self, state: Any, output: Mapping[str, Any], asked: FocusInput | None = None, problem: ImageError | None = None
@@ -205,7 +226,7 @@ class PerceptionNode(RunnableLambda[Any, dict[str, Any]]):
             keys.reason: output["message"],
         }
         if keys.messages is not None:
-            note = _note(output["original"], asked, problem) if asked and problem else ""
+            note = _note(originals_of(output), asked, problem) if asked and problem else ""
             views = self.store if self.show_views else None
             written[keys.messages] = [_message(output, keys.call_id(state), views, note)]
         if keys.findings is not None:
@@ -216,7 +237,8 @@ class PerceptionNode(RunnableLambda[Any, dict[str, Any]]):
 
     def _failed(self, state: Any, asked: FocusInput | None, error: QuestionError | ImageError) -> dict[str, Any]:
         """What was not answered is told to whoever made the call, is a finding, or is returned; else it is raised."""
-        if isinstance(error, QuestionError) and asked is not None:  # the loop itself remembers no image
+        remembered = asked is not None and asked["image"] is None
+        if isinstance(error, QuestionError) and remembered:  # the loop itself has none
             error = self.keys.lacking(state, NO_IMAGE)
         told = self.keys.call_id(state) is not None and not isinstance(error, StoreError)  # which no model could mend
         if not (told or self.keys.findings is not None or self.returns_failures):
@@ -245,12 +267,16 @@ def ask_each(node: str, questions_key: Key = "questions", otherwise: str = END) 
     return route
 
 
-def _note(original: Mapping[str, Any], asked: FocusInput, problem: ImageError) -> str:
-    """Says that an answer is about an earlier image; nothing where the run began with the newest, when it was there."""
-    chosen = asked["image"]
-    if not isinstance(chosen, dict) or chosen["sha256"] != original["sha256"]:
+def _url(image: Mapping[str, Any]) -> str:
+    return ImageRef.from_json(image).url
+
+
+def _note(originals: Sequence[Mapping[str, Any]], asked: FocusInput, problem: ImageError) -> str:
+    """Says that an answer is about earlier images; nothing where the run began with the newest, when it was there."""
+    chosen = [_url(image) if isinstance(image, dict) else None for image in each_of(asked["image"])]
+    if chosen != [*map(_url, originals)]:
         return ""
-    return about_another(original["source"], problem)
+    return about_another([original["source"] for original in originals], problem)
 
 
 def _message(output: Mapping[str, Any], call_id: str | None, store: ImageStore | None, note: str) -> BaseMessage:

@@ -14,21 +14,22 @@ from importlib.metadata import version
 from typing import Any, TypeAlias
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
-from cof_agent.dialects.tools import Coordinates
 from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError, ToolError, validated
-from cof_agent.images.display_name import show_text
+from cof_agent.images.display_name import page_in, show_text
 from cof_agent.images.geometry import Box, CoordinateSpace
 from cof_agent.images.opening import open_image
 from cof_agent.images.views import View, ViewEvent
+from cof_agent.integrations.chat_images import each_of
+from cof_agent.integrations.mcp_arguments import LookAtSeveralCall, LookCall, ZoomCall
 from cof_agent.integrations.mcp_calls import CallProgress, Calls
 from cof_agent.integrations.past_runs import PastRuns
-from cof_agent.integrations.wording import LOOK, QUESTION
+from cof_agent.integrations.wording import LOOK, takes_several
 from cof_agent.loop.looking import LookContext
-from cof_agent.loop.state import Status
+from cof_agent.loop.state import EvidenceRecord, Status
 
 try:
     from mcp.server import Server, ServerRequestContext
@@ -65,7 +66,6 @@ log = logging.getLogger(__name__)
 PAGE = 100
 """Resources that are listed at a time."""
 
-_IMAGE = "the image: a path, or a file:, http(s): or data: URL"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.I)
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=True)
 
@@ -74,20 +74,6 @@ _ZOOM = (
     "Coordinates are pixels of the original image, turned upright, origin top-left."
 )
 _AGAIN = " If it says that it has not finished, call it again with the same arguments."
-
-
-class LookCall(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    image: str = Field(description=_IMAGE)
-    question: str = Field(min_length=1, max_length=20_000, description=QUESTION)
-
-
-class ZoomCall(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    image: str = Field(description=_IMAGE)
-    box: Coordinates
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +138,13 @@ async def serve_stdio(server: Server[Any]) -> None:
         await server.run(incoming, outgoing, server.create_initialization_options())
 
 
+def _of(item: EvidenceRecord, result: FocusResult) -> str:
+    """Which of several images a piece of evidence is in."""
+    if len(result.images) == 1:
+        return ""
+    return f" of image {item.image_index} ({result.images[item.image_index].source})"
+
+
 class _Desk:
     """Where the requests of all clients arrive."""
 
@@ -160,7 +153,11 @@ class _Desk:
         self.turns = anyio.Semaphore(limits.concurrency)
         self.calls: Calls[CallOutcome] = Calls(limits.answer_within, limits.progress_seconds)
         self.tools: dict[str, tuple[Callable[[Any, CallProgress], Awaitable[CallOutcome]], type[BaseModel], str]] = {
-            "look_closely": (self.look_closely, LookCall, LOOK + _AGAIN),
+            "look_closely": (
+                self.look_closely,
+                LookAtSeveralCall if takes_several(agent.policy) else LookCall,
+                LOOK + _AGAIN,
+            ),
             "zoom": (self.zoom, ZoomCall, _ZOOM + _AGAIN),
         }
 
@@ -227,17 +224,23 @@ class _Desk:
         told = result.to_json()
         for view, described in zip(result.views, told["views"], strict=True):
             described["resource"] = view.image.url
-        evidence = [f"{item.source}: {list(item.box)} in view {item.view}" for item in result.evidence]
+        evidence = [
+            f"{item.source}: {list(item.box)} in view {item.view}{_of(item, result)}" for item in result.evidence
+        ]
         words = "\n".join([result.reply, *evidence])
-        return CallOutcome(words, result.views[1:], told, failed=result.status is Status.FAILED)
+        regions = [view for view in result.views if not view.is_overview]
+        failed = result.status is Status.FAILED
+        return CallOutcome(words, regions, told, failed=failed, images=len(result.images))
 
     async def _asked(self, arguments: LookCall, progress: CallProgress) -> FocusResult:
-        most, result = 1 + self.agent.config.max_zooms, None
-        async for event in self.agent.astream(self._named(arguments.image), arguments.question):
+        images = [self._named(image) for image in each_of(arguments.image)]
+        most, result = len(images) + self.agent.config.max_zooms, None
+        async for event in self.agent.astream(images if len(images) > 1 else images[0], arguments.question):
             if isinstance(event, FocusResult):
                 result = event
             elif isinstance(event, ViewEvent):
-                progress.step(event.view.index + 1, most, event.view.describe())
+                name = f"image {event.view.image_index}" if len(images) > 1 else None
+                progress.step(event.view.index + 1, most, event.view.describe(name))
         assert result is not None, "a stream ends with its result"
         return result
 
@@ -249,15 +252,17 @@ class _Desk:
         source = open_image(self._named(arguments.image), limits=self.agent.limits)
         profile = self.agent.policy.profile.model_copy(update={"coordinates": CoordinateSpace.VIEW_PIXELS})
         whole = View(0, "overview", Box.whole(source.ref.size), source.ref.size, 0, source.ref)
-        sight = LookContext(source, [whole], self.agent.store, profile, self.agent.config.max_visual_tokens)
+        sight = LookContext(lambda _: source, [whole], self.agent.store, profile, self.agent.config.max_visual_tokens)
         return sight.look(arguments.box, profile.zoom, "zoom", 0, None)
 
     def _named(self, image: str) -> str:
         """What a client names. Its relative names count below the roots: it does not know where the server runs."""
         if os.path.isabs(image) or _SCHEME.match(image):
             return image
-        below = (os.path.join(root, image) for root in self.agent.limits.roots or ())
-        return next(filter(os.path.isfile, below), image)
+        below = [os.path.join(root, image) for root in self.agent.limits.roots or ()]
+        page = page_in(image)
+        there = next(filter(os.path.isfile, below), None)
+        return there or next((name for name in below if page and os.path.isfile(name.removesuffix(page))), image)
 
     async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         """As many as `PAGE` at a time. The cursor of the next page is how many views were listed before it."""
@@ -272,7 +277,7 @@ class _Desk:
                     uri=past.view.image.url,
                     name=past.name,
                     title=show_text(past.question),
-                    description=past.view.describe(),
+                    description=past.description,
                     mime_type=past.view.image.mime_type,
                 )
                 for past in views[end - PAGE : end]

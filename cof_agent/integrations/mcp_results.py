@@ -36,6 +36,12 @@ class CallOutcome:
     views: Sequence[View]
     values: dict[str, Any]
     failed: bool = False
+    images: int = 1
+    """Images that the question is about: of several, the words name the one that a view shows."""
+
+    def words_of(self, view: View) -> str:
+        """What is said of a view."""
+        return view.describe(f"image {view.image_index}" if self.images > 1 else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +145,12 @@ def _smaller(data: bytes, area: int | None) -> tuple[bytes, tuple[int, int]]:
 def _result(finding: CallOutcome, pictures: list[_Picture], readable: bool, links: bool) -> CallToolResult:
     content: list[ContentBlock] = [TextContent(text=finding.text)] if finding.text else []
     for picture in pictures:
-        content += _blocks(picture, readable, links)
+        content += _blocks(picture, finding.words_of(picture.view), readable, links)
     return CallToolResult(content=content, structured_content=finding.values, is_error=finding.failed)
 
 
-def _blocks(picture: _Picture, readable: bool, links: bool) -> list[ContentBlock]:
-    view, words = picture.view, picture.view.describe()
+def _blocks(picture: _Picture, described: str, readable: bool, links: bool) -> list[ContentBlock]:
+    view, words = picture.view, described
     if not picture.whole:
         size = "less quality" if picture.size == view.shown else f"{picture.size[0]}x{picture.size[1]}"
         here = f"here at {size}" if picture.data is not None else "not here"
@@ -155,7 +161,7 @@ def _blocks(picture: _Picture, readable: bool, links: bool) -> list[ContentBlock
         blocks.append(ImageContent(data=base64_of(picture.data), mime_type=picture.mime_type))
     if readable and links and not picture.whole:
         ref, name = view.image, f"view-{view.index}-{view.image.sha256[:8]}"
-        blocks.append(ResourceLink(uri=ref.url, name=name, description=view.describe(), mime_type=ref.mime_type))
+        blocks.append(ResourceLink(uri=ref.url, name=name, description=described, mime_type=ref.mime_type))
     return blocks
 
 

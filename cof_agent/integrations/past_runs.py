@@ -19,6 +19,13 @@ class PastView:
 
     view: View
     question: str
+    images: int = 1
+    """Images that the question is about."""
+
+    @property
+    def description(self) -> str:
+        """One line, which names the image where the question is about several."""
+        return self.view.describe(f"image {self.view.image_index}" if self.images > 1 else None)
 
     @property
     def name(self) -> str:
@@ -65,7 +72,7 @@ class PastRuns:
         for result in reversed(self._results):
             for view in result.views:
                 if view.image in result.store:
-                    yield PastView(view, result.trajectory.question), result.store
+                    yield PastView(view, result.trajectory.question, len(result.images)), result.store
         for past, store in reversed(self._shown):
             if past.view.image in store:
                 yield past, store

@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.errors import ConfigError, MissingExtraError
-from cof_agent.integrations.wording import LOOK, QUESTION
+from cof_agent.integrations.wording import LOOK, QUESTION, listed, takes_several
 from cof_agent.policies.kinds import kind_of
 from cof_agent.policies.policy import Policy
 
@@ -25,29 +25,38 @@ REGIONS = {
     "properties": {
         "answer": {"type": "string", "description": "the answer, or why there is none"},
         "status": {"type": "string", "description": "answered, declined, budget or failed"},
-        "evidence": {"type": "array", "description": "view, box and source of what the answer rests on"},
+        "evidence": {"type": "array", "description": "view, box, source and image_index of what the answer rests on"},
         "regions": {
             "type": "array",
-            "description": "what was looked at: view, label, box [x1, y1, x2, y2] in pixels of the original, and image "
-            "(a PIL image)",
+            "description": "what was looked at: view, label, box [x1, y1, x2, y2] in pixels of the original, image "
+            "(a PIL image), and image_index (which of several originals, from 0)",
         },
     },
 }
 """What is returned with regions."""
 
+_SEVERAL = (
+    "the image: a variable, a path or a URL; or, where the question is about several images together, a list of paths "
+    "and URLs, or a variable that holds a list of images"
+)
+
 
 class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no types
-    """For a ToolCallingAgent or a CodeAgent: takes an image as state variable, PIL image, path or URL.
+    """For a ToolCallingAgent or a CodeAgent: takes an image as state variable, PIL image, path or URL, or a list.
 
-    Returns the answer, or why there is none, as text; with `regions` a dictionary of the shape `REGIONS`. One made from
-    a policy's spec can be saved (`save`, `push_to_hub`, or with its agent), without the policy's weights or keys, and
-    without a demo of its own: smolagents' cannot show an input of several types.
+    A question about several images needs a policy whose calls name the image, such as `reader`. Returns the
+    answer, or why there is none, as text; with `regions` a dictionary of the shape `REGIONS`. One made from a policy's
+    spec can be saved (`save`, `push_to_hub`, or with its agent), without the policy's weights or keys, and without a
+    demo of its own: smolagents' cannot show an input of several types.
     """
 
     name = "look_closely"
     description = LOOK
     inputs: ClassVar[dict[str, Any]] = {
-        "image": {"type": ["image", "object", "string"], "description": "the image: a variable, a path or a URL"},
+        "image": {
+            "type": ["image", "object", "string", "array"],
+            "description": "the image: a variable, a path or a URL",
+        },
         "question": {"type": "string", "description": QUESTION},
     }
     output_type = "string"
@@ -62,6 +71,9 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
         self.agent.config.check_asks_nobody("the smolagents tool")
         self.spec = agent if isinstance(agent, str) else None
         self.regions = regions
+        if takes_several(self.agent.policy):
+            told = {**self.inputs, "image": {**self.inputs["image"], "description": _SEVERAL}}
+            self.inputs = told  # type: ignore[misc]  # smolagents' own, which it reads from the object
         if regions:
             self.output_type, self.output_schema = "object", REGIONS
 
@@ -75,7 +87,8 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
         return super().__call__(*args, **kwargs)
 
     def forward(self, image: Any, question: str) -> Any:
-        result = self.agent.ask(image.to_raw() if hasattr(image, "to_raw") else image, question)
+        image = listed(image)
+        result = self.agent.ask([*map(_raw, image)] if isinstance(image, list | tuple) else _raw(image), question)
         return _with_regions(result) if self.regions else result.reply
 
     def save(self, output_dir: str | Path, tool_file_name: str = "tool", make_gradio_app: bool = True) -> None:
@@ -113,11 +126,22 @@ class ChainOfFocusTool(home.ChainOfFocusTool):
 """
 
 
+def _raw(image: Any) -> Any:
+    """An image as PIL has it, where smolagents has wrapped it."""
+    return image.to_raw() if hasattr(image, "to_raw") else image
+
+
 def _with_regions(result: FocusResult) -> dict[str, Any]:
     shown = [
-        {"view": view.index, "label": view.label, "box": view.box.as_list(), "image": result.view_image(view.index)}
+        {
+            "view": view.index,
+            "label": view.label,
+            "box": view.box.as_list(),
+            "image": result.view_image(view.index),
+            "image_index": view.image_index,
+        }
         for view in result.views
-        if view.kind != "overview"
+        if not view.is_overview
     ]
     evidence = [item.model_dump(mode="json") for item in result.evidence]
     return {"answer": result.reply, "status": result.status.value, "evidence": evidence, "regions": shown}

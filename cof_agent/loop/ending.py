@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,15 +85,14 @@ def without_answer(reason: StopReason, limits: FocusConfig) -> Ending:
     return Ending(Status.BUDGET, reason, f"{_limit(reason, limits)}, and nothing more was asked (trainer_loop)")
 
 
-def of_failure(error: Exception, closing: str | None, limits: FocusConfig) -> Ending:
-    """A run whose policy failed, or did not give its last answer in time."""
+def of_failure(error: Exception, closing: str | None, limits: FocusConfig, images: int = 1) -> Ending:
+    """A run about that many `images` whose policy failed, or did not give its last answer in time."""
     if isinstance(error, OutOfTimeError) and closing:
         why = f"{error}: the limit of {limits.max_seconds:g} seconds (max_seconds) was reached"
         return Ending(Status.BUDGET, StopReason.TIME_LIMIT, why)  # whichever limit came first: more time would do
     if isinstance(error, PromptTooLongError):
-        why = (
-            f"{error}: there is no region left to leave out; use an endpoint with a longer context, or a profile with "
-            "a smaller overview"
+        why = f"{error}: there is no region left to leave out; use an endpoint with a longer context, or " + (
+            "fewer images, or a profile with smaller overviews" if images > 1 else "a profile with a smaller overview"
         )
         return Ending(Status.FAILED, StopReason.CONTEXT_LIMIT, why)
     why = str(error) if isinstance(error, CofError) else f"{type(error).__name__}: {error}"
@@ -152,21 +151,43 @@ def _evidence(
     given = list(_given(message, views))
     if given:
         return given
-    overview = views[0]
-    (width, height), written = overview.shown, turn.pointed if turn else ()
-    corners = [profile.coordinates.to_view(box, overview.shown) for box in written]
-    clipped = [(max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)) for x1, y1, x2, y2 in corners]
-    pointed = [(x1, y1, x2, y2) for x1, y1, x2, y2 in clipped if x1 < x2 and y1 < y2]
-    if pointed:
-        boxes = [to_original(corners, overview.shown, overview.box) for corners in pointed]
-        return [Evidence(view=0, box=box.as_list(), source="policy") for box in boxes]
-    seen = [view for view in views[1:][-zooms:] if view.index not in unshown] if zooms else []
-    return [Evidence(view=seen[-1].index, box=seen[-1].box.as_list(), source="last_view")] if seen else []
+    seen = [view for view in views if not view.is_overview][-zooms:] if zooms else []
+    return [*_pointed(turn, views, seen, profile)] or [*_last(view for view in seen if view.index not in unshown)]
+
+
+def _pointed(turn: Turn | None, views: Sequence[View], seen: Sequence[View], profile: Profile) -> Iterator[Evidence]:
+    """The boxes that an answer points to, each in the view that it names.
+
+    A box without a name is in the overview of the one image, or of the image that all regions `seen` for the question
+    lie in. Else nobody knows which image is meant, and the box is no evidence.
+    """
+    images = sum(view.is_overview for view in views)
+    likely = {view.image_index for view in seen} if images > 1 else {0}
+    known = likely.pop() if len(likely) == 1 else None
+    written = turn.pointed if turn else ()
+    named = turn.pointed_in if turn and turn.pointed_in else (None,) * len(written)
+    for box, given in zip(written, named, strict=True):
+        at = known if given is None else given
+        if at is None or not 0 <= at < (len(views) if profile.counted == "views" else images):
+            continue
+        view = views[at]
+        (width, height), (x1, y1, x2, y2) = view.shown, profile.coordinates.to_view(box, view.shown)
+        corners = max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)
+        if corners[0] < corners[2] and corners[1] < corners[3]:
+            yield _evidence_in(view, to_original(corners, view.shown, view.box), "policy")
+
+
+def _last(seen: Iterable[View]) -> Iterator[Evidence]:
+    for last in [*seen][-1:]:
+        yield _evidence_in(last, last.box, "last_view")
+
+
+def _evidence_in(view: View, box: Box, source: str) -> Evidence:
+    return Evidence(view=view.index, box=box.as_list(), source=source, image_index=view.image_index)
 
 
 def _given(message: AIMessage | None, views: Sequence[View]) -> Iterator[Evidence]:
     """Evidence that an embedded policy sends beside its text, in pixels of the view it names."""
     for item in message.additional_kwargs.get("cof_evidence", []) if message else []:
         view = views[item["view"]]
-        box: Box = to_original(item["bbox_2d"], view.shown, view.box)
-        yield Evidence(view=view.index, box=box.as_list(), source=item["source"])
+        yield _evidence_in(view, to_original(item["bbox_2d"], view.shown, view.box), item["source"])

@@ -35,5 +35,5 @@ def after_failure(
         return {"usage": usage, "unshown": left_out, "closing": closing or StopReason.CONTEXT_LIMIT.value}
     if not isinstance(error, OutOfTimeError):
         log.warning("the policy %s failed", policy, exc_info=error)
-    ending = of_failure(error, closing, at.limits)
+    ending = of_failure(error, closing, at.limits, at.images)
     return {"usage": usage} | changed(state, **ending.as_state())

@@ -12,10 +12,10 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ValidationError
 
 from cof_agent.dialects.profile import Profile
-from cof_agent.dialects.tools import ZOOM, image_tools
+from cof_agent.dialects.tools import IMAGE, VIEW, ZOOM, image_tools
 from cof_agent.errors import ConfigError, ToolError
 from cof_agent.images.geometry import Box, RegionRule, Size, to_original, to_view
-from cof_agent.images.opening import SourceImage
+from cof_agent.images.source_image import SourceImage
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import RegionPixels, View, ViewKind, cut_region, show_region
 
@@ -42,19 +42,23 @@ class PlannedRegion:
     """At which size, in pixels."""
     tokens: int
     """Visual tokens it costs."""
+    image_index: int = 0
+    """Which of the question's images it is in."""
 
 
 Review: TypeAlias = Callable[[PlannedRegion, str | None], Box | str | None]
-"""Asked before a region is shown. Replies None to go on, with the box to look at instead (original pixels), or with why
-nothing is to be shown. Told what was wrong with the box it named before, if it did."""
+"""Asked before a region is shown. Replies None to go on, with a box to look at instead (pixels of the same image), or
+with why nothing is to be shown. Told what was wrong with the box it named before, if it did."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookContext:
     """What a tool call can look at."""
 
-    source: SourceImage
+    source: Callable[[int], SourceImage]
+    """Opens the original of an image, by the image's index."""
     views: Sequence[View]
+    """Those of the conversation: the overview of each image first."""
     store: ImageStore
     profile: Profile
     tokens_left: int
@@ -71,6 +75,11 @@ class LookContext:
         return f"it needs 0 <= x1 < x2 <= {x:g} and 0 <= y1 < y2 <= {y:g}"
 
     @property
+    def images(self) -> int:
+        """How many images there are to look at."""
+        return sum(view.is_overview for view in self.views)
+
+    @property
     def numbers(self) -> str:
         """The numbers that a view may be named by."""
         return f"the views are numbered 0 to {self.nameable - 1}"
@@ -78,9 +87,12 @@ class LookContext:
     @property
     def nameable(self) -> int:
         """How many views a call may name, counted from the first."""
-        if self.profile.counted == "views":
-            return len(self.views)
-        return sum(view.kind == "overview" for view in self.views)
+        return len(self.views) if self.profile.counted == "views" else self.images
+
+    @property
+    def image_numbers(self) -> str:
+        """The numbers that an image may be named by."""
+        return f"the images are numbered 0 to {self.images - 1}"
 
     def look(self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None) -> View:
         """Make the view of a box in view number `base`, in the profile's coordinate space.
@@ -90,10 +102,11 @@ class LookContext:
         wanted = self._wanted(bbox_2d, rule, kind, base, label)
         if self.review is not None:
             wanted = self._reviewed(wanted, rule, self.review)
+        at = wanted.image_index
         return show_region(
-            self.region_pixels(self.source, wanted.region, wanted.shown, self.views[0]),
+            self.region_pixels(self.source(at), wanted.region, wanted.shown, self.views[at]),
             wanted.region, wanted.tokens, self.store,
-            index=len(self.views), kind=kind, label=wanted.label, encoding=self.profile.encoding,
+            index=len(self.views), kind=kind, label=wanted.label, encoding=self.profile.encoding, image_index=at,
         )  # fmt: skip
 
     def _wanted(
@@ -119,11 +132,12 @@ class LookContext:
         tokens = self.profile.regions.tokens(shown)
         if tokens > self.tokens_left:
             raise TokensSpentError(f"the region would cost {tokens} visual tokens and {self.tokens_left} are left")
-        return PlannedRegion(kind, label, to_original((x1, y1, x2, y2), view.shown, view.box), region, shown, tokens)
+        box = to_original((x1, y1, x2, y2), view.shown, view.box)
+        return PlannedRegion(kind, label, box, region, shown, tokens, view.image_index)
 
     def _reviewed(self, wanted: PlannedRegion, rule: RegionRule, review: Review) -> PlannedRegion:
         """What the reviewer has shown: asked again while the box it names instead cannot be."""
-        overview, problem = self.views[0], None
+        overview, problem = self.views[wanted.image_index], None
         while other := review(wanted, problem):
             if isinstance(other, str):
                 raise ToolError(f"a person says: {other}")
@@ -133,7 +147,7 @@ class LookContext:
                 continue
             corners = self.profile.coordinates.from_view(to_view(other, overview.shown, overview.box), overview.shown)
             try:
-                return self._wanted(corners, rule, wanted.kind, 0, CHOSEN)
+                return self._wanted(corners, rule, wanted.kind, overview.index, CHOSEN)
             except ToolError as error:
                 problem = f"the box {other.as_list()} cannot be shown ({error}): name another one"
         return wanted
@@ -144,9 +158,8 @@ def looking_tools(context: LookContext) -> list[BaseTool]:
 
     Their content is the region's text and image reference, the artifact its `View` as JSON.
     """
-    return [
-        tool.model_copy(update={"func": partial(_look, context, tool.name)}) for tool in image_tools(context.profile)
-    ]
+    tools = image_tools(context.profile, context.images)
+    return [tool.model_copy(update={"func": partial(_look, context, tool.name)}) for tool in tools]
 
 
 def run_call(call: ToolCall, context: LookContext) -> ToolMessage:
@@ -176,14 +189,25 @@ def refusal(call_id: str | None, name: str | None, why: str) -> ToolMessage:
 
 
 def _look(
-    context: LookContext, tool: str, bbox_2d: Sequence[float], label: str | None = None, view: int = 0
+    context: LookContext, tool: str, bbox_2d: Sequence[float], label: str | None = None, **named: int
 ) -> tuple[list[Any], dict[str, Any]]:
+    base = _base(context, named)
     if tool == ZOOM:
-        shown = context.look(bbox_2d, context.profile.zoom, "zoom", view, label)
+        shown = context.look(bbox_2d, context.profile.zoom, "zoom", base, label)
     else:
-        shown = context.look(bbox_2d, context.profile.crop, "crop", view, None)
-    what = f"View {shown.index}" + (f": {shown.label}" if shown.label else "")
+        shown = context.look(bbox_2d, context.profile.crop, "crop", base, None)
+    which = f" of image {shown.image_index}" if context.images > 1 else ""
+    what = f"View {shown.index}{which}" + (f": {shown.label}" if shown.label else "")
     return [shown.block, {"type": "text", "text": what}], shown.to_json()
+
+
+def _base(context: LookContext, named: Mapping[str, Any]) -> int:
+    """The number of the view that the arguments of a call name: an overview's is its image's."""
+    if IMAGE not in named:
+        return int(named.get(VIEW, 0))
+    if not 0 <= named[IMAGE] < context.images:
+        raise ToolError(f"there is no image {named[IMAGE]}: {context.image_numbers}")
+    return int(named[IMAGE])
 
 
 def _worded(error: ValidationError, tool: BaseTool, arguments: Mapping[str, Any], context: LookContext) -> str:
@@ -197,8 +221,9 @@ def _worded(error: ValidationError, tool: BaseTool, arguments: Mapping[str, Any]
     if first["type"] == "extra_forbidden":
         return f"{tool.name} has no argument {name[:80]!r}: use {' and '.join(schema.model_fields)}"
     if name == "bbox_2d":
-        valid = context.valid(arguments.get("view", 0))
+        valid = context.valid(arguments.get(VIEW, arguments.get(IMAGE)))
         return f"bbox_2d must be four finite numbers {context.profile.coordinates.names}, {given}; {valid}"
-    if name == "view":
-        return f"view must be a whole number, {given}; {context.numbers}"
+    if name in (VIEW, IMAGE):
+        numbers = context.numbers if name == VIEW else context.image_numbers
+        return f"{name} must be a whole number, {given}; {numbers}"
     return f"{name} must be text, {given}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage
@@ -16,8 +18,6 @@ from cof_agent.dialects.reading import as_written, read_turn
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.dialects.turn import Turn
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import load_image
-from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore, MemoryStore
 from cof_agent.images.time_limit import images_within
 from cof_agent.images.views import RegionPixels, View, ViewEvent, cut_region
@@ -27,7 +27,8 @@ from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.ending import Ending
 from cof_agent.loop.failing import after_failure
 from cof_agent.loop.looking import LookContext, Review, refusal
-from cof_agent.loop.overview import check_question, open_overview
+from cof_agent.loop.overview import MAX_IMAGES, check_question, open_original, open_overviews
+from cof_agent.loop.page_text import with_page_text
 from cof_agent.loop.pregel import is_resumed
 from cof_agent.loop.prompt import forget_regions, resolve_images
 from cof_agent.loop.reply import AskAgain, Done, Look, Situation, decide, ending_of
@@ -58,25 +59,28 @@ class Nodes:
         self.policy, self.config, self.store, self.limits = policy, config, store, limits
         self.region_pixels = region_pixels or cut_region
         self.profile, self.dialect = policy.profile, get_dialect(policy.profile.dialect)
-        self.with_tools: Model = policy.with_tools()
+        self.with_tools: Callable[[int], Model] = lru_cache(maxsize=MAX_IMAGES)(policy.with_tools)
+        self.with_tools(1)  # which raises what is wrong with it
 
     def observe(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
-        """Open the image, show the overview, and put the question."""
+        """Open the images, show the overviews, and put the question."""
         began, limits = time.monotonic(), context_of_run() or self.config
         question = check_question(state.get("question"), "under the state key `question`")
         check_can_ask(limits, config)
         with images_within(limits.max_seconds):
-            original, overview = open_overview(state, self.profile, self.store, self.limits)
+            found = open_overviews(state, self.profile, self.store, self.limits, limits.max_visual_tokens)
+        originals, overviews = found
         earlier, schema = state.get("messages", []), answer_model(config)
         asked = f"{question}\n\n{self.profile.prompts.typed}\n{schema_text(schema)}" if schema else question
         blocks: list[Any] = [{"type": "text", "text": json_safe(asked)}]
         usage = no_usage()
-        if overview:
+        if overviews:
             before: list[BaseMessage] = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if earlier else []
             first = 0
-            blocks.insert(0, overview.block)
-            usage["visual_tokens"] = overview.tokens
-            _announce(overview, None)
+            blocks = [*(view.block for view in overviews), *blocks]
+            usage["visual_tokens"] = sum(view.tokens for view in overviews)
+            for view in overviews:
+                _announce(view, None)
         else:
             before = [refusal(call["id"], call["name"], "a new question came first") for call in pending_calls(earlier)]
             first = len(earlier) + len(before)
@@ -84,11 +88,12 @@ class Nodes:
         started = changed(
             state, views=[], refused_in_row=0, misfit=None, closing=None, answer=None, status=None, stop_reason=None,
             message=None, evidence=[], granted=None, finished=None,
-            unshown=None if overview else state.get("unshown"),
+            unshown=None if overviews else state.get("unshown"), originals=originals,
         )  # fmt: skip
         return started | {
-            "image": None, "question": None, "run": run_info(self.policy, limits), "original": original, "usage": usage,
-            "messages": [*before, as_question(blocks, overview, question)], "first_message": first,
+            "image": None, "question": None, "run": run_info(self.policy, limits), "usage": usage,
+            "original": originals[0],
+            "messages": [*before, as_question(blocks, overviews, question)], "first_message": first,
         }  # fmt: skip
 
     def reason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
@@ -142,6 +147,8 @@ class Nodes:
         if unanswered and (at.limits.ask_at_end or is_resumed(config)) and (advice := end_review(state, ending)):
             again = another_round(state, advice, self.profile.prompts.reminder)
             return {"messages": again.pop("messages")} | changed(state, **again)
+        with images_within(at.limits.max_seconds):
+            ending = with_page_text(ending, partial(open_original, state, self.store, self.limits))
         return ending.as_state() | {"views": [view.to_json() for view in at.views], "finished": now()}
 
     def _asked(self, state: FocusState, config: RunnableConfig) -> tuple[Situation, Prompt, float]:
@@ -195,16 +202,14 @@ class Nodes:
         return limits_of(state["run"], context_of_run()).with_extra_rounds(state.get("granted") or 0)
 
     def _model(self, at: Situation) -> Model:
-        return self.with_tools if at.offers_tools else self.policy.model
+        return self.with_tools(at.images) if at.offers_tools else self.policy.model
 
     def _last_words(self, at: Situation) -> list[HumanMessage]:
         """What asks for the last answer; a policy that was told to mend its answer needs no more than that."""
         return [HumanMessage(self.profile.prompts.closing)] if at.progress.closing and not at.schema_error else []
 
     def _context(self, state: FocusState, tokens_left: int, review: Review | None) -> LookContext:
-        original = state["original"]
-        source = load_image(ImageRef.from_json(original), self.store, limits=self.limits, name=original.get("source"))
-        views = views_of(state["messages"])
+        source, views = partial(open_original, state, self.store, self.limits), views_of(state["messages"])
         return LookContext(source, views, self.store, self.profile, tokens_left, self.region_pixels, review)
 
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from langchain_core.messages import AnyMessage, BaseMessage
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
 from cof_agent.images.reference import ImageRef
 from cof_agent.images.store import ImageStore
@@ -19,20 +19,20 @@ def forget_regions(
 ) -> list[AnyMessage]:
     """The messages with the oldest regions replaced by a line of text, so that all views fit in `max_tokens`.
 
-    The overview and the newest region always stay. The views numbered in `unshown` never do: the endpoint has no room
+    The overviews and the newest region always stay. The views numbered in `unshown` never do: the endpoint has no room
     for them.
     """
     forgotten = set(unshown)
     left = [view for view in views if view.index not in forgotten]
     total = sum(view.tokens for view in left)
-    for view in left[1:-1]:
+    for view in [view for view in left if not view.is_overview][:-1]:
         if total <= max_tokens:
             break
         total -= view.tokens
         forgotten.add(view.index)
     return [
         message.model_copy(update={"content": f"[view {shown.index} is no longer shown]"})
-        if (shown := view_of(message)) and shown.index in forgotten
+        if isinstance(message, ToolMessage) and (shown := view_of(message)) and shown.index in forgotten
         else message
         for message in messages
     ]
@@ -43,7 +43,7 @@ def unshown_after(unshown: Sequence[int] | None, views: Sequence[View]) -> list[
 
     `unshown`: those that it left out already.
     """
-    left = [view.index for view in views[1:] if view.index not in (unshown or ())]
+    left = [view.index for view in views if not view.is_overview and view.index not in (unshown or ())]
     if not left:
         return None
     return [*(unshown or ()), *(left if unshown else left[-1:])]

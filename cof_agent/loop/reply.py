@@ -61,7 +61,7 @@ class Situation:
     limits: FocusConfig
     profile: Profile
     views: Sequence[View]
-    """All views of the conversation; the overview first."""
+    """All views of the conversation; the overviews first."""
     call_end: str | None = None
     """The text that ends a call, as the dialect writes it."""
     schema: type[BaseModel] | None = None
@@ -70,6 +70,11 @@ class Situation:
     """What the policy was told of an earlier answer that did not fit."""
     unshown: frozenset[int] = frozenset()
     """Numbers of the views that the endpoint had no room for."""
+
+    @property
+    def images(self) -> int:
+        """How many images the question is about."""
+        return sum(view.is_overview for view in self.views)
 
     @property
     def offers_tools(self) -> bool:

@@ -18,7 +18,7 @@ from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.ending import Ending
 from cof_agent.loop.looking import PlannedRegion, Review
 from cof_agent.loop.pregel import keeps_runs
-from cof_agent.loop.state import FocusState
+from cof_agent.loop.state import FocusState, originals_of
 from cof_agent.loop.transcript import json_safe, question_of
 
 
@@ -30,7 +30,8 @@ class Decision(BaseModel):
     decision: Literal["approve", "edit", "reject"]
     """Go on (at the end: without an answer), look at another `box`, or not at all for a `reason` told to the policy."""
     box: Annotated[list[int], Field(min_length=4, max_length=4)] | None = None
-    """With `edit`: x1, y1, x2, y2 in original upright pixels. It is enlarged as the policy's own would be."""
+    """With `edit`: x1, y1, x2, y2 in upright pixels of the image that the request names. It is enlarged as the policy's
+    own would be."""
     reason: str | None = None
     """With `reject`. At the end the policy then tries again, and its limits are granted once more."""
 
@@ -69,6 +70,12 @@ class Request:
     """Of a zoom: what the policy asked for, in original upright pixels."""
     region: Box | None = None
     """Of a zoom: what would be shown, in original upright pixels."""
+    image_index: int = 0
+    """Of a zoom: which of the question's images it is in, counted from 0."""
+    image: str | None = None
+    """The name of that image, without passwords; at an end, of the first one."""
+    image_count: int = 1
+    """How many images the question is about."""
     status: str | None = None
     """Of an end: how the run would end, and why."""
     stop_reason: str | None = None
@@ -80,15 +87,18 @@ class Request:
         if not isinstance(value, Mapping) or value.get("schema") != SCHEMA or "ask" not in value:
             raise ConfigError(f"no request of schema {SCHEMA} to a person: {value!r:.80}")
         names = {field.name for field in fields(cls)} & value.keys()
-        boxes = {name: Box(*value[name]) for name in names & {"box", "region"}}
-        return cls(thread_id=thread_id, **{name: value[name] for name in names} | boxes)
+        read: dict[str, Any] = {name: Box(*value[name]) for name in names & {"box", "region"}}
+        if isinstance(value.get("image"), Mapping):
+            read["image"] = value["image"].get("source")
+        return cls(thread_id=thread_id, **{name: value[name] for name in names} | read)
 
     def describe(self) -> str:
         """One line for people."""
         if self.box is None:
             return f"end as {self.status} ({self.message})?"
         label = f" “{self.label}”" if self.label else ""
-        return f"{self.kind}{label} into {self.box.as_list()}?"
+        where = f" of image {self.image_index} ({self.image})" if self.image_count > 1 else ""
+        return f"{self.kind}{label} into {self.box.as_list()}{where}?"
 
 
 def check_can_ask(config: FocusConfig, settings: RunnableConfig) -> None:
@@ -111,6 +121,7 @@ def zoom_review(state: FocusState, thought: str | None) -> Review:
             thought=thought,
             kind=wanted.kind,
             label=wanted.label,
+            image_index=wanted.image_index,
             box=wanted.box.as_list(),
             region=wanted.region.as_list(),
         )
@@ -138,12 +149,14 @@ def another_round(state: FocusState, advice: str, reminder: str) -> dict[str, An
 
 
 def _asked(state: FocusState, problem: str | None, *, ask: str, **about: Any) -> Decision:
-    original = state["original"]
+    originals = originals_of(state)
+    original = originals[about.get("image_index", 0)]
     value = {
         "schema": SCHEMA,
         "ask": ask,
         "question": question_of(state["messages"][state["first_message"]]),
         "image": {name: original[name] for name in ("source", "width", "height")},
+        "image_count": len(originals),
         **about,
         "problem": problem,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -72,9 +73,12 @@ class EvidenceRecord(BaseModel, frozen=True, extra="forbid"):
 
     view: int
     box: tuple[int, int, int, int]
-    """x1, y1, x2, y2 in original upright pixels."""
+    """x1, y1, x2, y2 in upright pixels of the original image that `image_index` names."""
     source: str
-    """`policy` (it pointed), `reader` (the text's own box) or `last_view` (only what was looked at last: no proof)."""
+    """`policy` (it pointed), `reader` (the text's own box), `page_text` (where the page's own text has the answer) or
+    `last_view` (only what was looked at last: no proof)."""
+    image_index: int = 0
+    """Which of the question's images the box is in, counted from 0."""
 
 
 if TYPE_CHECKING:
@@ -108,8 +112,8 @@ class RunInfo(TypedDict):
 class FocusInput(TypedDict, total=False):
     """What a caller gives. Without `image`, the question goes to the conversation so far."""
 
-    image: str | dict[str, Any] | None
-    """A path, a URL, or an image reference (`ImageRef.to_json()`) that is in the graph's store."""
+    image: str | dict[str, Any] | list[str | dict[str, Any]] | None
+    """A path, a URL, or an image reference (`ImageRef.to_json()`) that is in the graph's store; or a list of these."""
     question: str
 
 
@@ -124,7 +128,9 @@ class FocusOutput(TypedDict, total=False):
     evidence: list[Evidence]
     usage: Usage
     original: dict[str, Any]
-    """The source image's reference, and where it came from (`source`)."""
+    """The first image's reference, and where it came from (`source`)."""
+    originals: list[dict[str, Any]]
+    """The same of all images of the question, in order. Runs of earlier versions have `original` alone."""
     views: list[dict[str, Any]]
     """Every view of the conversation, as `View.to_json()`, once the run has ended. Until then see `messages`."""
     run: RunInfo
@@ -147,6 +153,12 @@ class FocusState(FocusInput, FocusOutput, total=False):
     """The views that prompts leave out, because the endpoint took no prompt with them."""
     granted: int | None
     """How often a person has let the policy try again, each time with the limits granted once more."""
+
+
+def originals_of(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The references of the images of a conversation, in order; empty before its first question."""
+    first = state.get("original")
+    return list(state.get("originals") or ([first] if first else []))
 
 
 def no_usage() -> Usage:

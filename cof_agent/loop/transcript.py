@@ -27,6 +27,9 @@ _ORDER = "cof_call_order"
 _OVERVIEW = "view"
 """Key beside a question's content: the overview that it shows, as JSON. Regions are the artifacts of tool messages."""
 
+_OVERVIEWS = "views"
+"""The same where a question shows several: a list."""
+
 _QUESTION = "question"
 """Key beside a question's content: its words, where the content has more."""
 
@@ -68,9 +71,10 @@ def as_message(reply: AIMessage, turn: Turn, earlier: Sequence[BaseMessage]) -> 
     )
 
 
-def as_question(blocks: list[Any], overview: View | None, question: str) -> HumanMessage:
-    """A person's question; with the `overview` where it shows a new image. Its text may say more than the question."""
-    beside: dict[str, Any] = {_OVERVIEW: overview.to_json()} if overview else {}
+def as_question(blocks: list[Any], overviews: Sequence[View], question: str) -> HumanMessage:
+    """A person's question; with the `overviews` where it shows new images. Its text may say more than the question."""
+    shown = [view.to_json() for view in overviews]
+    beside: dict[str, Any] = {_OVERVIEWS: shown} if len(shown) > 1 else {_OVERVIEW: shown[0]} if shown else {}
     message = HumanMessage(blocks, additional_kwargs=beside)
     if message.text != question:
         beside[_QUESTION] = question
@@ -83,15 +87,25 @@ def question_of(message: BaseMessage) -> str:
     return str(message.additional_kwargs.get(_QUESTION, message.text))
 
 
-def view_of(message: BaseMessage) -> View | None:
-    """The view that a message shows, if any."""
-    value = message.artifact if isinstance(message, ToolMessage) else message.additional_kwargs.get(_OVERVIEW)
-    return View.from_json(value) if value and not isinstance(message, AIMessage) else None
+def view_of(message: ToolMessage) -> View | None:
+    """The region that an observation shows; None where the call was refused."""
+    return View.from_json(message.artifact) if message.artifact else None
+
+
+def views_in(message: BaseMessage) -> list[View]:
+    """The views that a message shows: the overviews of a question, the region of an observation."""
+    if isinstance(message, ToolMessage):
+        region = view_of(message)
+        return [region] if region else []
+    beside = message.additional_kwargs
+    if isinstance(message, AIMessage) or not (beside.get(_OVERVIEWS) or beside.get(_OVERVIEW)):
+        return []
+    return [View.from_json(value) for value in beside.get(_OVERVIEWS) or [beside[_OVERVIEW]]]
 
 
 def views_of(messages: Sequence[BaseMessage]) -> list[View]:
-    """The views of a conversation, in order; the overview first."""
-    return [view for message in messages if (view := view_of(message))]
+    """The views of a conversation, in order; the overviews first."""
+    return [view for message in messages for view in views_in(message)]
 
 
 def calls_of(turn: AIMessage) -> list[ToolCall | InvalidToolCall]:

@@ -12,7 +12,6 @@ _NAMES = (
     (r"\bcof\b|chain-of-focus", "cof"),
     (r"sense-?nova-?mars", "sensenova-mars"),
     (r"qwen-?3(\.[568]|-[568](?![\db]))", "qwen3.5"),
-    (r"sense-?nova-?mars", "sensenova-mars"),
     (r"qwen-?3([.-]\d)?-?vl", "qwen3"),
     (r"qwen-?2([.-]5)?-?vl", "cof"),
 )

@@ -23,15 +23,15 @@ class Policy:
     name: str
     """How results name it: the spec it was loaded from."""
 
-    def with_tools(self) -> Runnable[LanguageModelInput, AIMessage]:
+    def with_tools(self, images: int = 1) -> Runnable[LanguageModelInput, AIMessage]:
         """The model with the profile's tools bound to it, where its dialect binds tools; else the model itself.
 
-        Raises ConfigError for a model that cannot bind tools.
+        They are those of a question about that many `images`. Raises ConfigError for a model that cannot bind tools.
         """
         if not (get_dialect(self.profile.dialect).binds_tools and self.profile.tools):
             return self.model
         try:
-            return self.model.bind_tools(image_tools(self.profile))
+            return self.model.bind_tools(image_tools(self.profile, images))
         except NotImplementedError as error:
             raise ConfigError(
                 f"{self.name} cannot bind tools: use a chat model that can, or a profile whose dialect writes "

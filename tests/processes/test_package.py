@@ -48,7 +48,8 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(clean: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:
     """A program of the clean environment, away from the checkout."""
-    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "COF_POLICY"}}
+    left = {"PYTHONPATH", "COF_POLICY", "PYTHONDONTWRITEBYTECODE"}  # what one compiles, the next need not
+    environment = {name: value for name, value in os.environ.items() if name not in left}
     return subprocess.run(
         [clean / program, *words], capture_output=True, text=True, timeout=PATIENCE, cwd=clean.parent, env=environment
     )

@@ -44,6 +44,8 @@ def stop_at_lines(place: str, most: int) -> None:
 
 def run(command: Sequence[str]) -> None:
     program, *words = command
+    if words[:1] == ["-u"]:
+        words = words[1:]
     if Path(program).name == "cof-agent":
         from cof_agent.cli import main
 

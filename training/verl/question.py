@@ -22,9 +22,10 @@ class Asked:
     config: FocusConfig
 
     @property
-    def image(self) -> str:
-        """Path of the original."""
-        return str(self.question.image)
+    def image(self) -> str | list[str]:
+        """Path of the original, or of several the list of them."""
+        paths = [str(path) for path in self.question.images]
+        return paths if len(paths) > 1 else paths[0]
 
 
 def asked(row: Mapping[str, Any], limits: Mapping[str, Any]) -> Asked:
@@ -38,10 +39,11 @@ def asked(row: Mapping[str, Any], limits: Mapping[str, Any]) -> Asked:
     if missing or truth is None:
         names = ", ".join([*missing, *(["ground_truth"] if truth is None else [])])
         raise ConfigError(f"{where} has no {names}: use rows of `cof-agent export --to verl`")
+    others = facts.get("other_originals")
     return Asked(
         BenchmarkQuestion(
             id=str(facts.get("id")),
-            image=str(facts["original"]),
+            image=[str(facts["original"]), *map(str, others if others is not None else ())],
             text=str(facts["question"]),
             answer=str(truth),
             options=tuple(facts["options"] if facts.get("options") is not None else ()),

@@ -49,6 +49,8 @@ def sound(question: BenchmarkQuestion) -> BenchmarkQuestion:
         value = getattr(question, field)
         if not isinstance(value, str) or not value.strip():
             raise RowError(f"`{field}` is {show(value)}: it needs a text")
+    if not question.images:
+        raise RowError("it has no image: its list is empty")
     guess = question.guessing
     if guess is not None and not (isinstance(guess, int | float) and 0 <= guess <= 1):
         raise RowError(f"`guessing` is {show(guess)}: it needs a share, 0 to 1")
@@ -61,6 +63,7 @@ def sound(question: BenchmarkQuestion) -> BenchmarkQuestion:
         answer=question.answer if right is None else LETTERS[right],
         options=options,
         boxes=_boxes(question.boxes),
+        box_images=_box_images(question),
     )
 
 
@@ -77,6 +80,20 @@ def _options(question: BenchmarkQuestion) -> tuple[str, ...]:
         return tuple(given)
     _, found = read_options(question.text)
     return found if letter_index(question.answer, found) is not None else ()
+
+
+def _box_images(question: BenchmarkQuestion) -> tuple[int, ...]:
+    """Which image each box is in. Raises RowError for anything else than a number of one of the images for each."""
+    given: Any = question.box_images
+    if not isinstance(given, list | tuple):
+        raise RowError(f"`box_images` is {show(given)}: it needs a list of numbers, one for each of the `boxes`")
+    count = len(question.images)
+    for number in given:
+        if type(number) is not int or not 0 <= number < count:
+            raise RowError(f"`box_images` has {show(number)}: its images are numbered 0 to {count - 1}")
+    if given and len(given) != len(question.boxes):
+        raise RowError(f"`box_images` has {len(given)} numbers, and there are {len(question.boxes)} `boxes`")
+    return tuple(given)
 
 
 def _boxes(value: Any) -> tuple[Corners, ...]:

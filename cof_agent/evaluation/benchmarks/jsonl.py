@@ -88,13 +88,29 @@ def _question(row: Row, directory: Path) -> BenchmarkQuestion:
         text, answer = with_options(text, options), _right(answer, options)
     return BenchmarkQuestion(
         id=text_of(row, "id"),
-        image=image_source(text_of(row, "image"), directory),
+        image=_image(row, directory),
         text=text,
         answer=answer,
         options=options,
         category=optional_text(row, "category", "all"),
         boxes=() if (boxes := row.get("boxes")) is None else boxes,
+        box_images=() if (numbers := row.get("box_images")) is None else numbers,
     )
+
+
+def _image(row: Row, directory: Path) -> str | list[str]:
+    """The image of a row, or the list of its images, which stands under `image` or `images`."""
+    given = [name for name in ("image", "images") if row.get(name) is not None]
+    if len(given) > 1:
+        raise RowError("it has both `image` and `images`: name all of its images in one of them")
+    field = given[0] if given else "image"
+    names = row.get(field)
+    if not isinstance(names, list):
+        return image_source(text_of(row, field), directory)
+    if not names:
+        raise RowError(f"`{field}` is an empty list: name an image, or several")
+    found = [image_source(text_of({field: name}, field), directory) for name in names]
+    return found if len(found) > 1 else found[0]
 
 
 def _options(value: Any) -> tuple[str, ...]:

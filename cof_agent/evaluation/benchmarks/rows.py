@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from cof_agent.errors import ConfigError
 from cof_agent.evaluation.question import BenchmarkItem, BenchmarkQuestion, MalformedRow
 from cof_agent.evaluation.summary import excerpt
-from cof_agent.images.display_name import show_source
+from cof_agent.images.display_name import page_in, show_source
 from cof_agent.images.named_file import NamedFileError, named_file
 from cof_agent.images.receiving.regular_file import open_regular
 
@@ -100,9 +100,15 @@ def image_file(name: str, root: Path, folders: Sequence[str] = ("",)) -> str:
 
 
 def image_source(name: str, directory: Path) -> str:
-    """`name` itself when it is a web address or a data URL, else the path of that file in `directory`."""
+    """`name` itself when it is a web address or a data URL, else the path of that file in `directory`.
+
+    A page of a document, such as `plan.pdf#page=3`, stays that page; a file of exactly that name goes first.
+    """
     if _REMOTE.match(name):
         return name
+    page = page_in(name)
+    if page and not (directory / name).is_file():
+        return image_source(name.removesuffix(page), directory) + page
     if not _FILE.match(name):
         return image_file(name, directory)
     from urllib.request import url2pathname  # heavy

@@ -16,6 +16,7 @@ from cof_agent.images.codecs.formats import COPIED_PIXELS, Cost, Format, Header,
 from cof_agent.images.codecs.headers import image_start, is_jpeg, is_read_here, read_header, read_tga
 from cof_agent.images.codecs.jpeg_segments import JpegSegments, read_jpeg
 from cof_agent.images.codecs.loading import decoder_of, load_pixels, other_formats, positive
+from cof_agent.images.codecs.orientation import stored_box, turned
 from cof_agent.images.codecs.png_chunks import SIGNATURE, clean_png
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.limits import ImageLimits
@@ -84,24 +85,9 @@ class Decoded:
         return to_upright(shown if shown.mode == "RGB" else shown.convert("RGB"), self.orientation)
 
 
-def turned(size: Size, orientation: int) -> Size:
-    """`size` after turning by an EXIF orientation; the same call turns it back."""
-    return (size[1], size[0]) if orientation >= 5 else size
-
-
 def to_upright(image: Image.Image, orientation: int) -> Image.Image:
     """`image` turned by its EXIF orientation; the image itself where there is nothing to turn."""
     return image.transpose(_TO_UPRIGHT[orientation]) if orientation in _TO_UPRIGHT else image
-
-
-def stored_box(box: Box, upright: Size, orientation: int) -> Box:
-    """Where the upright `box` lies in the image as stored, whose upright size is `upright`."""
-    x1, y1, x2, y2 = box.as_list()
-    if orientation in (2, 3, 6, 7):
-        x1, x2 = upright[0] - x2, upright[0] - x1
-    if orientation in (3, 4, 7, 8):
-        y1, y2 = upright[1] - y2, upright[1] - y1
-    return Box(y1, x1, y2, x2) if orientation >= 5 else Box(x1, y1, x2, y2)
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -256,11 +242,6 @@ class Encoded:
         """The format of data whose header our own code cannot read, and a decoder may."""
         if is_read_here(data) and (models := other_formats(data, read_here=True)):
             return models[0]
-        if data[:1024].lstrip().startswith(b"%PDF-"):
-            raise ImageError(
-                f"{self.name} is a PDF rather than an image: save the page as a picture first, for example with "
-                "`pdftoppm -r 200 -png FILE.pdf page`"
-            )
         what = "is a text, a web page or an SVG drawing rather than" if _is_markup(data) else "is not"
         raise ImageError(
             f"{self.name} {what} an image in a format that can be read: save it as PNG, JPEG or WebP, "

@@ -22,8 +22,9 @@ from cof_agent.images.codecs.jpeg_segments import read_jpeg
 from cof_agent.images.codecs.png_chunks import SIGNATURE, clean_png
 from cof_agent.images.geometry import Box
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import HashedBytes, SourceImage, open_image
+from cof_agent.images.opening import HashedBytes, SourceImage, open_image, whole_image
 from cof_agent.images.reference import ImageRef
+from cof_agent.images.rendering.region_process import RegionProcess
 
 _JPEG = b"\xff\xd8\xff"
 _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
@@ -79,13 +80,22 @@ def _decoded(data: bytes) -> bytes:
 
 
 def stripped(source: SourceImage, limits: ImageLimits | None = None) -> SourceImage:
-    """The same image without its metadata, under the hash of what is left. Raises ImageError as `without_metadata`."""
+    """The same image without its metadata, under the hash of what is left. Raises ImageError as `without_metadata`.
+
+    A page of a PDF becomes a PDF of that page alone, without title, author and the like; one of a TIFF becomes a PNG.
+    """
+    if not source.ref.is_kept:  # nothing of it is kept that could say more
+        return source
+    if isinstance(source.renderer, RegionProcess):
+        return open_image(source.renderer.content.alone(), limits=limits).named(source.source)
+    if source.ref.page:
+        return open_image(source.region(Box.whole(source.ref.size), source.ref.size)).named(source.source)
     data = without_metadata(source.data, limits)
     if data == source.data:
         return source
     mime_type = "image/png" if data.startswith(SIGNATURE) else source.ref.mime_type
     kept = HashedBytes(data)
-    return SourceImage(ImageRef(kept.sha256, mime_type, *source.ref.size), kept, source.source)
+    return whole_image(ImageRef(kept.sha256, mime_type, *source.ref.size), kept, source.source)
 
 
 def suffix_of(data: bytes, usual: str) -> str:

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from PIL import Image
 
 from cof_agent.errors import ImageError
-from cof_agent.images.codecs.decoding import Decoded, Encoded, turned
+from cof_agent.images.codecs.decoding import Decoded, Encoded
 from cof_agent.images.codecs.formats import FREE_BYTES, view_bytes
+from cof_agent.images.codecs.orientation import turned
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.rendering.decode_queue import CACHED_BYTES, Rank, apart_queue, decode_queue
-from cof_agent.images.time_limit import TimeLimit, time_limit
-
-_BOOT = (
-    "import sys, json; request = json.loads(sys.stdin.buffer.readline()); sys.path[:] = request['paths']; "
-    "from cof_agent.images.rendering.decode_worker import main; main(request, sys.stdin.buffer, sys.stdout.buffer)"
+from cof_agent.images.rendering.limited_process import (
+    LimitedProcess,
+    boot_of,
+    can_limit_memory,
+    can_start,
+    limited_process,
 )
+from cof_agent.images.time_limit import time_limit
 
-_ANSWER_BYTES = 64 * 1024
-"""Longest line that a process answers with."""
+_BOOT = boot_of("decode_worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,81 +76,22 @@ def look_apart(encoded: Encoded, asked: Asked, rank: Rank, seconds: float) -> Lo
     need = (cost.nbytes if cost else FREE_BYTES) + asked.view_bytes
     with apart_queue().turn(rank, need, name=encoded.name):
         limit = time_limit(seconds, f"{encoded.name} ({encoded.format.name})")
-        with _process(encoded, limit) as (process, late):
-            answer = _ask(process, encoded, asked, limit, late)
-            return _read(process, encoded, answer, rank, limit, late)
-
-
-def can_start() -> bool:
-    """Whether this program can start a Python process: one that is packed into a single file cannot."""
-    return bool(_executable()) and not getattr(sys, "frozen", False)
+        with limited_process(_BOOT, limit, encoded.remedy) as process:
+            answer = process.ask(_request(encoded, asked, limit.left()), encoded.received)
+            return _read(process, answer, rank)
 
 
 def _may_start(encoded: Encoded) -> bool:
     return can_start() and (encoded.bounded or can_limit_memory())
 
 
-def can_limit_memory() -> bool:
-    """Whether the system ends a process that takes more memory than it may: macOS takes the limit and ignores it."""
-    return sys.platform not in ("darwin", "win32")
-
-
-def _executable() -> str:
-    from multiprocessing.spawn import get_executable
-
-    name = os.fsdecode(get_executable() or "")
-    return name if os.access(name, os.X_OK) else ""
-
-
-@contextmanager
-def _process(encoded: Encoded, limit: TimeLimit) -> Iterator[tuple[subprocess.Popen[bytes], threading.Event]]:
-    """A process that is dead and gone afterwards, and an event that tells whether it was ended for its time."""
-    late = threading.Event()
-    # In a group of its own, so that Ctrl-C reaches it by way of us. Isolated: it shares no module with the program.
-    group: dict[str, Any] = {} if sys.platform == "win32" else {"process_group": 0}
-    try:
-        process = subprocess.Popen(
-            [_executable(), "-I", "-c", _BOOT],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **group,
-        )  # fmt: skip
-    except OSError as error:
-        raise ImageError(
-            f"{encoded.name} ({encoded.format.name}) is decoded in a process of its own, which cannot be started "
-            f"({error.strerror or error}): {encoded.remedy}"
-        ) from error
-
-    def end() -> None:
-        late.set()
-        process.kill()
-
-    watch = threading.Timer(limit.left(), end)
-    watch.daemon = True
-    watch.start()
-    try:
-        yield process, late
-    finally:
-        watch.cancel()
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        process.wait()
-
-
-def _ask(
-    process: subprocess.Popen[bytes], encoded: Encoded, asked: Asked, limit: TimeLimit, late: threading.Event
-) -> dict[str, Any]:
-    """Send the data and what is wanted, and read the line of the answer."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    request = {
-        "paths": [*filter(None, sys.path), str(Path(__file__).parents[3])],
+def _request(encoded: Encoded, asked: Asked, seconds: float) -> dict[str, Any]:
+    return {
         "name": encoded.name,
         "length": len(encoded.received),
         "max_pixels": encoded.limits.max_pixels,
         "max_aspect": encoded.limits.max_aspect,
-        "seconds": limit.left(),
+        "seconds": seconds,
         "keep": CACHED_BYTES,
         "scale": asked.scale,
         "upright": asked.upright,
@@ -165,65 +99,16 @@ def _ask(
         "size": asked.size,
         "view_bytes": asked.view_bytes,
     }
-    line = b""
-    with contextlib.suppress(OSError):  # it has ended: what it said before tells why
-        process.stdin.write(json.dumps(request).encode() + b"\n")
-        process.stdin.write(encoded.received)
-        process.stdin.close()
-        line = process.stdout.readline(_ANSWER_BYTES)
-    answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
-    if "error" in answer:
-        raise ImageError(answer["error"])
-    if not answer:
-        raise _ended(process, encoded, limit, late)
-    return answer
 
 
-def _ended(process: subprocess.Popen[bytes], encoded: Encoded, limit: TimeLimit, late: threading.Event) -> ImageError:
-    """Why a process ended without an answer."""
-    if late.is_set():
-        return limit.error("decoding", encoded.remedy)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(1)
-    if process.returncode == 1:
-        return ImageError(f"the process that should decode {limit.name} failed: {encoded.remedy}")
-    return ImageError(
-        f"{limit.name} takes more memory or processor time to decode than an image of its size may: {encoded.remedy}"
-    )
-
-
-def _read(
-    process: subprocess.Popen[bytes],
-    encoded: Encoded,
-    answer: dict[str, Any],
-    rank: Rank,
-    limit: TimeLimit,
-    late: threading.Event,
-) -> Looked:
-    """Read the pixels, in a turn of those that this process has for its own."""
+def _read(process: LimitedProcess, answer: dict[str, Any], rank: Rank) -> Looked:
+    """What a process answers, with its pixels."""
     stored, size, mode = tuple(answer["stored"]), tuple(answer["size"]), answer["mode"]
     orientation, mime_type = answer["orientation"], answer["mime_type"]
     if not mode:
         return Looked(stored, orientation, mime_type, None, None)
-    assert process.stdout is not None
-    pipe = process.stdout
-    image = decode_queue().run(rank, 4 * size[0] * size[1], lambda: _pixels(pipe, mode, size), limit)
-    if image is None:
-        raise _ended(process, encoded, limit, late)
+    image = process.pixels(mode, size, rank)
     if answer["whole"]:
         whole = Decoded(image, stored, answer["scale"], orientation, mime_type)
         return Looked(stored, orientation, mime_type, whole, None)
     return Looked(stored, orientation, mime_type, None, image)
-
-
-def _pixels(pipe: IO[bytes], mode: str, size: Size) -> Image.Image | None:
-    """An image read in strips, so that it is held once only; None where the data ends early."""
-    image, line = Image.new(mode, size), size[0] * (1 if mode == "L" else 3)
-    rows = max(1, 2**20 // line)
-    for top in range(0, size[1], rows):
-        height = min(rows, size[1] - top)
-        data = pipe.read(line * height)
-        if len(data) < line * height:
-            return None
-        image.paste(Image.frombytes(mode, (size[0], height), data), (0, top))
-    return image

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import os
-import signal
-import sys
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -16,12 +12,10 @@ from cof_agent.images.codecs.decoding import Decoded, Encoded
 from cof_agent.images.codecs.formats import FREE_BYTES, Cost
 from cof_agent.images.geometry import Box
 from cof_agent.images.limits import ImageLimits
+from cof_agent.images.rendering.self_limits import end_in_time, limit_memory, limit_seconds
 
-_SPARE_BYTES = 48 * 2**20
-"""Memory beyond the model's: what libraries allocate in large pieces, whatever the image."""
-
-_GRACE_SECONDS = 5
-"""How long after its limit the process ends by itself, if nobody is left to end it."""
+_COPIES = 3
+"""Copies of the data that it may hold beside what decoding takes."""
 
 _SLACK = 10
 """How much slower than the model states an image may be."""
@@ -32,13 +26,13 @@ _LEAST_SECONDS = 2
 
 def main(request: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
     """Decode what `source` holds as `request` says, and write to `target` a line of JSON and the pixels, if any."""
-    _end_in_time(request["seconds"])
+    end_in_time(request["seconds"])
     data = source.read(request["length"])
     Image.MAX_IMAGE_PIXELS = None  # our own limits hold
     limits = ImageLimits(max_pixels=request["max_pixels"], max_aspect=request["max_aspect"])
     try:
-        _limit_memory(FREE_BYTES, len(data))
-        _limit_seconds(0.0, request["seconds"])
+        limit_memory(FREE_BYTES + _COPIES * len(data))
+        limit_seconds(_seconds(0.0, request["seconds"]))
         answer, pixels = _decode(Encoded(data, request["name"], limits), request)
     except ImageError as error:
         answer, pixels = {"error": str(error)}, None
@@ -52,8 +46,8 @@ def main(request: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
 
 def _decode(encoded: Encoded, request: dict[str, Any]) -> tuple[dict[str, Any], Image.Image | None]:
     def limit(cost: Cost) -> None:
-        _limit_memory(cost.nbytes + request["view_bytes"], request["length"])
-        _limit_seconds(cost.seconds, request["seconds"])
+        limit_memory(cost.nbytes + request["view_bytes"] + _COPIES * request["length"])
+        limit_seconds(_seconds(cost.seconds, request["seconds"]))
 
     _one_thread()
     decoded = encoded.decode(request["scale"], limit)
@@ -84,42 +78,11 @@ def _view(decoded: Decoded, request: dict[str, Any]) -> Image.Image | None:
         ) from error
 
 
+def _seconds(model: float, most: float) -> float:
+    return min(most, max(_LEAST_SECONDS, _SLACK * model))
+
+
 def _one_thread() -> None:
     from PIL import AvifImagePlugin
 
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each has its own share of the memory
-
-
-def _end_in_time(seconds: float) -> None:
-    if hasattr(signal, "SIGALRM"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(math.ceil(seconds) + _GRACE_SECONDS)
-
-
-def _limit_memory(nbytes: int, length: int) -> None:
-    """Let the process grow by `nbytes`, by some copies of the `length` bytes it received, and by what is spare."""
-    if sys.platform in ("darwin", "win32"):
-        return
-    import resource
-
-    used = 512 * 2**20
-    if os.path.exists("/proc/self/statm"):
-        with open("/proc/self/statm") as file:
-            used = int(file.read().split()[0]) * resource.getpagesize()
-    _lower(resource.RLIMIT_AS, used + nbytes + 3 * length + _SPARE_BYTES)
-
-
-def _limit_seconds(model: float, most: float) -> None:
-    if sys.platform != "win32":
-        import resource
-
-        used = sum(os.times()[:2])
-        _lower(resource.RLIMIT_CPU, math.ceil(used + min(most, max(_LEAST_SECONDS, _SLACK * model))))
-
-
-def _lower(which: int, value: int) -> None:
-    """Set the soft limit, which may rise again: first comes the header, whose cost is unknown, then the image."""
-    import resource
-
-    _, hard = resource.getrlimit(which)
-    resource.setrlimit(which, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.evaluation.row import ResultRow
-from cof_agent.images.geometry import Corners
+from cof_agent.images.geometry import Corners, Size
+from cof_agent.images.views import View
 
 SAME_REGION = 0.5
 """Two regions are the same move from this intersection over union on, measured in fractions of the image's sides."""
@@ -31,7 +32,8 @@ class Looks(StrEnum):
 
 
 Move: TypeAlias = tuple[str, Corners]
-"""A region that was shown: with which kind of view, and where, in fractions of the image's width and height."""
+"""A region that was shown: with which kind of view, and where, in fractions of its image's width and height. Of another
+image than the first the kind names that, too, such as `zoom of image 1`."""
 
 Stratum: TypeAlias = tuple[Looks, str, int | None, int | None]
 """What is balanced, the most important first: looks, category, resolution, overview budget."""
@@ -52,11 +54,7 @@ class Candidate:
 
     @classmethod
     def of(cls, row: ResultRow, subject: str, offset: int, trajectory: Trajectory) -> Candidate:
-        width, height = trajectory.image.width, trajectory.image.height
-        moves = tuple(
-            (view.kind, (view.box.x1 / width, view.box.y1 / height, view.box.x2 / width, view.box.y2 / height))
-            for view in trajectory.zooms
-        )
+        moves = tuple(_move(view, trajectory.images[view.image_index].ref.size) for view in trajectory.zooms)
         return cls(row, subject, offset, moves, trajectory.usage.refused)
 
     @property
@@ -70,8 +68,8 @@ class Candidate:
     def repeats(self, other: Candidate) -> bool:
         """Whether it shows nothing that `other` does not: the same subject, and the same moves in the same order.
 
-        The resolutions and first looks may differ. Moves are the same where the tools are and the regions overlap by
-        at least `SAME_REGION`; two runs that answered at first look have the same moves.
+        The resolutions and first looks may differ. Moves are the same where the tools and images are and the regions
+        overlap by at least `SAME_REGION`; two runs that answered at first look have the same moves.
         """
         return (
             self.subject == other.subject
@@ -81,6 +79,12 @@ class Candidate:
                 for (kind, box), (other_kind, other_box) in zip(self.moves, other.moves, strict=True)
             )
         )
+
+
+def _move(view: View, size: Size) -> Move:
+    (width, height), box = size, view.box
+    kind = f"{view.kind} of image {view.image_index}" if view.image_index else view.kind
+    return kind, (box.x1 / width, box.y1 / height, box.x2 / width, box.y2 / height)
 
 
 def _overlap(one: Corners, other: Corners) -> float:

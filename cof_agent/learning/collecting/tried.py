@@ -69,13 +69,13 @@ def read_tried(run: Path, trajectories: Path, questions: Collection[str]) -> Tri
     known = read_run(run)
     rows = [row for row in known.rows if row.question in questions]
     traced = {row.trajectory: row for row in rows if row.trajectory}
-    pictures: dict[str, str] = {}
+    pictures: dict[str, tuple[str, ...]] = {}
     found: dict[str, Candidate] = {}
     well_formed = set()
     for located in located_trajectories(trajectories) if traced else ():
         trajectory = located.trajectory
         if row := traced.get(located.id):
-            pictures[row.key] = trajectory.image.sha256
+            pictures[row.key] = tuple(image.ref.url for image in trajectory.images)
             found[row.key] = Candidate.of(row, row.question, located.offset, trajectory)
             if rollout_of(trajectory, row.correct).well_formed:
                 well_formed.add(row.key)
@@ -104,12 +104,12 @@ def read_tried(run: Path, trajectories: Path, questions: Collection[str]) -> Tri
     )
 
 
-def _subjects(rows: Sequence[ResultRow], pictures: Mapping[str, str]) -> dict[str, str]:
-    """By question, the first one that asks the same: in the same words, about what is the same image at some setting.
+def _subjects(rows: Sequence[ResultRow], pictures: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """By question, the first one that asks the same: in the same words, about what are the same images at some setting.
 
-    `pictures` are the hashes of the images that were asked about, by the keys of the rows.
+    `pictures` are the images that were asked about, as `ImageRef.url`, by the keys of the rows.
     """
-    first: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, tuple[str, ...]], str] = {}
     subjects: dict[str, str] = {}
     for row in rows:
         subject = subjects.setdefault(row.question, row.question)

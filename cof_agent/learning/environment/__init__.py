@@ -16,11 +16,13 @@ does the first three as well with `FocusConfig.trainer_loop`:
 - `max_seconds` counts the seconds of the tools alone: the policy's are shared by the whole batch.
 - A region for which the trainer's `max_completion_length` has no room is taken back, and the episode ends; here it was
   shown all the same.
+- Calls name one of several images as their dialect does: `qwen3` by `img_idx`, `cof` by `image`, or by `view` where the
+  profile has `any_view`.
 - Text that spells a special token, such as `<|im_end|>`, gets a space in it: the trainer would take it for the token.
 """
 
 from cof_agent.learning.environment.answer import answered, declined
-from cof_agent.learning.environment.row import check_first_look, original_of, rules_of
+from cof_agent.learning.environment.row import check_first_look, original_of, originals_of, rules_of
 from cof_agent.learning.environment.speech import CHAT_TEMPLATE, RESPONSE_TEMPLATE, prepare, said
 from cof_agent.learning.environment.zoom import Episode, ZoomEnvironment, raise_recorded
 
@@ -33,6 +35,7 @@ __all__ = [
     "check_first_look",
     "declined",
     "original_of",
+    "originals_of",
     "prepare",
     "raise_recorded",
     "rules_of",

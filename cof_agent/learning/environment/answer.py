@@ -36,7 +36,7 @@ def _last_said(completion: Sequence[Mapping[str, Any]], episode: Episode) -> str
     if not completion or completion[-1]["role"] != "assistant" or not (episode.limit or episode.looked_enough):
         return None
     message = AIMessage(turn_text(completion[-1]))
-    turn = get_dialect("cof").parse(message)
+    turn = get_dialect(episode.dialect).parse(message)
     if episode.limit:
         turn = replace(turn, calls=())
     return None if turn.calls else final_answer(turn, episode.limit)

@@ -16,15 +16,17 @@ from typing import Any, TypeAlias
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from PIL import Image
 
+from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.errors import ConfigError
 from cof_agent.images.limits import ImageLimits
-from cof_agent.images.opening import SourceImage, open_image
+from cof_agent.images.opening import open_image
+from cof_agent.images.source_image import SourceImage
 from cof_agent.images.store import MemoryStore
 from cof_agent.images.views import RegionPixels, View, cut_region, show_overview
-from cof_agent.learning.environment.row import check_first_look, original_of, rules_of
+from cof_agent.learning.environment.row import check_first_look, originals_of, rules_of
 from cof_agent.learning.environment.speech import TURN_END
 from cof_agent.loop.call import NO_MORE, Progress, carry_out
 from cof_agent.loop.config import FocusConfig
@@ -43,7 +45,7 @@ class Episode:
     """What happened in an environment since it was reset."""
 
     views: tuple[View, ...]
-    """The overview, then each region in the order in which they were shown."""
+    """The overview of each image, then each region in the order in which they were shown."""
     refused: int
     """Calls that the policy could have mended."""
     visual_tokens: int
@@ -51,11 +53,18 @@ class Episode:
     limit: str | None
     """The limit that was reached, as a stop reason's value such as `zoom_limit`."""
     config: FocusConfig
+    dialect: str = "cof"
+    """How the policy writes."""
 
     @property
     def zooms(self) -> int:
         """Regions that were shown."""
-        return len(self.views) - 1
+        return sum(not view.is_overview for view in self.views)
+
+    @property
+    def images(self) -> int:
+        """Images that the question is about: `image_index` of a view says which of them it shows."""
+        return len(self.views) - self.zooms
 
     @property
     def looked_enough(self) -> bool:
@@ -87,29 +96,32 @@ class ZoomEnvironment:
     def __init__(self, *, limits: ImageLimits | None = None, region_pixels: RegionPixels | None = None) -> None:
         self._limits, self._region_pixels = limits, region_pixels or cut_region
         self._error: Exception | None = None
-        self._source: SourceImage | None = None
+        self._sources: list[SourceImage] = []
 
     def reset(self, **row: Any) -> None:
         """Take up the question of a row that `export --to trl-grpo` has written.
 
         Used are `original` (a path, bytes, a PIL image, or what `datasets` gives with `Image(decode=False)`, which is
-        the quickest), `profile` and `config` (as values or JSON) and `images`, where it is there to be checked.
+        the quickest), `other_originals` (a list of such, of a question about several images), `profile` and `config`
+        (as values or JSON) and `images`, where it is there to be checked.
         Raises ConfigError or ImageError for a row that cannot be played as the loop would, and what was recorded
         before if nobody has raised it.
         """
         raise_recorded([self])
-        self._source = None
+        self._sources = []
         self._profile, self._config = rules_of(row)
-        source = open_image(original_of(row), limits=self._limits)
-        shown = self._profile.overview.fit(source.ref.size)
-        for image in (row.get("images") or [])[:1]:
+        self._dialect = get_dialect(self._profile.dialect)
+        sources = [open_image(original, limits=self._limits) for original in originals_of(row)]
+        rule, self._store, self._views = self._profile.overview, MemoryStore(), list[View]()
+        sizes = [rule.fit(source.ref.size) for source in sources]
+        for image, shown in zip(row.get("images") or [], sizes, strict=False):
             if isinstance(image, Image.Image):
                 check_first_look(row, image.size, shown)
-        self._store = MemoryStore()
-        tokens = self._profile.overview.tokens(shown)
-        self._views = [show_overview(source, shown, tokens, self._store, self._profile.encoding)]
-        self._progress = Progress(spent(no_usage(), visual_tokens=tokens))
-        self._source = source
+        for index, (source, shown) in enumerate(zip(sources, sizes, strict=True)):
+            tokens, encoding = rule.tokens(shown), self._profile.encoding
+            self._views.append(show_overview(source, shown, tokens, self._store, encoding, image_index=index))
+        self._progress = Progress(spent(no_usage(), visual_tokens=sum(view.tokens for view in self._views)))
+        self._sources = sources
 
     @_any_arguments
     def image_zoom_in_tool(self, bbox_2d: list[float], label: str | None = None) -> Blocks:
@@ -130,9 +142,8 @@ class ZoomEnvironment:
         """What has happened so far. Raises ConfigError before the first reset."""
         self._opened()
         usage = self._progress.usage
-        return Episode(
-            tuple(self._views), usage["refused"], usage["visual_tokens"], self._progress.closing, self._config
-        )
+        views, tokens, limit = tuple(self._views), usage["visual_tokens"], self._progress.closing
+        return Episode(views, usage["refused"], tokens, limit, self._config, self._profile.dialect)
 
     @property
     def error(self) -> Exception | None:
@@ -140,19 +151,23 @@ class ZoomEnvironment:
         return self._error
 
     def _call(self, name: str, arguments: dict[str, Any]) -> Blocks:
-        source = self._opened()
+        self._opened()
         if self._error is None:
             try:
-                return self._observe(self._take(source, name, arguments))
+                return self._observe(self._take(name, arguments))
             except Exception as error:  # the trainer would show it to the policy; raise_recorded raises it instead
                 self._error = error
         return self._render(refusal(None, name, NO_MORE), [], closing=True)
 
-    def _take(self, source: SourceImage, name: str, arguments: dict[str, Any]) -> ToolMessage:
+    def _take(self, name: str, arguments: dict[str, Any]) -> ToolMessage:
         def sight(tokens_left: int) -> LookContext:
+            source = self._sources.__getitem__
             return LookContext(source, self._views, self._store, self._profile, tokens_left, self._region_pixels)
 
-        (asked,) = calls_of(as_message(AIMessage(""), Turn(calls=(Call(name, arguments),)), []))
+        call = Call(name, arguments)
+        if isinstance(self._dialect, ReadingDialect):  # arguments as it names them: those of the graph are ours
+            call = self._dialect.translated(call)
+        (asked,) = calls_of(as_message(AIMessage(""), Turn(calls=(call,)), []))
         message, self._progress = carry_out(asked, self._progress, self._config, sight)
         return message
 
@@ -179,13 +194,12 @@ class ZoomEnvironment:
         return blocks
 
     def _dialect_blocks(self, *messages: AnyMessage) -> list[Any]:
-        (*_, turn) = get_dialect(self._profile.dialect).render([AIMessage(""), *messages], self._profile, tools=True)
+        (*_, turn) = self._dialect.render([AIMessage(""), *messages], self._profile, tools=True)
         return list(turn.content)
 
-    def _opened(self) -> SourceImage:
-        if self._source is None:
+    def _opened(self) -> None:
+        if not self._sources:
             raise ConfigError("the environment has no question yet: reset it with a row")
-        return self._source
 
 
 def raise_recorded(environments: Iterable[ZoomEnvironment]) -> None:

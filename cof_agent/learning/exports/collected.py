@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cof_agent.agent.trajectory import Trajectory
-from cof_agent.agent.trajectory_file import IMAGES, LINES, located_trajectories
+from cof_agent.agent.trajectory_file import IMAGES, LINES, has_several_images, located_trajectories
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import default_profile
 from cof_agent.errors import ConfigError, TrajectoryError, validated
@@ -65,6 +65,14 @@ class Collected:
         return f"{self.directory / LINES} trajectory {example.number + 1}"
 
     @property
+    def has_several_images(self) -> bool:
+        """Whether one of its questions is about several images. Raises TrajectoryError where they cannot be read."""
+        try:
+            return has_several_images(self.directory)
+        except OSError as error:
+            raise TrajectoryError(f"{self.directory / LINES} cannot be read: {error.strerror or error}") from error
+
+    @property
     def images(self) -> Mapping[str, Path]:
         """The image files by the hash in their names, but for links that lead elsewhere; none without their folder."""
         try:
@@ -101,7 +109,7 @@ class Collected:
     def profile(self, trajectory: Trajectory) -> Profile:
         """How the policy was spoken to: the profile given, the run's own, or that of the trajectory's dialect.
 
-        One that showed the overview at the size recorded is preferred. Raises ConfigError when none has the dialect,
+        One that showed the overviews at the size recorded is preferred. Raises ConfigError when none has the dialect,
         tools and prompts of the trajectory.
         """
         known = [profile for profile in self._profiles(trajectory) if _speaks(profile, trajectory)]
@@ -125,8 +133,9 @@ class Collected:
 
 
 def shows(profile: Profile, trajectory: Trajectory) -> bool:
-    """Whether a profile shows the overview at the size that the policy saw."""
-    return profile.overview.fit(trajectory.image.ref.size) == trajectory.views[0].shown
+    """Whether a profile shows each overview at the size that the policy saw."""
+    seen = [view.shown for view in trajectory.views[: len(trajectory.images)]]
+    return [profile.overview.fit(image.ref.size) for image in trajectory.images] == seen
 
 
 def _with_trajectories(directory: Path) -> Path:

@@ -13,9 +13,9 @@ from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError, ImageError, TrajectoryError
 from cof_agent.evaluation.question import Role
 from cof_agent.learning.exports.collected import Collected
-from cof_agent.learning.exports.conversation import Conversation, Malformed, disorder
+from cof_agent.learning.exports.conversation import Conversation, Malformed, Picture, disorder
 from cof_agent.learning.exports.files import LineFile, TableFile, fresh_directory
-from cof_agent.learning.exports.prompts import Prompt, import_prompts, prompts
+from cof_agent.learning.exports.prompts import OTHERS, Prompt, import_prompts, imports_several_images, prompts
 from cof_agent.learning.exports.replay import sent
 from cof_agent.learning.exports.sharegpt import ShareGptFile, read_sharegpt
 from cof_agent.learning.exports.trl import CONVERSATIONS, PROMPTS, import_trl, row_of
@@ -107,11 +107,13 @@ def export(
     with fresh_directory(out) as directory:
         if target in _QUESTIONS:
             asked = _allowed(import_prompts(source) if collected is None else prompts(collected), allow_test)
+            several = imports_several_images(source) if collected is None else collected.has_several_images
             if target is Target.VERL:
-                with VerlFile(directory, Path(os.path.expanduser(out)).absolute()) as file:
+                home = Path(os.path.expanduser(out)).absolute()
+                with VerlFile(directory, home, several=several) as file:
                     rows, left_out = _written(asked, file.add)
             else:
-                rows, left_out = _write_prompts(directory, asked, kept_as)
+                rows, left_out = _write_prompts(directory, asked, kept_as, several)
         else:
             if collected is not None:
                 found: Iterable[Conversation | Malformed] = conversations(collected)
@@ -155,12 +157,17 @@ def _write_conversations(
 
 
 def _write_prompts(
-    directory: Path, found: Iterable[Prompt | Malformed], form: RowFormat
+    directory: Path, found: Iterable[Prompt | Malformed], form: RowFormat, several: bool
 ) -> tuple[int, list[Malformed]]:
-    jsonl = form is RowFormat.JSONL
-    rows = LineFile(directory) if jsonl else TableFile(directory, PROMPTS, ["images"], ["original"])
+    lists = ["images", OTHERS] if several else ["images"]
+    rows = LineFile(directory) if form is RowFormat.JSONL else TableFile(directory, PROMPTS, lists, ["original"])
+
+    def add(item: Prompt) -> None:
+        held: dict[str, tuple[Picture, ...] | Picture] = {"images": item.images, "original": item.original}
+        rows.add(item.row, held | {OTHERS: item.other_originals} if several else held)
+
     with rows:
-        return _written(found, lambda item: rows.add(item.row, {"images": item.images, "original": item.original}))
+        return _written(found, add)
 
 
 def _allowed(found: Iterable[_Item | Malformed], allow_test: bool) -> Iterator[_Item | Malformed]:

@@ -36,7 +36,10 @@ PROMPTS: dict[str, Any] = {
     "profile": _TEXT,
     "config": _TEXT,
 }
-"""Columns of a prompt, which says nothing of what a policy answered; `images` and `original` come beside them."""
+"""Columns of a prompt, which says nothing of what a policy answered.
+
+`images` and `original` come beside them and, where a row of the file may be about several, `other_originals`.
+"""
 
 
 def row_of(conversation: Conversation) -> dict[str, Any]:

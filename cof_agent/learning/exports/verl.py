@@ -1,7 +1,7 @@
 """Rows for verl 0.9, as its `RLHFDataset` reads them, for the agent loop in `training/verl`.
 
-The loop shows the image itself, so a row names the file of the original and holds no images. Its prompt is the question
-alone, for verl's own records.
+The loop shows the images itself, so a row names the files of the originals and holds no images. Its prompt is the
+question alone, for verl's own records.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from cof_agent.learning.exports.files import PICTURES, PictureFolder, TableFile
-from cof_agent.learning.exports.prompts import Prompt
+from cof_agent.learning.exports.prompts import OTHERS, Prompt
 
 LOOP = "chain_of_focus"
 """The name of the agent loop in verl's configuration."""
@@ -38,10 +38,15 @@ COLUMNS: dict[str, Any] = {
 
 
 class VerlFile:
-    """A parquet file beside a folder of originals, both in `directory`, which will stand at `home`."""
+    """A parquet file beside a folder of originals, both in `directory`, which will stand at `home`.
 
-    def __init__(self, directory: Path, home: Path) -> None:
-        self._table = TableFile(directory, COLUMNS, ())
+    With `several` its `extra_info` has `other_originals` too: of several images the paths of those after the first.
+    """
+
+    def __init__(self, directory: Path, home: Path, *, several: bool = False) -> None:
+        others = {OTHERS: {"feature": _TEXT, "_type": "List"}} if several else {}
+        self._table = TableFile(directory, COLUMNS | {"extra_info": COLUMNS["extra_info"] | others}, ())
+        self._several = several
         self._pictures = PictureFolder(directory / PICTURES)
         self._home = home
 
@@ -55,7 +60,7 @@ class VerlFile:
 
     def add(self, prompt: Prompt) -> None:
         """One more row. Raises ImageError, and adds none, when the original cannot be read."""
-        (original,) = self._pictures.add([prompt.original])
+        original, *others = (str(self._home / path) for path in self._pictures.add(prompt.originals))
         facts, row = prompt.facts, prompt.row
         self._table.add(
             {
@@ -65,7 +70,8 @@ class VerlFile:
                 "reward_model": {"style": "rule", "ground_truth": facts.truth},
                 "extra_info": {
                     **{name: row[name] for name in ("id", "question", "category", "options", "profile", "config")},
-                    "original": str(self._home / original),
+                    "original": original,
+                    **({OTHERS: others} if self._several else {}),
                 },
             },
             {},

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROFILE", "reader_model"]
 
-PROFILE = Profile(encoding=ViewEncoding(png_pixels=512 * 512))
+PROFILE = Profile(encoding=ViewEncoding(png_pixels=512 * 512), several_images=True)
 """Small views stay without loss: its figures were measured so."""
 
 

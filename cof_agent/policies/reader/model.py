@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -10,6 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from cof_agent.policies.reader import wording
+from cof_agent.policies.reader.agreeing import Outcome, together
 from cof_agent.policies.reader.marks.character import Lookout
 from cof_agent.policies.reader.page.finding import FIT, Finding, ReadPage, ambiguous
 from cof_agent.policies.reader.page.match import find_answers, says_otherwise
@@ -18,12 +20,13 @@ from cof_agent.policies.reader.page.search import Search, Zoom
 from cof_agent.policies.reader.page.text import read_page
 from cof_agent.policies.reader.question.ask import CharacterAsk, Form, TextAsk
 from cof_agent.policies.reader.question.parsing import single_character, understand
+from cof_agent.policies.reader.question.several import images_named, option_for, ordinal, words_asked_for
 from cof_agent.policies.reader.session import Session, read_session
 from cof_agent.policies.reader.words import squeeze
 
 
 class ReaderModel(BaseChatModel):
-    """Answers questions about text visible in an image, from the views it was shown and nothing else.
+    """Answers questions about text visible in images, from the views it was shown and nothing else.
 
     It keeps no state: every turn is worked out from the messages, with what was read of each view cached. It answers
     when a text fits the question and was read with certainty, zooms while a closer look can help, and declines
@@ -55,7 +58,45 @@ class ReaderModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         session = read_session(messages, shared_reader(), self.margin)
-        return ChatResult(generations=[ChatGeneration(message=self._turn(session))])
+        turn = self._of_several(session) if session.images > 1 else self._turn(session)
+        return ChatResult(generations=[ChatGeneration(message=turn)])
+
+    def _of_several(self, session: Session) -> AIMessage:
+        """The turn for a question about several images."""
+        named = images_named(session.question)
+        if len(named) > 1:
+            return AIMessage(wording.unsure("the question compares images, and reading tells only what each says"))
+        if named:
+            (one,) = named
+            at = one.image if one.image >= 0 else session.images - 1
+            if at >= session.images:
+                return AIMessage(wording.unsure(f"there is no {ordinal(at)} image among the {session.images}"))
+            return self._turn(replace(session.of(at), question=one.question))
+        words = words_asked_for(session.question)
+        ask = understand(f'Does it say "{words}"?' if words else session.question)
+        if ask.form is Form.PICTURE or (not words and single_character(session.question)):
+            return AIMessage(wording.unsure("it is not a question for a text that stands in one of the images"))
+        parts = [session.of(at) for at in range(session.images)]
+        scenes = [self._scene(part, ask, deep=False) for part in parts]
+        found: list[Outcome] = []
+        for at, part in enumerate(parts):
+            first = None if self._needs_all(scenes[at]) else self._settle(scenes[at], part)
+            if not isinstance(first, Finding | Zoom):
+                scenes[at] = self._scene(part, ask, deep=True)
+                first = self._settle(scenes[at], part)
+            found.append(first)
+        if all(outcome is None for outcome in found):
+            found = [self._seek(scene, part) for scene, part in zip(scenes, parts, strict=True)]
+        at, chosen = together(found, scenes, parts, words)
+        if isinstance(chosen, Finding) and session.urged and self._may_zoom(session):
+            chosen = self._search(scenes[at], parts[at]).again(chosen) or chosen
+        if isinstance(chosen, Zoom):
+            return AIMessage(wording.zooming(chosen, at))
+        if isinstance(chosen, str):
+            return AIMessage(wording.declining(chosen, ask, [text for scene in scenes for text in scene.texts]))
+        said = f"the {ordinal(at)} image" if words else chosen.answer
+        answer = replace(chosen, answer=str((words and option_for(at, session.question)) or said))
+        return AIMessage(wording.answering(answer), additional_kwargs={"cof_evidence": wording.evidence(answer)})
 
     def _turn(self, session: Session) -> AIMessage:
         if (wanted := single_character(session.question)) and (reply := self._character(wanted, session)):
@@ -73,7 +114,7 @@ class ReaderModel(BaseChatModel):
         if isinstance(first, Finding) and session.urged and self._may_zoom(session):
             first = self._search(scene, session).again(first) or first
         if isinstance(first, Zoom):
-            return AIMessage(wording.zooming(first, scene.texts))
+            return AIMessage(wording.zooming(first, session.image))
         if isinstance(first, Finding):
             return AIMessage(wording.answering(first), additional_kwargs={"cof_evidence": wording.evidence(first)})
         return AIMessage(wording.declining(first, ask, scene.texts))
@@ -93,7 +134,7 @@ class ReaderModel(BaseChatModel):
             zoom = lookout.closer() if may_zoom else None
             found = found if zoom else lookout.answer(last=True)
         if zoom and may_zoom:
-            return AIMessage(wording.zooming(zoom, ()))
+            return AIMessage(wording.zooming(zoom, session.image))
         if isinstance(found, Finding):
             return AIMessage(wording.answering(found), additional_kwargs={"cof_evidence": wording.evidence(found)})
         return AIMessage(wording.unsure(found)) if ask.shape else None
@@ -114,7 +155,7 @@ class ReaderModel(BaseChatModel):
         return ReadPage(ask, read_page(session.looks, reader, deep=deep), reader.picture(overview.data))
 
     def _may_zoom(self, session: Session) -> bool:
-        return session.offered and not session.closing and len(session.asked) < self.max_zooms and session.refused < 2
+        return session.offered and not session.closing and len(session.boxes) < self.max_zooms and session.refused < 2
 
     def _search(self, scene: ReadPage, session: Session) -> Search:
         return Search(scene, session.looks, session.asked, self.margin, self.max_pixels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
@@ -24,13 +24,15 @@ class ReadView:
     """One view of the conversation."""
 
     index: int
-    """Its number: 0 is the overview."""
+    """Its number among all views: those of the overviews come first."""
     data: bytes | None
     """Encoded as it was sent; None when it is no longer shown."""
     size: Size
     """Shown size in pixels."""
     region: Corners
-    """What it shows, in pixels of the overview."""
+    """What it shows, in pixels of its image's overview."""
+    image: int = 0
+    """The number of its image."""
 
     @property
     def scale(self) -> float:
@@ -41,7 +43,7 @@ class ReadView:
 
 @dataclass(slots=True)
 class Session:
-    """A conversation about one image, up to the policy's next turn."""
+    """A conversation up to the policy's next turn: about all its images, or, by `of`, about one of them."""
 
     offered: bool = False
     """Whether zooms are offered."""
@@ -50,8 +52,10 @@ class Session:
     question: str = ""
     """The newest question."""
     looks: list[ReadView] = field(default_factory=list)
-    asked: list[Corners] = field(default_factory=list)
-    """Boxes of zooms asked for since the newest question, in overview pixels."""
+    boxes: list[tuple[int, Corners]] = field(default_factory=list)
+    """Zooms asked for since the newest question: the image, and the box in pixels of its overview."""
+    image: int | None = None
+    """The number of the image that it is about, where the conversation has several."""
     urged: bool = False
     """Whether its last answer was refused because nothing had been looked at."""
     refused: int = 0
@@ -63,6 +67,20 @@ class Session:
             raise PolicyError("the policy `reader` was called without an image: the first user turn must hold one")
         return self.looks[0]
 
+    @property
+    def images(self) -> int:
+        """How many images it has."""
+        return 1 + max((look.image for look in self.looks), default=0)
+
+    @property
+    def asked(self) -> list[Corners]:
+        """Boxes of zooms asked for in its image, or in all of them."""
+        return [box for image, box in self.boxes if self.image in (None, image)]
+
+    def of(self, image: int) -> Session:
+        """The same conversation as far as it is about one of several images. How much was asked for counts for all."""
+        return replace(self, looks=[look for look in self.looks if look.image == image], image=image)
+
 
 def read_session(messages: Sequence[BaseMessage], reader: TextReader, margin: float) -> Session:
     """Take the messages of a conversation apart.
@@ -70,7 +88,7 @@ def read_session(messages: Sequence[BaseMessage], reader: TextReader, margin: fl
     `margin` is how far the loop enlarges a box that is zoomed on. Raises PolicyError without an image or a question.
     """
     prompts, session = Prompts(), Session()
-    pending: list[Corners] = []
+    pending: list[tuple[int, Corners]] = []
     settled = True  # whether the newest text of a user turn may be a new question
     for message in messages:
         if isinstance(message, SystemMessage):
@@ -78,14 +96,18 @@ def read_session(messages: Sequence[BaseMessage], reader: TextReader, margin: fl
             continue
         if isinstance(message, AIMessage):
             pending = list(_boxes(message.text))
-            session.asked += pending
+            session.boxes += pending
             session.closing, session.urged, settled = False, False, not pending
             continue
+        beside = False  # whether an overview stands just before
         for block in _blocks(message.content):
             text = str(block.get("text", "")).strip()
             if block.get("type") == "image":
-                settled = _look(session, block, pending, reader, margin) and settled
-            elif _DROPPED.match(text):
+                beside = _look(session, block, pending, reader, margin, beside)
+                settled = beside and settled
+                continue
+            beside = False
+            if _DROPPED.match(text):
                 _forget(session, pending, margin)
             elif text == prompts.closing:
                 session.closing = True
@@ -96,7 +118,7 @@ def read_session(messages: Sequence[BaseMessage], reader: TextReader, margin: fl
             elif text == prompts.format_error or not text:
                 continue
             elif settled:
-                session.question, session.asked, session.refused, session.closing = text, [], 0, False
+                session.question, session.boxes, session.refused, session.closing = text, [], 0, False
             else:
                 session.refused += 1
                 pending = pending[1:]
@@ -111,32 +133,45 @@ def _blocks(content: str | list[Any]) -> list[dict[str, Any]]:
     return [block if isinstance(block, dict) else {"type": "text", "text": str(block)} for block in content]
 
 
-def _boxes(text: str) -> Iterator[Corners]:
+def _boxes(text: str) -> Iterator[tuple[int, Corners]]:
     """The boxes that earlier turns of this policy asked for."""
     for inside in _CALL.findall(text):
         try:
-            x1, y1, x2, y2 = map(float, json.loads(inside)["arguments"]["bbox_2d"])
+            arguments = json.loads(inside)["arguments"]
+            x1, y1, x2, y2 = map(float, arguments["bbox_2d"])
+            image = int(arguments.get("image", 0))
         except (ValueError, KeyError, TypeError):
             continue
-        yield x1, y1, x2, y2
+        yield image, (x1, y1, x2, y2)
 
 
-def _look(session: Session, block: dict[str, Any], pending: list[Corners], reader: TextReader, margin: float) -> bool:
-    """Add a view; whether it starts a conversation about a new image."""
+def _look(
+    session: Session,
+    block: dict[str, Any],
+    pending: list[tuple[int, Corners]],
+    reader: TextReader,
+    margin: float,
+    beside: bool,
+) -> bool:
+    """Add a view; whether it is an overview. One that stands `beside` another is of the same conversation."""
     if "base64" not in block:
         raise PolicyError("the policy `reader` needs images as base64: resolve references before calling it")
     data = decode_base64(block["base64"])
     size = reader.picture(data).size
     if session.looks and pending:
-        region = enlarge(pending.pop(0), session.overview.size, margin)
-        session.looks.append(ReadView(len(session.looks), data, size, tuple(map(float, region))))  # type: ignore[arg-type]
+        image, box = pending.pop(0)
+        x1, y1, x2, y2 = map(float, enlarge(box, session.looks[image].size, margin))
+        session.looks.append(ReadView(len(session.looks), data, size, (x1, y1, x2, y2), image))
         return False
-    session.looks = [ReadView(0, data, size, (0.0, 0.0, float(size[0]), float(size[1])))]
+    known = session.looks if beside else []
+    whole = (0.0, 0.0, float(size[0]), float(size[1]))
+    session.looks = [*known, ReadView(len(known), data, size, whole, len(known))]
     return True
 
 
-def _forget(session: Session, pending: list[Corners], margin: float) -> None:
+def _forget(session: Session, pending: list[tuple[int, Corners]], margin: float) -> None:
     """Count a view that is no longer shown."""
     if session.looks and pending:
-        x1, y1, x2, y2 = enlarge(pending.pop(0), session.overview.size, margin)
-        session.looks.append(ReadView(len(session.looks), None, (x2 - x1, y2 - y1), (x1, y1, x2, y2)))
+        image, box = pending.pop(0)
+        x1, y1, x2, y2 = enlarge(box, session.looks[image].size, margin)
+        session.looks.append(ReadView(len(session.looks), None, (x2 - x1, y2 - y1), (x1, y1, x2, y2), image))

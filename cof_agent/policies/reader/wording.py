@@ -16,9 +16,12 @@ from cof_agent.policies.reader.words import coverage
 REMEDY = "A vision-language policy can look at the picture itself: --policy hf:CHECKPOINT or --policy openai:MODEL."
 
 
-def zooming(zoom: Zoom, texts: Sequence[Text]) -> str:
-    """A turn that asks for a region."""
-    call = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": list(zoom.bbox), "label": zoom.label}}
+def zooming(zoom: Zoom, image: int | None = None) -> str:
+    """A turn that asks for a region; of the `image` with that number where there are several."""
+    arguments: dict[str, object] = {"bbox_2d": list(zoom.bbox), "label": zoom.label}
+    if image is not None:
+        arguments["image"] = image
+    call = {"name": "image_zoom_in_tool", "arguments": arguments}
     return f"<think>{_plain(zoom.why)}</think><tool_call>{json.dumps(call)}</tool_call>"
 
 

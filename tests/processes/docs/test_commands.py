@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from cof_agent.cli.app import app
@@ -118,10 +119,13 @@ def test_commands_run_one_after_the_other(page: str, tmp_path: Path, monkeypatch
 
 def prepare(page: str) -> None:
     """What the reader has: photos, questions about them, and what earlier pages have made."""
-    for name in ("photo.jpg", "scene.png", "photos/photo.jpg", "examples/images/motorcycle.jpg"):
+    for name in ("photo.jpg", "a.jpg", "b.jpg", "scene.png", "photos/photo.jpg", "examples/images/motorcycle.jpg"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "examples" / "images" / "motorcycle.jpg", name)
-    Path("script.json").write_text(json.dumps([answer("yes")] * 9))
+    with Image.open("photo.jpg") as picture:
+        picture.save("plan.pdf")
+    policy = {"turns": [answer("yes")] * 9, "profile": {"several_images": True}}
+    Path("script.json").write_text(json.dumps(policy))
     rows = [block.code for block in blocks("jsonl") if block.page == page]
     Path("mine.jsonl").write_text(rows[0] if rows else '{"image": "photo.jpg", "question": "Yamaha?", "answer": "yes"}')
     if page == "docs/hosts/langgraph.md":

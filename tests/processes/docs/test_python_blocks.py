@@ -25,6 +25,10 @@ from tests.support.pages import ROOT, TRAINING, Block, blocks
 LOOKS = [zoom(340, 320, 390, 350), answer("Yamaha"), answer("no")]
 TURNS = {
     "docs/python.md#answers-that-fit-a-schema": [answer('{"number": "1-ABC-234", "country": "BE"}')],
+    "docs/python.md#several-images-in-one-question": {
+        "turns": [zoom(340, 320, 390, 350, image=1), answer("the second")],
+        "profile": {"several_images": True},
+    },
     "docs/hosts/langchain.md#langchain": [answer("yes")],
     "docs/hosts/smolagents.md#smolagents": [answer("yes")],
 }
@@ -79,6 +83,11 @@ def asked(names: Names, printed: str) -> None:
 
 def many(names: Names, printed: str) -> None:
     assert [result.answer for result in names["results"]] == ["Yamaha", "Yamaha"]
+
+
+def of_two(names: Names, printed: str) -> None:
+    (item,) = names["result"].evidence
+    assert (item.image_index, printed) == (1, f"b.jpg {item.box}\n")
 
 
 def plate(names: Names, printed: str) -> None:
@@ -151,6 +160,14 @@ def a_server(names: Names, printed: str) -> None:
     assert printed.startswith("Yamaha ['text', 'text', 'image'")
 
 
+def a_page(names: Names, printed: str) -> None:
+    assert printed.splitlines() == ["Yamaha 1", "(3088, 2083) 1"]
+
+
+def an_object(names: Names, printed: str) -> None:
+    assert printed == "Yamaha\n"
+
+
 def a_scene(names: Names, printed: str) -> None:
     assert Path("part.png").exists()
     assert names["question"].answer
@@ -161,13 +178,21 @@ def rewards(names: Names, printed: str) -> None:
     assert eval(call, names) == ast.literal_eval(said)
 
 
+def looked_at(left: Names, printed: str) -> None:
+    assert left["region"].size == (1000, 800)
+
+
 AFTER: dict[str, Callable[[Names, str], None]] = {
+    "docs/large.md#large-pictures": looked_at,
     "README.md#python": asked,
     "docs/python.md#python": asked,
     "docs/python.md#many-questions-at-once": many,
+    "docs/python.md#several-images-in-one-question": of_two,
     "docs/python.md#answers-that-fit-a-schema": plate,
     "docs/python.md#keep-runs-and-their-images": kept,
     "docs/dialects.md#add-a-dialect": terse,
+    "docs/sources.md#pdf": a_page,
+    "docs/sources.md#your-own": an_object,
     "docs/evaluate.md#in-python": evaluated,
     "docs/hosts/langgraph.md#a-node-of-your-graph": a_node,
     "docs/hosts/langgraph.md#a-node-of-your-graph:2": a_node_that_streams,

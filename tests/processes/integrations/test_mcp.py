@@ -24,7 +24,17 @@ from PIL import Image
 
 from cof_agent import ChainOfFocus, FocusConfig, ImageLimits, MemoryStore, Policy, load_policy, read_trajectories
 from cof_agent.integrations.mcp import PAGE, CallLimits, mcp_server
-from tests.support.integrations.hosts import DARK, NINE, REGION, ZOOM, agent, photo, script
+from tests.support.integrations.hosts import (
+    DARK,
+    IN_SECOND,
+    NINE,
+    REGION,
+    ZOOM,
+    agent,
+    agent_of_several,
+    photo,
+    script,
+)
 from tests.support.integrations.mcp_servers import COMMAND, SECONDS, environment, on_http, on_stdio
 from tests.support.misbehaving_server import Act, Visit, playing, refuses, says
 from tests.support.patience import PATIENCE
@@ -173,6 +183,48 @@ async def test_a_data_url_needs_no_root(photo_file: Path) -> None:
         assert text_of(found).startswith("nine")
         refused = await client.call_tool("zoom", {"image": str(photo_file), "box": [0, 0, 9, 9]})
         assert "may not be read: pass a URL, or allow its directory: name it among the roots" in text_of(refused)
+
+
+async def test_a_question_about_two_images(photo_file: Path, other_file: Path) -> None:
+    looking = agent_of_several(limits=ImageLimits(roots=(photo_file.parent,)))
+    told: list[tuple[float, float | None, str | None]] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        told.append((done, total, message))
+
+    async with connect(mcp_server(looking)) as client:
+        (tool, _) = (await client.list_tools()).tools
+        assert [kind["type"] for kind in tool.input_schema["properties"]["image"]["anyOf"]] == ["string", "array"]
+        names = [photo_file.name, str(other_file)]  # a relative name counts below the root
+        for image in (names, json.dumps(names)):
+            told.clear()
+            asked = {"image": image, "question": QUESTION}
+            found = await client.call_tool("look_closely", asked, progress_callback=progress)
+            said = f"nine\nlast_view: {IN_SECOND} in view 2 of image 1 ({other_file})\n"
+            assert text_of(found).startswith(said)
+            assert "zoom “sign” of image 1: " in text_of(found)
+            assert len(images_of(found)) == 1, "the overviews are the client's own images"
+            value = found.structured_content
+            assert value is not None
+            assert [item["image_index"] for item in value["evidence"]] == [1]
+            assert [view["image_index"] for view in value["views"]] == [0, 1, 1]
+            assert [image["source"] for image in value["images"]] == [str(photo_file), str(other_file)]
+            assert [(done, total) for done, total, _ in told] == [(1, 8), (2, 8), (3, 8)]
+        for image, why in (
+            ([], "image: Input should be a list of strings that is not empty"),
+            ([names[0], 7], "image: Input should be a list of strings that is not empty"),
+            ([names[0], "gone.png"], "image 2 of 2: gone.png"),
+            ([names[0], "/etc/passwd"], "image 2 of 2: /etc/passwd may not be read"),
+        ):
+            refused = await client.call_tool("look_closely", {"image": image, "question": QUESTION})
+            assert refused.is_error
+            assert why in text_of(refused)
+    async with connect(mcp_server(agent())) as client:
+        (tool, _) = (await client.list_tools()).tools
+        assert tool.input_schema["properties"]["image"]["type"] == "string", "what would be refused is not offered"
+        refused = await client.call_tool("look_closely", {"image": [str(photo_file)] * 2, "question": QUESTION})
+        assert refused.is_error
+        assert "the dialect cof cannot say which image it looks at" in text_of(refused)
 
 
 async def test_a_relative_name_is_looked_for_below_the_roots(photo_file: Path, tmp_path: Path) -> None:

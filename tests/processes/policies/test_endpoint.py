@@ -502,3 +502,23 @@ def test_the_responses_api_gets_the_messages_too() -> None:
         for kind in (OpenAIChat, ChatOpenAI)
     )
     assert own == theirs
+
+
+@pytest.mark.parametrize("dialect", ["native", "qwen3"])
+def test_two_images_are_sent_before_the_question_and_the_second_is_looked_at(dialect: str) -> None:
+    args = {"bbox_2d": [100, 100, 300, 300], "label": "sign"}
+    if dialect == "native":
+        turn = says("", {"name": "image_zoom_in_tool", "arguments": args | {"image": 1}}, finish="tool_calls")
+    else:
+        call = {"name": "image_zoom_in_tool", "arguments": args | {"img_idx": 1}}
+        turn = says(f"<tool_call>{json.dumps(call)}</tool_call>")
+    with playing(turn, says("The second.")) as server:
+        agent = ChainOfFocus(load_policy("openai:m", base_url=server.url, dialect=dialect))
+        result = agent.ask([photo(640, 480), photo(1000, 667)], "Which one is open?")
+    assert (result.answer, [item.image_index for item in result.evidence]) == ("The second.", [1])
+    assert [len(sent(server, request)) for request in (0, 1)] == [2, 3]
+    kinds = [block["type"] for block in server.requests[0]["messages"][1]["content"]]
+    assert kinds == ["image_url", "image_url", "text"]
+    if dialect == "native":
+        (tool,) = server.requests[0]["tools"]
+        assert {"bbox_2d", "image"} <= set(tool["function"]["parameters"]["required"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from cof_agent import ChainOfFocus, ImageLimits, Policy, Profile
+from cof_agent.dialects.registry import default_profile
 from cof_agent.policies.script import ScriptedModel
 
 ZOOM = (
@@ -16,11 +17,28 @@ ZOOM = (
 NINE = "<answer>nine</answer>"
 REGION = [5, 10, 95, 70]
 """Where that call leads to in the photo."""
+SECOND = (
+    '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [100, 100, 400, 400], "label": "sign", '
+    '"img_idx": 1}}</tool_call>'
+)
+"""A zoom into the second of two images, in the dialect `qwen3`."""
+IN_SECOND = [31, 23, 128, 96]
+"""Where that call leads to in `other_photo`."""
 DARK = "<answer>cannot answer: too dark</answer>"
 
 
 def photo() -> Image.Image:
     return Image.linear_gradient("L").resize((280, 196)).convert("RGB")
+
+
+def other_photo() -> Image.Image:
+    return Image.radial_gradient("L").resize((320, 240)).convert("RGB")
+
+
+def agent_of_several(*turns: str, limits: ImageLimits | None = None) -> ChainOfFocus:
+    """Its dialect names images."""
+    model = ScriptedModel(turns=list(turns or (SECOND, NINE)))
+    return ChainOfFocus(Policy(model, default_profile("qwen3"), "script"), limits=limits)
 
 
 def agent(*turns: str, limits: ImageLimits | None = None) -> ChainOfFocus:

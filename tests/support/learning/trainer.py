@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,26 +24,30 @@ from tests.support.conversations import answer, scripted
 
 def row_of(
     directory: Path,
-    image: Image.Image,
+    image: Image.Image | list[Image.Image],
     question: str,
     profile: Profile | None = None,
     config: FocusConfig | None = None,
 ) -> dict[str, Any]:
-    """The row of a question, as an export writes it. `directory` gets the images."""
+    """The row of a question about an image or several, as an export writes it. `directory` gets the images."""
     profile, config = profile or Profile(), config or FocusConfig()
     agent = ChainOfFocus(scripted(answer("x"), profile=profile), save=directory, config=config)
     trajectory = agent.ask(image, question).trajectory
     files = {file.stem: file for file in (directory / "images").iterdir()}
     messages = opening(trajectory, profile, files)
-    with Image.open(next(picture.origin for message in messages for picture in message.images)) as shown:
-        return {
-            "id": question,
-            "prompt": blocks_of(messages),
-            "images": [shown.convert("RGB")],
-            "original": image,
-            "profile": profile.model_dump_json(),
-            "config": config.model_dump_json(),
-        }
+    shown = []
+    for picture in (picture for message in messages for picture in message.images):
+        with Image.open(io.BytesIO(picture.read())) as opened:
+            shown.append(opened.convert("RGB"))
+    original, *others = image if isinstance(image, list) else [image]
+    return {
+        "id": question,
+        "prompt": blocks_of(messages),
+        "images": shown,
+        "original": original,
+        "profile": profile.model_dump_json(),
+        "config": config.model_dump_json(),
+    } | ({"other_originals": others} if others else {})
 
 
 def reward(environments: Sequence[ZoomEnvironment], **_: Any) -> list[float]:

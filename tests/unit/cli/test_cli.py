@@ -16,10 +16,11 @@ from cof_agent.cli.app import app
 from cof_agent.cli.terminal import aside
 from cof_agent.images import load_image
 from tests.support.commands import ZOOM, script, wall
+from tests.support.conversations import call
 
 ANSWER = "<think>Now I can read it.</think><answer>open until nine</answer>"
 KEYS = [
-    "answer", "status", "stop_reason", "message", "image", "views", "evidence", "usage", "policy", "dialect",
+    "answer", "status", "stop_reason", "message", "image", "images", "views", "evidence", "usage", "policy", "dialect",
     "trajectory",
 ]  # fmt: skip
 
@@ -52,11 +53,13 @@ def test_json_has_the_documented_shape(image: str, tmp_path: Path) -> None:
     assert value["image"] == {"source": image, "width": 280, "height": 196}
     overview, zoom = value["views"]
     assert overview == {
-        "index": 0, "kind": "overview", "box": [0, 0, 280, 196], "shown": [280, 196], "label": None
+        "index": 0, "kind": "overview", "box": [0, 0, 280, 196], "shown": [280, 196], "label": None,
+        "image_index": 0,
     }  # fmt: skip
     assert (zoom["index"], zoom["kind"], zoom["label"], zoom["box"]) == (1, "zoom", "sign", [5, 10, 95, 70])
     assert zoom["shown"] == [168, 112]
-    assert value["evidence"] == [{"view": 1, "box": [5, 10, 95, 70], "source": "last_view"}]
+    assert value["images"] == [value["image"]]
+    assert value["evidence"] == [{"view": 1, "box": [5, 10, 95, 70], "source": "last_view", "image_index": 0}]
     counted = {"policy_calls", "zooms", "visual_tokens", "prompt_tokens", "completion_tokens", "seconds"}
     assert counted <= set(value["usage"])
     assert (value["usage"]["policy_calls"], value["usage"]["zooms"], value["usage"]["visual_tokens"]) == (2, 1, 94)
@@ -232,3 +235,59 @@ def test_save_says_what_it_keeps_and_can_keep_less(tmp_path: Path) -> None:
         assert load_image(trajectory.image.ref, DirectoryStore(tmp_path / name / "images"))
         assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / name).rglob("*.j*")} == {0o600}
         assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / name, tmp_path / name / "images")} == {0o700}
+
+
+def test_two_images_and_a_question(image: str, tmp_path: Path) -> None:
+    other = str(tmp_path / "other.png")
+    Image.new("RGB", (560, 392), "grey").save(other)
+    look = call("image_zoom_in_tool", bbox_2d=[100, 100, 300, 300], label="sign", img_idx=1)
+    policy = ["--policy", script(tmp_path, look, "The second."), "--dialect", "qwen3"]
+    done = run("ask", image, other, "Which one is open?", *policy)
+    assert (done.exit_code, done.stdout) == (0, "The second.\n")
+    assert f"view 0, overview of {image}: " in done.stderr
+    assert f"view 2, zoom “sign” of {other}: [56, 38, 168, 118]" in done.stderr
+    assert f"last looked at: [56, 38, 168, 118] in {other}, seen in view 2" in done.stderr
+    told = json.loads(run("ask", image, other, "Which?", *policy, "--json", "--save", str(tmp_path / "runs")).stdout)
+    assert [one["source"] for one in told["images"]] == [image, other]
+    assert ([view["image_index"] for view in told["views"]], told["evidence"][0]["image_index"]) == ([0, 1, 1], 1)
+    (run_,) = read_trajectories(tmp_path / "runs")
+    assert [record.source for record in run_.images] == [image, other]
+    failed = json.loads(run("ask", image, f"{tmp_path}/none.png", "Which?", *policy, "--json").stdout)
+    assert "image 2 of 2" in failed["message"]
+    assert len(failed["images"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["wall.png"], "the question is missing: cof-agent ask wall.png"),
+        (["What is it?"], "the image is missing"),
+        (["Which one is open?", "wall.png", "wall.png"], "the last word is the question, and wall.png is an image"),
+        (["What is it?", "https://example.org/a.png"], "the last word is the question"),
+        (["wall.png", "wall.png", "Which", "one?"], "'Which' is no image: put the question in quotes"),
+        (["-", "-", "Which?"], "standard input holds one image"),
+    ],
+)
+def test_images_come_first_and_the_question_last(
+    words: list[str], told: str, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(image).parent)
+    done = run("ask", *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+def test_a_chat_about_two_images_goes_on(image: str, tmp_path: Path) -> None:
+    other = str(tmp_path / "my other.png")
+    Image.new("RGB", (560, 392), "grey").save(other)
+    policy = ["--policy", script(tmp_path, "One.", "Two.", "Three."), "--dialect", "qwen3"]
+    kept = ["--keep", str(tmp_path / "kept.sqlite"), "--thread", "t"]
+    assert run("chat", image, other, "-q", "Which?", *policy, *kept).stdout == "One.\n"
+    done = run("chat", "-q", "And now?", *policy, *kept)
+    assert done.stdout == "Two.\n"
+    assert f"about {image} and {other} goes on" in done.stderr
+    assert "is about other images" in run("ask", image, "Which?", *policy, *kept).stderr
+    assert run("ask", image, other, "Last?", *policy, *kept).stdout == "Three.\n"
+    typed = CliRunner().invoke(app, ["chat", image, *policy], input=f"/image {image} '{other}'\nWhich?\n/views\n")
+    assert typed.stdout.splitlines()[0] == "One."
+    assert f"view 1, overview of {other}: " in typed.stdout

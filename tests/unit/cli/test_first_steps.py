@@ -41,10 +41,14 @@ def test_help_and_version() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["b.png", "What?"], "ask takes one image, and a.png and b.png are two: ask about each of them"),
+        (["b.png"], "the last word is the question, and b.png is an image"),
+        (
+            ["b.png", "Which one is open?", "--dialect", "deepeyes"],
+            "a call of the dialect deepeyes cannot say which image",
+        ),
         (
             ["What", "is", "this?"],
-            "takes an image and a question, and here are 4 words: put the question in quotes",
+            "takes images and then one question, and 'What' is no image: put the question in quotes",
         ),
         (["What?", "--policy", "observer"], "observer answers questions about drawn scenes only"),
         (["What?", "--policy", "raeder"], "no policy is named 'raeder' (did you mean reader?)"),
@@ -61,17 +65,10 @@ def test_wrong_words(words: list[str], told: str, tmp_path: Path, monkeypatch: p
     assert told in done.stderr
 
 
-def test_a_conversation_is_about_one_image(image: str, tmp_path: Path) -> None:
+def test_a_policy_that_knows_one_image_is_asked_about_no_two(image: str, tmp_path: Path) -> None:
     done = run("chat", image, image, "--policy", script(tmp_path, answer("x")), "-q", "What?")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "chat takes one image" in done.stderr
-
-
-def test_a_pdf_is_named_as_one(tmp_path: Path) -> None:
-    (tmp_path / "scan.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n")
-    done = run("ask", tmp_path / "scan.pdf", "What?", "--policy", script(tmp_path, answer("x")))
-    assert done.exit_code == 1
-    assert "is a PDF rather than an image: save the page as a picture first" in done.stderr
+    assert "a call of the dialect cof cannot say which image" in done.stderr
 
 
 def test_doctor_is_short_and_tells_more_when_asked() -> None:

@@ -82,7 +82,7 @@ def test_a_question_that_is_asked(image: Path, policy: str, tmp_path: Path) -> N
     ):
         assert run("ask", image, "What?", *words).exit_code == 2
     assert run("ask", tmp_path / f"{HOSTILE_NAME}.gif", "What?", "--policy", policy).exit_code == 1
-    assert run("ask", image, image, "What?").exit_code == 2
+    assert run("ask", image, image).exit_code == 2
     assert run("ask", f"--{HOSTILE_NAME}").exit_code == 2
     assert run(HOSTILE_NAME).exit_code == 2
 

@@ -127,9 +127,10 @@ def test_commands_without_the_options_of_an_image_leave_that_remedy_out() -> Non
 
 def test_errors_of_commands_name_options(tmp_path: Path) -> None:
     image, policy = wall(tmp_path), script(tmp_path, zoom(20, 20, 80, 60), zoom(20, 20, 80, 60), "")
+    few = ("--max-large-pixels", "100")
     for words, remedy in (
-        (["ask", image, "?", "-p", policy, "--max-pixels", "100"], "--max-pixels"),
-        (["ask", image, "?", "-p", policy, "--max-bytes", "100"], "--max-bytes"),
+        (["ask", image, "?", "-p", policy, *few, "--max-pixels", "100"], "--max-large-pixels"),
+        (["ask", image, "?", "-p", policy, *few, "--max-bytes", "100"], "--max-large-pixels"),
         (["ask", "http://127.0.0.1:9/a.png", "?", "-p", policy], "--allow-private-hosts"),
         (["ask", image, "?", "-p", policy, "--min-zooms", "7"], "--min-zooms may be at most --max-zooms (6), not 7"),
         (["ask", image, "?", "-p", policy, "--max-zooms", "1"], "(--max-zooms)"),

@@ -287,7 +287,7 @@ def mutated(draw: st.DrawFn) -> str:
 
 
 @given(mutated() | st.text(alphabet=st.characters(), max_size=200))
-@examples(400)
+@examples(200)
 def test_parsing_never_raises(text: str) -> None:
     turn = parse(text)
     assert turn.answer is None or turn.answer.strip()

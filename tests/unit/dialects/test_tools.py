@@ -25,7 +25,7 @@ def sight(profile: Profile = BOTH, *, size: tuple[int, int] = (640, 480), tokens
     keep_original(source, store)
     shown = profile.overview.fit(source.ref.size)
     overview = show_overview(source, shown, profile.overview.tokens(shown), store)
-    return LookContext(source, [overview], store, profile, tokens)
+    return LookContext(lambda _: source, [overview], store, profile, tokens)
 
 
 def look(seen: LookContext, name: str = ZOOM, **arguments: Any) -> ToolMessage:

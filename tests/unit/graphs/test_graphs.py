@@ -208,7 +208,7 @@ def test_a_supervisor_of_ones_own_asks_several_things_at_once(
 
 
 @pytest.mark.parametrize(
-    ("images", "says"), [(0, "there is no image: pass its path or URL"), (2, "a message has 2 images: send them one")]
+    ("images", "says"), [(0, "there is no image: pass its path or URL"), (2, "Ask one question for each image")]
 )
 def test_what_the_supervisors_model_is_told_without_one_image(
     path: str, images: int, says: str, monkeypatch: pytest.MonkeyPatch

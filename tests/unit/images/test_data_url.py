@@ -37,6 +37,7 @@ def test_every_way_to_write_it_is_read(content: bytes, shift: int) -> None:
     assert decode_data_url(f"data:,{'a' * shift}{escaped(content)}", LIMITS) == data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["data:image/png,", "data:image/png;base64,"])
 def test_memory_stays_in_proportion_to_what_is_given(form: str) -> None:
     """Decoded at once, a text of escapes took 80 times its size."""

@@ -175,7 +175,7 @@ def test_others_with_bytes_before_them(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "begins", [b"%PDF-1.7\n", b"PK\x03\x04", b"ID3\x04", b"<html>", b"\0\0\0\x20ftypisom", b"{}" * 2000, b"x" * 2000]
+    "begins", [b"PK\x03\x04", b"ID3\x04", b"<html>", b"\0\0\0\x20ftypisom", b"{}" * 2000, b"x" * 2000]
 )
 def test_an_image_inside_of_something_else_is_not_that_image(begins: bytes) -> None:
     with pytest.raises(ImageError):

@@ -58,6 +58,7 @@ def released(
     return cut, smart_resize(*doubled, max_pixels=5120 * 28 * 28)
 
 
+@pytest.mark.slow
 @given(st.tuples(st.integers(1, 137), st.integers(1, 137)), st.data())
 def test_released_rule_number_for_number(multiples: tuple[int, int], data: st.DataObject) -> None:
     view = multiples[0] * 28, multiples[1] * 28

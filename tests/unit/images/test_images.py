@@ -8,6 +8,7 @@ import io
 import math
 import os
 import pickle
+import sys
 import threading
 import warnings
 import zlib
@@ -263,7 +264,7 @@ def test_values_that_are_no_numbers_are_black() -> None:
 
 def test_first_frame_of_an_animation() -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
-    for kind in ("GIF", "WEBP", "PNG", "TIFF"):
+    for kind in ("GIF", "WEBP", "PNG"):
         data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
         red, _, blue = shown(open_image(data)).getpixel((8, 8))
         assert red > 240, kind
@@ -426,8 +427,8 @@ def test_limits_are_configurable_and_checked(png: Path) -> None:
     data = png.read_bytes()
     assert open_image(png, limits=ImageLimits(max_bytes=len(data), max_pixels=96 * 64, max_aspect=1.5))
     for limits in (
-        ImageLimits(max_bytes=len(data) - 1),
-        ImageLimits(max_pixels=96 * 64 - 1),
+        ImageLimits(max_bytes=len(data) - 1, max_large_pixels=96 * 64 - 1),
+        ImageLimits(max_pixels=96 * 64 - 1, max_large_pixels=96 * 64 - 1),
         ImageLimits(max_aspect=1.4),
     ):
         for source in (png, data, png.as_uri(), "data:;base64," + base64.b64encode(data).decode(), picture()):
@@ -435,8 +436,8 @@ def test_limits_are_configurable_and_checked(png: Path) -> None:
                 continue  # its bytes are made here
             with pytest.raises(ImageError, match=r"limit|thin|larger"):
                 open_image(source, limits=limits)
-    with pytest.raises(ImageError, match=rf"^{png} is larger than 10 bytes: save it smaller, or raise max_bytes"):
-        open_image(png, limits=ImageLimits(max_bytes=10))
+    with pytest.raises(ImageError, match=r"bytes is larger than 10 bytes: save it smaller, or raise max_bytes"):
+        open_image(data, limits=ImageLimits(max_bytes=10))
     with pytest.raises(ConfigError, match="max_bytes"):
         ImageLimits(max_bytes=0)
     with pytest.raises(ConfigError, match="http_seconds"):
@@ -537,7 +538,7 @@ def test_closed_pil_image() -> None:
         ("a\0b", "cannot be read"),
         ("x" * 5000, "cannot be read"),
         ("ftp://user:secret@host/photo.jpg", r"ftp://host/photo\.jpg has a scheme other than"),
-        ("s3://bucket/photo.jpg", "download it"),
+        ("hdfs://host/photo.jpg", "download it"),
         ("cof-image://sha256/00", "load_image"),
         ("data:image/png;base64", "no comma"),
         ("data:image/png;base64,@@@@", "not valid base64"),
@@ -616,8 +617,9 @@ def test_damaged_data_is_an_image_error_or_an_image(data: bytes, edits: list[tup
     if cut > 0.5:
         del damaged[int(cut * len(damaged)) :]
     limits = ImageLimits(max_pixels=1_000_000)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")  # Pillow's own, about the data
+        patch.setattr(sys, "frozen", True, raising=False)  # data that became a rare format would start a process
         try:
             source = open_image(bytes(damaged), limits=limits)
         except ImageError:
@@ -645,6 +647,7 @@ def test_six_zooms_decode_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decoded == [2, 1]
 
 
+@pytest.mark.slow
 def test_threads_get_what_one_thread_gets() -> None:
     sources = [saved(picture(900 + 10 * n, 700), "JPEG") for n in range(4)]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from cof_agent import (
@@ -25,7 +27,7 @@ from cof_agent import (
 )
 from cof_agent.integrations.langchain import LookCloselyTool
 from cof_agent.policies.script import ScriptedModel
-from tests.support.integrations.hosts import DARK, REGION, agent, photo
+from tests.support.integrations.hosts import DARK, IN_SECOND, REGION, agent, agent_of_several, photo
 
 
 def encoded() -> str:
@@ -60,7 +62,7 @@ async def test_an_agent_gets_the_answer_and_keeps_the_run(photo_file: Path) -> N
         assert state["messages"][-1].text == "It is open until nine."
         (message,) = tool_messages(state)
         assert (message.status, message.content) == ("success", "nine")
-        assert message.artifact["evidence"] == [{"view": 1, "box": REGION, "source": "last_view"}]
+        assert message.artifact["evidence"] == [{"view": 1, "box": REGION, "source": "last_view", "image_index": 0}]
         kept = Trajectory.from_json(message.artifact["trajectory"])
         assert (kept.answer, [view.kind for view in kept.views]) == ("nine", ["overview", "zoom"])
 
@@ -109,14 +111,41 @@ def test_without_an_image_it_looks_at_the_newest_of_the_conversation(block: dict
     assert message.artifact["trajectory"]["image"]["width"] == 280
 
 
-def test_of_several_images_in_a_message_none_is_chosen(photo_file: Path) -> None:
-    block = {"type": "image", "url": str(photo_file)}
-    said = [HumanMessage([block]), HumanMessage([block, {"type": "text", "text": "Until when?"}, block])]
-    for later in ([], [HumanMessage("And?")]):
-        state = host(asks({"question": "Until when?"})).invoke({"messages": [*said, *later]}, THREAD)
-        (message,) = tool_messages(state)
+@pytest.mark.parametrize("given", ["list", "text", "message", "earlier"])
+def test_a_question_about_two_images(given: str, photo_file: Path, other_file: Path) -> None:
+    names = [str(photo_file), str(other_file)]
+    said: list[Any] = [HumanMessage([{"type": "image", "url": name} for name in names])]
+    call: dict[str, Any] = {"question": "Until when?"}
+    if given in ("list", "text"):
+        said, call["image"] = [HumanMessage("?")], names if given == "list" else json.dumps(names)
+    if given == "earlier":
+        said += [HumanMessage([{"type": "image", "url": "gone.png"}]), HumanMessage("And before?")]
+    tool = LookCloselyTool(agent_of_several())
+    (message,) = tool_messages(host(asks(call), tool=tool).invoke({"messages": said}, THREAD))
+    assert message.status == "success"
+    evidence = {"view": 2, "box": IN_SECOND, "source": "last_view", "image_index": 1}
+    assert message.artifact["evidence"] == [evidence]
+    run = Trajectory.from_json(message.artifact["trajectory"])
+    assert [image.source for image in run.images] == names
+    about = f"(This is about the 2 images before, {names[0]} and {names[1]}, for the newest cannot be opened: "
+    assert (about in message.text) is (given == "earlier")
+
+
+def test_two_images_for_a_policy_that_looks_at_one_are_told_to_the_model(photo_file: Path, other_file: Path) -> None:
+    for said, call in (
+        ([HumanMessage([{"type": "image", "url": str(photo_file)}] * 2)], {"question": "Until when?"}),
+        ([HumanMessage("?")], {"question": "Until when?", "image": [str(photo_file), str(other_file)]}),
+    ):
+        (message,) = tool_messages(host(asks(call)).invoke({"messages": said}, THREAD))
         assert message.status == "error"
-        assert "a message has 2 images: send them one by one" in str(message.content)
+        assert "the dialect cof cannot say which image it looks at. Ask one question for each" in message.text
+
+
+def test_a_model_is_told_of_lists_where_the_policy_takes_several() -> None:
+    for tool, lists in ((LookCloselyTool(agent()), False), (LookCloselyTool(agent_of_several()), True)):
+        told = tool.tool_call_schema.model_json_schema()["properties"]["image"]
+        assert ("anyOf" in told, "list" in told["description"]) == (lists, lists)
+        assert convert_to_openai_tool(tool)["function"]["description"] == tool.description
 
 
 async def test_a_run_that_failed_is_an_error_and_keeps_its_artifact(photo_file: Path) -> None:

@@ -19,6 +19,7 @@ from cof_agent import (
     MemoryStore,
     Policy,
     Profile,
+    QuestionError,
     TrajectoryError,
     ViewEvent,
     open_image,
@@ -26,6 +27,7 @@ from cof_agent import (
 )
 from cof_agent.images.views import keep_original
 from cof_agent.policies.script import ScriptedModel
+from tests.support.integrations.hosts import IN_SECOND, agent_of_several
 
 ZOOM = (
     '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
@@ -74,7 +76,7 @@ def test_a_node_between_two_others(policy: Policy, photo: Image.Image, tmp_path:
         end = parent(perception_node(policy, store=store)).invoke({"image": source})
         assert end["story"] == "It is open until nine."
         assert (end["answer"], end["status"]) == ("nine", "answered")
-        assert end["evidence"] == [{"view": 1, "box": [5, 10, 95, 70], "source": "last_view"}]
+        assert end["evidence"] == [{"view": 1, "box": [5, 10, 95, 70], "source": "last_view", "image_index": 0}]
 
 
 async def test_a_node_in_an_async_run(policy: Policy, photo: Image.Image) -> None:
@@ -124,14 +126,42 @@ def test_an_agent_is_no_policy_and_the_remedy_is_named(policy: Policy) -> None:
         perception_node(ChainOfFocus(policy))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("images", [["gone.png", "photo.png"], ["photo.png"], []])
-def test_a_list_where_one_image_belongs_is_refused(policy: Policy, images: list[str]) -> None:
-    asked = {"image": images, "question": "Until when?"}
-    with pytest.raises(ImageError, match=r"a list under 'image', where one image belongs: ask about each by itself"):
-        perception_node(policy).invoke(asked)
-    (finding,) = perception_node(policy, findings_key="findings").invoke(asked)["findings"]
-    assert finding["status"] == "failed"
-    assert "ask_each" in finding["message"]
+@pytest.mark.parametrize("key", ["image", lambda state: tuple(state["image"])], ids=["key", "function"])
+def test_a_list_of_images_is_one_question(key: Any, photo: Image.Image, other_file: Path) -> None:
+    several = agent_of_several().policy
+    graph = parent(perception_node(several, image_key=key), checkpointer=InMemorySaver())
+    for number, first in enumerate((str(other_file), photo, open_image(photo).data)):
+        asked = {"image": [first, other_file]}
+        if not isinstance(first, Image.Image):  # which no checkpoint can hold
+            end = graph.invoke(asked, {"configurable": {"thread_id": str(number)}})
+        else:
+            end = parent(perception_node(several, image_key=key)).invoke(asked)
+        evidence = {"view": 2, "box": IN_SECOND, "source": "last_view", "image_index": 1}
+        assert (end["answer"], end["evidence"]) == ("nine", [evidence])
+
+
+async def test_a_list_that_cannot_be_asked_about_says_why(policy: Policy, photo_file: Path, other_file: Path) -> None:
+    both = [str(photo_file), str(other_file)]
+    for images, kind, why in (
+        (both, QuestionError, "a call of the dialect cof cannot say which image it looks at"),
+        ([], QuestionError, "the list of images is empty"),
+        ([both[0], 7], QuestionError, "the dialect cof"),
+        (["gone.png"], ImageError, "gone.png does not exist"),
+    ):
+        asked = {"image": images, "question": "Until when?", "call": "7"}
+        with pytest.raises(kind, match=why):
+            perception_node(policy).invoke(asked)
+        (finding,) = perception_node(policy, findings_key="findings").invoke(asked)["findings"]
+        (message,) = (await perception_node(policy, messages_key="said", call_key="call").ainvoke(asked))["said"]
+        returned = perception_node(policy, on_failure="return", reason_key="reason").invoke(asked)
+        assert finding["status"] == returned["status"] == "failed"
+        assert message.status == "error"
+        assert all(why in told for told in (finding["message"], message.text, returned["reason"]))
+    node = perception_node(agent_of_several().policy)
+    with pytest.raises(ImageError, match=r"image 2 of 2: .*gone\.png does not exist"):
+        node.invoke({"image": [both[0], "gone.png"], "question": "?"})
+    with pytest.raises(ImageError, match=r"image 2 of 2: a value of type int is no image source"):
+        node.invoke({"image": [both[0], 7], "question": "?"})
 
 
 def test_limits_and_a_refusal_reach_the_parent(photo: Image.Image) -> None:
@@ -182,7 +212,7 @@ def looks(node: Any) -> Any:
         ({"image": "missing.jpg", "question": "Until when?"}, "missing.jpg does not exist"),
         ({"question": "Until when?"}, "there is no image: the state needs an image under 'image'"),
         ({"image": "photo.png", "question": " "}, "there is no question"),
-        ({"image": ["a.png"], "question": "Until when?"}, "the state has a list under 'image'"),
+        ({"image": ["a.png", "b.png"], "question": "Until when?"}, "the dialect cof cannot say which image"),
         ({"image": "photo.png", "question": 7}, "must be text, not 7"),
     ],
 )

@@ -34,6 +34,7 @@ from cof_agent import (
 from cof_agent.images.rendering.decode_queue import Rank, decode_queue
 from cof_agent.integrations.langgraph import ask_each, last_image, last_images, last_question
 from tests.support.conversations import answer, photo, scripted, zoom
+from tests.support.integrations.hosts import IN_SECOND, NINE, SECOND, agent_of_several
 from tests.support.patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
@@ -457,6 +458,7 @@ def test_the_last_message_with_an_image_counts() -> None:
     said = {"chat": [HumanMessage([old]), HumanMessage([new]), AIMessage([old]), {"role": "user", "content": "And?"}]}
     assert last_image(said, "chat") == "https://example.com/new.png"
     assert last_question(said, "chat") == "And?"
+    assert last_image({"messages": [HumanMessage([old, new])]}) == [old["url"], new["url"]], "one question over both"
     assert last_image({"messages": [HumanMessage("hello")]}) is None
     assert last_question({"messages": []}) is None
 
@@ -464,7 +466,6 @@ def test_the_last_message_with_an_image_counts() -> None:
 @pytest.mark.parametrize(
     ("messages", "error", "why"),
     [
-        ([HumanMessage([{"type": "image", "url": "a"}, {"type": "image", "url": "b"}])], ImageError, "has 2 images"),
         ([HumanMessage([{"type": "image", "file_id": "x"}])], ImageError, r"cannot be read from \['file_id', 'type'\]"),
         ([HumanMessage([{"type": "input_image", "file_id": "x"}])], ImageError, r"\['file_id', 'type'\]: pass"),
         ([HumanMessage([{"type": "image_url", "image_url": {}}])], ImageError, 'send {"type": "image"'),
@@ -489,13 +490,52 @@ def test_what_the_state_lacks_is_told_with_what_it_has() -> None:
 def test_the_images_that_a_question_may_be_about() -> None:
     one, two = ([{"type": "image", "url": f"{name}.png"}] for name in ("one", "two"))
     unreadable = [{"type": "image", "file_id": "x"}]
-    earlier = [HumanMessage(one), AIMessage("A sign."), HumanMessage([*one, *two]), HumanMessage(unreadable)]
+    both = HumanMessage([*one, *two])
+    earlier = [
+        HumanMessage(one),
+        AIMessage("A sign."),
+        both,
+        HumanMessage(unreadable),
+        HumanMessage([*one, *unreadable]),
+    ]
     assert last_images({"messages": []}) == last_images({"messages": [HumanMessage("hello")]}) == []
     assert last_images({"chat": [*earlier, HumanMessage(two)]}, "chat") == ["two.png"], "an error there is told"
-    assert last_images({"messages": [*earlier, HumanMessage(two), HumanMessage("?")]}) == ["two.png", "one.png"]
-    for newest in (earlier[2], earlier[3]):
-        with pytest.raises(ImageError):
-            last_images({"messages": [*earlier, newest, HumanMessage("?")]})
+    meant = last_images({"messages": [*earlier, HumanMessage(two), HumanMessage("?")]})
+    assert meant == ["two.png", ["one.png", "two.png"], "one.png"]
+    assert last_images({"messages": [*earlier, both]}) == [["one.png", "two.png"]]
+    with pytest.raises(ImageError):
+        last_images({"messages": [*earlier, earlier[3], HumanMessage("?")]})
+
+
+def test_the_images_of_a_message_are_one_question(path: str, other_file: Path) -> None:
+    several, shown = agent_of_several().policy, [{"type": "image", "url": name} for name in (path, str(other_file))]
+    for images in (last_images, last_image):
+        node = perception_node(several, image_key=images, question_key=last_question, messages_key="messages")
+        end = node.invoke({"messages": [HumanMessage([*shown, {"type": "text", "text": "Which?"}])]})
+        assert [(item["image_index"], item["box"]) for item in end["evidence"]] == [(1, IN_SECOND)]
+    node = perception_node(several, image_key=last_images, question_key=last_question, messages_key="messages")
+    bad = HumanMessage([{"type": "text", "text": "And?"}, shown[0], {"type": "image", "url": "gone.png"}])
+    end = node.invoke({"messages": [HumanMessage(shown), bad, HumanMessage("Really?")]})
+    told = f"(This is about the 2 images before, {path} and {other_file}, for the newest cannot be opened: "
+    assert told in end["messages"][0].text
+    with pytest.raises(ImageError, match=r"image 2 of 2: .*gone\.png does not exist"):
+        node.invoke({"messages": [HumanMessage(shown), bad]})
+
+
+def test_a_node_that_remembers_goes_on_about_both_images(path: str, other_file: Path) -> None:
+    model = agent_of_several(SECOND, NINE, NINE).policy
+    node = perception_node(
+        model, image_key=last_images, question_key=last_question, messages_key="messages", remembers=True
+    )
+    graph = alone(node, MessagesState, checkpointer=InMemorySaver())
+    shown = [{"type": "image", "url": name} for name in (path, str(other_file))]
+    asked = {"messages": [HumanMessage([*shown, {"type": "text", "text": "Which?"}])]}
+    parts = list(graph.stream(asked, THREAD, stream_mode="custom", subgraphs=True))
+    assert [(part["view"]["kind"], part["view"]["image_index"]) for _, part in parts] == [
+        ("overview", 0), ("overview", 1), ("zoom", 1)
+    ]  # fmt: skip
+    again = {"messages": [HumanMessage("And now?")]}
+    assert list(graph.stream(again, THREAD, stream_mode="custom", subgraphs=True)) == [], "what was seen is kept"
 
 
 @pytest.mark.parametrize("call", [None, "call-7"])

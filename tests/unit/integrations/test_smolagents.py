@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from smolagents.utils import AgentExecutionError, AgentToolCallError, AgentToolE
 
 from cof_agent import ChainOfFocus, ConfigError, FocusConfig
 from cof_agent.integrations.smolagents import ChainOfFocusTool
-from tests.support.integrations.hosts import DARK, NINE, agent, photo
+from tests.support.integrations.hosts import DARK, IN_SECOND, NINE, agent, agent_of_several, other_photo, photo
 from tests.support.integrations.smolagents_models import Script, calls, tool, writes
 
 
@@ -52,13 +53,18 @@ def test_paths_pictures_and_refusals(photo_file: Path) -> None:
     ("arguments", "kind", "said"),
     [
         ({"question": "Until when?"}, AgentToolCallError, "Argument image is required"),
-        ({"image": 7, "question": "Until when?"}, AgentToolCallError, "should be '['image', 'object', 'string']'"),
+        (
+            {"image": 7, "question": "Until when?"},
+            AgentToolCallError,
+            "should be '['image', 'object', 'string', 'array']'",
+        ),
         (
             {"image": "missing.png", "question": "?"},
             AgentToolExecutionError,
             "missing.png does not exist: check the path",
         ),
         ({"image": __file__, "question": "?"}, AgentToolExecutionError, "save it as PNG, JPEG or WebP"),
+        ({"image": ["a", "b"], "question": "?"}, AgentToolExecutionError, "the dialect cof cannot say which image"),
         (
             {"image": "photo", "question": "?", "zoom": True},
             AgentToolCallError,
@@ -97,6 +103,33 @@ def test_bad_calls_of_a_code_agent(arguments: str, said: str) -> None:
     error = agent.memory.steps[1].error
     assert type(error) is AgentExecutionError
     assert said in str(error)
+
+
+def test_a_question_about_two_images(photo_file: Path, other_file: Path) -> None:
+    both, names = [photo(), AgentImage(other_photo())], [str(photo_file), str(other_file)]
+    looks = ChainOfFocusTool(agent_of_several(), regions=True)
+    for image in (both, tuple(names), names, json.dumps(names), [photo_file, other_file.read_bytes()]):
+        found = looks(image=image, question="Until when?")
+        assert [(item["image_index"], item["box"]) for item in found["evidence"]] == [(1, IN_SECOND)]
+        assert [(region["image_index"], region["box"]) for region in found["regions"]] == [(1, IN_SECOND)]
+    assert "list" in looks.inputs["image"]["description"]
+    assert "list" not in tool().inputs["image"]["description"]
+
+
+def test_agents_ask_about_two_images(photo_file: Path, other_file: Path) -> None:
+    looks = ChainOfFocusTool(agent_of_several())
+    asks = (
+        {"image": "photos", "question": "Until when?"},
+        {"image": [str(photo_file), str(other_file)], "question": "?"},
+    )
+    photos: Any = {"photos": [photo(), other_photo()]}
+    for call in asks:
+        model = Script(calls("look_closely", **call), calls("final_answer", answer="Nine."))
+        calling = ToolCallingAgent(tools=[looks], model=model, verbosity_level=0)
+        assert calling.run("Until when?", additional_args=photos) == "Nine."
+        assert "nine" in str(model.seen[-1][-1].content)
+    model = Script(writes('final_answer(look_closely(image=[photos[0], photos[1]], question="Until when?"))'))
+    assert CodeAgent(tools=[looks], model=model, verbosity_level=0).run("?", additional_args=photos) == "nine"
 
 
 @pytest.mark.parametrize(

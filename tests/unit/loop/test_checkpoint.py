@@ -30,6 +30,7 @@ def test_strict_msgpack_is_on() -> None:
     assert os.environ["LANGGRAPH_STRICT_MSGPACK"] == "true"
 
 
+@pytest.mark.slow
 def test_five_zooms_on_twelve_megapixels_store_under_100_kb(tmp_path: Path, saver: SqliteSaver) -> None:
     noise = Image.effect_noise((500, 375), 90).resize((4000, 3000))
     Image.merge("RGB", (noise, photo(4000, 3000).getchannel(0), noise)).save(tmp_path / "photo.jpg", quality=90)

@@ -26,8 +26,8 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> DecodeQueue:
     """Turns of this test alone: one at a time."""
     own = DecodeQueue(1)
     monkeypatch.setattr(queue_module, "decode_queue", lambda: own)
-    for module in ("cof_agent.images.opening", "cof_agent.loop.call", "cof_agent.loop.overview"):
-        monkeypatch.setattr(f"{module}.decode_queue", lambda: own)
+    for module in ("images.opening", "images.rendering.whole", "loop.call", "loop.overview"):
+        monkeypatch.setattr(f"cof_agent.{module}.decode_queue", lambda: own)
     return own
 
 

@@ -70,6 +70,8 @@ def test_what_a_person_is_asked_before_a_zoom(path: str) -> None:
         "ask": "zoom",
         "question": "What is it?",
         "image": {"source": path, "width": 640, "height": 480},
+        "image_index": 0,
+        "image_count": 1,
         "thought": "I look closer.",
         "kind": "zoom",
         "label": "sign",
@@ -95,7 +97,7 @@ def test_edited_it_looks_there(path: str) -> None:
     assert Box(*shown).contains(Box(300, 200, 400, 300))
     assert Box(*shown).area < 3 * 100 * 100, "enlarged as the policy's own, not more"
     assert end["views"][1]["label"] == CHOSEN
-    assert end["evidence"] == [{"view": 1, "box": shown, "source": "last_view"}]
+    assert end["evidence"] == [{"view": 1, "box": shown, "source": "last_view", "image_index": 0}]
 
 
 @pytest.mark.parametrize("space", list(CoordinateSpace))

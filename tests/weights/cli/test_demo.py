@@ -8,9 +8,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+
+import pytest
+from typer.testing import CliRunner
 
 from cof_agent import Box, ChainOfFocus, FocusConfig
+from cof_agent.cli.app import app
 from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).parents[3]
@@ -19,18 +22,18 @@ BRAND = (Box(399, 189, 448, 214), Box(354, 326, 386, 345))
 """Where the photo shows the brand: on the tank and on the engine, in pixels of the photo."""
 
 
-def demo(*more: str) -> tuple[int, dict[str, Any]]:
-    """Run the demo's command, as the Makefile writes it, for its JSON."""
+def words() -> list[str]:
+    """Of the demo's command, as the Makefile writes it."""
     recipe = re.search(r"^demo:.*\n\t\S*cof-agent (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert recipe is not None
-    words = [Path(sys.executable).with_name("cof-agent"), *shlex.split(recipe[1]), "--json", *more]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
-    return done.returncode, json.loads(done.stdout)
+    return shlex.split(recipe[1])
 
 
 def test_the_demo_zooms_and_answers_rightly() -> None:
-    code, value = demo()
-    assert (code, value["status"], value["answer"]) == (0, "answered", "(C) Yamaha")
+    command = [Path(sys.executable).with_name("cof-agent"), *words(), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
+    value = json.loads(done.stdout)
+    assert (done.returncode, value["status"], value["answer"]) == (0, "answered", "(C) Yamaha")
     assert value["usage"]["zooms"] >= 1
     evidence = value["evidence"][0]
     assert evidence["source"] == "reader"
@@ -41,9 +44,11 @@ def test_the_demo_zooms_and_answers_rightly() -> None:
     assert view["shown"][0] >= 1.5 * (view["box"][2] - view["box"][0]), "more pixels than the overview had"
 
 
-def test_without_zooms_it_has_no_answer() -> None:
-    code, value = demo("--max-zooms", "0")
-    assert code == 3
+def test_without_zooms_it_has_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    done = CliRunner().invoke(app, [*words(), "--json", "--max-zooms", "0"])
+    value = json.loads(done.stdout)
+    assert done.exit_code == 3
     assert (value["status"], value["answer"], value["usage"]["zooms"]) == ("declined", None, 0)
 
 

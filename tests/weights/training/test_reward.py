@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +15,13 @@ from cof_agent.learning.environment.zoom import ZoomEnvironment
 from cof_agent.learning.exports.exporting import export
 from cof_agent.learning.rewards import REWARDS
 from cof_agent.policies import load_policy
-from tests.support.patience import PATIENCE
 from tests.support.toy import PROFILE, questions
 from tests.support.training.groups import earned, played
+from tests.support.warm import launched
 from training.grpo_settings import GrpoSettings, VllmSettings
 from training.reward import GroupReward
 from training.settings import load_settings
 
-ROOT = Path(__file__).parents[3]
 EXPECTED = {
     "outcome": [[1.0, 1.0, 0.1, 0.9], [1.0, 0.1, 0.1, 0.0], [1.0, 1.0, 0.1, 0.1]],
     "agar-released": [[1.0, 0.8, 0.5, 1.0], [1.0, 0.5, 0.1, 0.0], [1.0, 1.0, 0.1, 0.1]],
@@ -111,16 +107,10 @@ def test_two_processes_give_what_one_gives_and_train(seed_checkpoint: Path, tmp_
     rows = questions(tmp_path, 1)
     export(tmp_path / "asked" / "trajectories", tmp_path / "rows", profile=PROFILE)
     assert rows == tmp_path / "questions"
-    launch = ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
+    launch = ["--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
     launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    done = subprocess.run(
-        [sys.executable, "-m", *launch, "-m", "tests.support.training.groups", str(tmp_path), str(seed_checkpoint)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"},
-        capture_output=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    halves = [*launch, "-m", "tests.support.training.groups", tmp_path, seed_checkpoint]
+    launched(halves, tmp_path, ACCELERATE_USE_CPU="true")
     alone = {name: earned(name, *played(tmp_path / "alone")) for name in REWARDS}
     parts = [json.loads((tmp_path / f"earned-{rank}.json").read_text()) for rank in (0, 1)]
     for name in REWARDS:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +9,8 @@ import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from safetensors.torch import load_file
 
-from tests.support.patience import PATIENCE
-from tests.support.training.smoke import CONFIGS, ROOT, told, weights
+from tests.support.training.smoke import CONFIGS, told, weights
+from tests.support.warm import launched
 from training.settings import load_settings
 from training.sft import train
 
@@ -36,24 +33,10 @@ def test_in_shards_the_same_is_learnt_and_a_torn_shard_costs_no_more_than_its_sa
     where = {"model": str(seed_checkpoint), "data": str(rows), "output": str(tmp_path / "7b")}
     large = load_settings(CONFIGS / "sft_qwen2_5_vl_7b_lora.yaml", **where, steps=2, save_steps=1, workers=0)
     (tmp_path / "7b.yaml").write_text(large.model_dump_json())
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--config_file",
-        str(CONFIGS / "accelerate_fsdp.yaml"),
-    ]
-    launch += ["--num_processes", "2", "--main_process_port", "0", "-m", "tests.support.training.sharded_sft"]
-    done = subprocess.run(
-        [*launch, *(str(tmp_path / f"{name}.yaml") for name in (*RUNS, "7b"))],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    started = [line.rpartition(", ")[2] for line in done.stderr.splitlines() if ", from step " in line]
+    launch = ["--config_file", CONFIGS / "accelerate_fsdp.yaml", "--num_processes", "2", "--main_process_port", "0"]
+    configs = [tmp_path / f"{name}.yaml" for name in (*RUNS, "7b")]
+    said = launched([*launch, "-m", "tests.support.training.sharded_sft", *configs], tmp_path)
+    started = [line.rpartition(", ")[2] for line in said.splitlines() if ", from step " in line]
     assert started == ["from step 0", "from step 1"] * 3
     assert furthest(tmp_path / "7b" / "first_final", tmp_path / "7b" / "final") == 0
     assert furthest(seed_checkpoint, tmp_path / "7b" / "final") > 0

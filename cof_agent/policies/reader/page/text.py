@@ -94,7 +94,7 @@ def read_page(looks: Sequence[ReadView], reader: TextReader, *, deep: bool) -> l
         if look.data is None:
             continue
         found += [_placed(line, look, looks[0]) for line in reader.read(look.data)]
-        if deep and look.index == 0:
+        if deep and look is looks[0]:
             found += [_placed(line, look, looks[0]) for line in reader.read(look.data, enlarge=2)]
     return sorted(_settled_by_twins(_best(found, looks)), key=lambda text: (text.box[1], text.box[0]))
 

@@ -16,8 +16,10 @@ from PIL import Image
 
 from cof_agent import ChainOfFocus, FocusConfig, Status
 from cof_agent.agent.result import FocusResult
+from cof_agent.dialects import default_profile
 from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.errors import TrajectoryError
+from cof_agent.images.geometry import SizeRule
 from cof_agent.learning.collecting.collection import collect
 from cof_agent.learning.environment.answer import answered
 from cof_agent.learning.environment.speech import said
@@ -78,7 +80,7 @@ def scripted_trainer(seed_checkpoint: Path, tmp_path_factory: pytest.TempPathFac
 def of_the_graph(
     processor: Any,
     turns: list[str],
-    image: Image.Image,
+    image: Image.Image | list[Image.Image],
     question: str,
     profile: Profile,
     config: FocusConfig,
@@ -114,6 +116,36 @@ def imitated(seed_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
         return batch["input_ids"][0].tolist(), found.table[0]["images"], batch["labels"][0].tolist()
 
     return example
+
+
+@pytest.mark.parametrize(
+    ("profile", "named"),
+    [
+        (Profile(several_images=True), "image"),
+        (default_profile("qwen3").model_copy(update={"overview": SizeRule(), "regions": SizeRule()}), "img_idx"),
+    ],
+    ids=["cof", "qwen3"],
+)
+def test_both_loops_show_the_same_of_two_images(
+    profile: Profile, named: str, scripted_trainer: Any, seed_checkpoint: Path, tmp_path: Path
+) -> None:
+    def look(image: int) -> str:
+        return call("image_zoom_in_tool", bbox_2d=[20, 30, 200, 180], label="it", **{named: image})
+
+    turns, config = [look(1), look(0) + look(7), look(1) + look(0), answer("x")], FocusConfig()
+    images = [photo(), photo(320, 240)]
+    row = row_of(tmp_path, images, "Which is red?", profile, config)
+    scripted_trainer.max_tool_calling_iterations = config.max_turns - 1
+    (ids, seen), again = scripted_trainer.play([row, row], [turns, turns])
+    assert again == (ids, seen)
+    wanted, pictures, result = of_the_graph(
+        load_processor(seed_checkpoint), turns, images, "Which is red?", profile, config
+    )
+    assert ids == wanted
+    assert [image.tobytes() for image in seen] == [picture.tobytes() for picture in pictures]
+    episode = scripted_trainer.environments[0].episode
+    assert [view.image_index for view in episode.views] == [view.image_index for view in result.views]
+    assert [view.image_index for view in episode.views] == [0, 1, 1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(

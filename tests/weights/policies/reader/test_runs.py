@@ -130,3 +130,43 @@ def test_what_a_thing_says_that_reading_cannot_find_is_declined(agent: ChainOfFo
 def test_what_a_thing_says_is_the_only_text_there_is(agent: ChainOfFocus) -> None:
     cup = drawn((900, 700), ("GOOD MORNING", (150, 300), 80))
     assert agent.ask(cup, "What does the mug say?").answer == "GOOD MORNING"
+
+
+CLOSED = drawn((900, 600), ("CORNER BAKERY", (150, 60), 60), ("CLOSED", (250, 300), 90))
+OPEN = drawn((1200, 900), ("HARBOUR CAFE", (150, 60), 70), ("OPEN", (250, 400), 110), ("Tea  $3.10", (200, 700), 50))
+
+
+@pytest.mark.parametrize(
+    ("question", "truth", "image"),
+    [
+        ("Which one is open?", "the second image", 1),
+        ("Which one is closed? (A) the first (B) the second", "(A) the first", 0),
+        ("What is the price on the second?", "$3.10", 1),
+        ("What is the price of the tea?", "$3.10", 1),
+        ("What is written on the first image?", "CLOSED", 0),
+        ('Is there a sign that says "OPEN"?', "yes", 1),
+        ("What does the sign say?", None, None),
+        ("What is the price on the third image?", None, None),
+        ("Which one says TEAPOT?", None, None),
+        ("Is the first image older than the second?", None, None),
+    ],
+)
+def test_of_two_pictures_the_right_one_answers(
+    agent: ChainOfFocus, question: str, truth: str | None, image: int | None
+) -> None:
+    result = agent.ask([CLOSED, OPEN], question)
+    assert result.answer == truth, result.message
+    assert {item.image_index for item in result.evidence} == ({image} if truth else set())
+    assert {item.source for item in result.evidence} <= {"reader"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_it_zooms_into_the_picture_that_holds_the_answer(agent: ChainOfFocus, order: int) -> None:
+    wide = drawn((4000, 3000), ("www.harbour-ferries.org", (3100, 2200), 34))
+    result = agent.ask([CLOSED, wide][::order], "What website address is shown?")
+    assert "harbour-ferries.org" in (result.answer or "")
+    (item,) = result.evidence
+    assert (item.image_index, result.views[item.view].kind) == ([1, 0][order < 0], "zoom")
+    assert Box(*item.box).iou(Box(3100, 2200, 3480, 2240)) > 0.4
+    again = agent.ask(None, "Which one is closed?", thread_id=result.thread_id)
+    assert (again.answer, len(again.images)) == (f"the {'second' if order < 0 else 'first'} image", 2)
