@@ -14,8 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
-from cof_agent.dialects.json_calls import as_written
-from cof_agent.dialects.reading import read_turn
+from cof_agent.dialects.reading import as_written, read_turn
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.dialects.turn import Turn
 from cof_agent.images.limits import ImageLimits
@@ -182,7 +181,7 @@ class Nodes:
         return {"messages": messages, "usage": spent(usage, refused=refused)} | progress
 
     def _written(self, reply: AIMessage) -> AIMessage:
-        return reply if self.dialect.binds_tools else as_written(reply)
+        return reply if self.dialect.binds_tools else as_written(self.dialect, reply)
 
     def _read(self, message: AIMessage) -> Turn:
         return read_turn(self.dialect, message)

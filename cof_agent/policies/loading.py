@@ -12,6 +12,7 @@ from cof_agent.errors import ConfigError
 from cof_agent.policies.kinds import KINDS, kind_of
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.profiles import profile_for
+from cof_agent.policies.vendors import vendor_profile
 
 __all__ = ["KINDS", "Policy", "load_policy"]
 
@@ -77,8 +78,11 @@ def _provider(rest: str, profile: Profile | None, options: dict[str, Any]) -> Lo
     from cof_agent.policies.endpoint import load_endpoint
     from cof_agent.policies.environment import EndpointEnvironment
 
-    model = load_endpoint(rest, EndpointEnvironment.read(), **options)
-    return model, profile_for(rest.partition(":")[2], profile=profile)[0]
+    environment = EndpointEnvironment.read()
+    model = load_endpoint(rest, environment, **options)
+    provider, _, name = rest.partition(":")
+    where = options.get("base_url") or (environment.base_url if provider == "openai" else None)
+    return model, profile_for(name, profile=profile, vendors=vendor_profile(provider, where))[0]
 
 
 def _script(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
