@@ -50,6 +50,7 @@ INSIDE = {
         {"page_text", "reply", "review"},
         {"failing", "resumption"},
         {"nodes"},
+        {"wiring"},
         {"graph"},
     ),
 }
