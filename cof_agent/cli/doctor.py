@@ -52,5 +52,6 @@ def profile(dialect: Annotated[str, typer.Argument(help="A dialect; `doctor` lis
     """Print the default profile of a dialect as JSON: change it and pass it as --profile."""
     with failures("nothing was changed"):
         from cof_agent.dialects.registry import default_profile
+        from cof_agent.policies.vendors import VENDORS
 
-        say_json(default_profile(dialect).model_dump(mode="json"), indent=2)
+        say_json((VENDORS.get(dialect) or default_profile(dialect)).model_dump(mode="json"), indent=2)

@@ -2,8 +2,11 @@
 
 Form and rules: Visual-Agent/DeepEyes@2acd417f21fe814a059a6adbca1d7e18952d067b,
 `verl/workers/agent/envs/mm_process_engine/visual_toolbox_v2.py` (the tool) and `prompt.py` beside it;
-`eval/eval_vstar.py`@cc3ff4d6bb880c2e8aaa42374b61a68f95160cfa (sizes). The reminder follows the question too; of a
-turn with several calls only the first is run; a refused call comes back as plain text.
+`eval/eval_vstar.py`@cc3ff4d6bb880c2e8aaa42374b61a68f95160cfa (sizes). The reminder follows the question too; a refused
+call comes back as plain text. The tool refuses sides of 30 pixels or less before it would make sides under 28 grow,
+so none ever grows. Of a turn with several calls the evaluation runs the first, as here, and training the last. The
+evaluation checks no box, and cuts the original at the numbers as they are: above 12.8 megapixels, where the model saw
+a smaller image, that is another place than it meant. Here boxes are always mapped from the view.
 """
 
 from __future__ import annotations
@@ -72,6 +75,6 @@ PROFILE = Profile(
     dialect="deepeyes",
     overview=_SIZES,
     regions=_SIZES,
-    zoom=RegionRule(margin=1.0, scale=1.0, clip=True, min_side=28, max_aspect=100),
+    zoom=RegionRule(margin=1.0, scale=1.0, clip=True, refused_side=30, max_aspect=100),
     stop_after_call=True,
 )

@@ -7,10 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage
-
 from cof_agent.dialects.lenient_json import json_values, object_of
-from cof_agent.dialects.thoughts import with_thought
 from cof_agent.dialects.turn import Call
 from cof_agent.dialects.xml_calls import FUNCTION_TAG, xml_calls
 
@@ -73,17 +70,9 @@ def _name_and_arguments(value: Any, strict: bool) -> tuple[Any, Any]:
     return value.get("name"), object_of(given)
 
 
-def as_written(message: AIMessage) -> AIMessage:
-    """A turn of a dialect in text from which the server took thoughts and calls, with both in its text again.
-
-    Servers with a parser for tool calls or reasoning do so without being asked.
-    """
-    text = with_thought(message)
-    if "<tool_call>" not in text:
-        taken = [json.dumps({"name": call["name"], "arguments": call["args"]}) for call in message.tool_calls]
-        taken += [call["args"] or "" for call in message.invalid_tool_calls]
-        text += "".join(f"<tool_call>{call}</tool_call>" for call in taken)
-    return message if text == message.text else message.model_copy(update={"content": text})
+def json_call(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call as a JSON object between its tags."""
+    return f"<tool_call>{json.dumps({'name': name, 'arguments': arguments})}</tool_call>"
 
 
 def _lenient(inside: str) -> list[Any]:

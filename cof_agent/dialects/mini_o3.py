@@ -2,7 +2,7 @@
 
 Form and rules, read from forks that keep the release's files: youthHan/Mini-o3, `verl/trainer/constants.py`@
 3999f14d4775ed960222af3a505320ca929aef6b (prompts) and `README.md`@03d8f25a9681b24578749e31c53a9123aabd05db (sizes,
-turns); camphortree17/mini-o3-rotate@d67934615d05572c8d864bd23c7a184e76db4f1f,
+turns: 12 images at most, the first included); camphortree17/mini-o3-rotate@d67934615d05572c8d864bd23c7a184e76db4f1f,
 `verl/workers/rollout/vllm_rollout/function_tools.py` (the tool).
 """
 

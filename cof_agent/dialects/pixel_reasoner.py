@@ -4,8 +4,8 @@ Form and rules: TIGER-AI-Lab/Pixel-Reasoner@3f5cf786bf3e078e4512d514b57225a5547e
 `curiosity_driven_rl/openrlhf/trainer/ppo_utils/experience_maker.py` (tool, turns, sizes of its evaluation), and
 `curiosity_driven_rl/openrlhf/datasets/prompts_dataset.py`@47dbea966753024d57ee5520c57c3b69114d2c92 (the guidelines
 that follow the question; several images stand before it, without names). Images are counted from 1, those of the
-question first. Its tool takes boxes that are not all below 1 for pixels; here they are refused where they leave the
-image.
+question first. Its tool takes boxes that are not all below 1 for pixels, a border of 1.0 too; here a box is in pixels
+where a number in it is over 1.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ DIALECT = PixelReasonerDialect()
 PROFILE = Profile(
     dialect="pixel-reasoner",
     tools=("image_crop_tool",),
-    coordinates=CoordinateSpace.UNIT,
+    coordinates=CoordinateSpace.UNIT_OR_PIXELS,
     overview=SizeRule(28, 256 * 28**2, 8000 * 28**2),
     regions=SizeRule(28, 256 * 28**2, 5120 * 28**2),
     crop=RegionRule(margin=1.0, scale=1.0, clip=True, padding=0.1),

@@ -86,6 +86,8 @@ class Profile(BaseModel):
     """How `image_crop_tool` does: exactly the box."""
     any_view: bool = False
     """`image_zoom_in_tool` takes `view`, the number of any image shown so far; else it always looks at the first."""
+    counted: Literal["views", "images"] = "views"
+    """What the number counts that names an image: all views, or the images of the question alone (with `any_view`)."""
     several_images: bool = False
     """A question may have several images: `image_zoom_in_tool` then takes `image`, the number of the one to look at.
 

@@ -10,6 +10,10 @@ open `<think>` themselves.
 Several images stand before the text of a question, without names. The tool counts all images of the conversation from
 0, so those of the question come first; it requires `img_idx`. The chat template writes "Picture N: " before an image
 only where a caller asks for it (`add_vision_id`); what the published uses send has no such names.
+
+Two sources differ on `img_idx`. The tool counts all images. A maintainer says that the models count the user's alone,
+and go deeper by coordinates of the original (QwenLM/Qwen3-VL issue 1667). The tool's reading is the default; the
+profile's `counted="images"` is the other.
 """
 
 from __future__ import annotations
@@ -36,8 +40,11 @@ _TERMS = Terms(ZOOM, _INDEX, lambda number: f"img_idx {number}")
 _ARGUMENTS = {"bbox_2d": "bbox_2d", "label": "label", "img_idx": "view", "view": "view"}
 
 
-def _tool(images: int) -> dict[str, Any]:
-    second = "1 the second, …, then the regions shown" if images > 1 else "1 the first region shown, …"
+def tool(counted: str = "views", images: int = 1) -> dict[str, Any]:
+    """The schema of the tool, with what `img_idx` counts where the question has that many `images`."""
+    others = "1 the second, …, then the regions shown" if images > 1 else "1 the first region shown, …"
+    if counted == "images":
+        others = "1 the second of the question's, …"
     return function(
         ZOOM,
         "Cut a region out of an image and look at it on its own.",
@@ -47,7 +54,7 @@ def _tool(images: int) -> dict[str, Any]:
                 "description": "the region: left, top, right, bottom, in thousandths of the image's width and height",
             },
             "label": {"type": "string", "description": "what you expect to see there"},
-            _INDEX: {"type": "number", "description": f"which image: 0 is the first, {second}"},
+            _INDEX: {"type": "number", "description": f"which image: 0 is the first, {others}"},
         },
         ["bbox_2d", "label", _INDEX],
     )
@@ -57,7 +64,7 @@ class Qwen3Dialect(ReadingDialect):
     """See the module."""
 
     call_end = "</tool_call>"
-    image_names = (_INDEX,)
+    image_names: tuple[str, ...] = (_INDEX,)
 
     def names_images(self, profile: Profile) -> bool:
         """By `img_idx`: as images come first, it is the number of the view."""
@@ -85,18 +92,23 @@ class Qwen3Dialect(ReadingDialect):
                 return [words("<tool_response>\n"), region[0], words(end)]
             return [words(f"<tool_response>\n{_TERMS.say(message.text)}{end}")]
 
-        system = with_tools(profile.prompts.task, [_tool(count_images(messages))]) if tools else profile.prompts.direct
+        system = self.system(profile, tools=tools, images=count_images(messages))
         return user_turns(messages, system, observed=observed)
 
+    def system(self, profile: Profile, *, tools: bool, images: int = 1) -> str:
+        """The system turn of a conversation about that many `images`."""
+        return with_tools(profile.prompts.task, [tool(profile.counted, images)]) if tools else profile.prompts.direct
 
-_SIZES = SizeRule(32, 256 * 32**2, 1280 * 32**2)
+
+_LEAST = 256 * 32**2
+"""Pixels: of the tool's regions, and of the README's images."""
 
 DIALECT = Qwen3Dialect()
 PROFILE = Profile(
     dialect="qwen3",
     coordinates=CoordinateSpace.THOUSANDTHS,
-    overview=_SIZES,
-    regions=_SIZES,
+    overview=SizeRule(32, _LEAST, 1280 * 32**2),
+    regions=SizeRule(32, _LEAST, 12_845_056),  # the tool's
     zoom=RegionRule(margin=1.0, scale=1.0, clip=True, min_side=32),
     any_view=True,
     prompts=Prompts(reminder=""),

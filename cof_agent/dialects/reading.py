@@ -10,12 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
 
 from cof_agent.dialects.call_forms import calls_written
 from cof_agent.dialects.declining import declining
 from cof_agent.dialects.finish import Finish, finish_of, is_for_calls
+from cof_agent.dialects.json_calls import json_call
 from cof_agent.dialects.markup import (
     MAX_CALLS,
     OPEN,
@@ -28,7 +30,7 @@ from cof_agent.dialects.markup import (
 )
 from cof_agent.dialects.model_tokens import without_tokens
 from cof_agent.dialects.profile import Profile
-from cof_agent.dialects.thoughts import in_think_tags
+from cof_agent.dialects.thoughts import in_think_tags, with_thought
 from cof_agent.dialects.turn import Call, Dialect, Turn
 
 MAX_TURN_CHARACTERS = 2_000_000
@@ -66,6 +68,10 @@ class ReadingDialect(ABC):
     def translated(self, call: Call) -> Call:
         """A call that was written in another form than the dialect's own, in our names and arguments."""
         return call
+
+    def written(self, name: str, arguments: dict[str, Any]) -> str:
+        """A call that the server took out of the text, in its own form again."""
+        return json_call(name, arguments)
 
     @abstractmethod
     def render(self, messages: Sequence[AnyMessage], profile: Profile, *, tools: bool) -> list[BaseMessage]:
@@ -147,6 +153,19 @@ def read_turn(dialect: Dialect, message: AIMessage) -> Turn:
     if calls_written(said or "").attempted:
         said = None
     return by_ending(replace(turn, answer=answer, said=said), message)
+
+
+def as_written(dialect: Dialect, message: AIMessage) -> AIMessage:
+    """A turn of a dialect in text from which the server took thoughts and calls, with both in its text again.
+
+    Servers with a parser for tool calls or reasoning do so without being asked.
+    """
+    text = with_thought(message)
+    if "<tool_call>" not in text:
+        write = dialect.written if isinstance(dialect, ReadingDialect) else json_call
+        text += "".join(write(call["name"], call["args"]) for call in message.tool_calls)
+        text += "".join(f"<tool_call>{call['args'] or ''}</tool_call>" for call in message.invalid_tool_calls)
+    return message if text == message.text else message.model_copy(update={"content": text})
 
 
 def repeats(text: str) -> bool:

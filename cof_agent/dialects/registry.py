@@ -25,8 +25,11 @@ __all__ = [
     "unwritten",
 ]
 
-DIALECTS = ("cof", "cof-v1", "deepeyes", "mini-o3", "pixel-reasoner", "qwen3", "native")
+DIALECTS = ("cof", "cof-v1", "deepeyes", "mini-o3", "pixel-reasoner", "qwen3", "qwen3.5", "sensenova-mars", "native")
 """Names of the dialects."""
+
+
+_IN_MODULES = str.maketrans("-.", "__")
 
 
 def get_dialect(name: str) -> Dialect:
@@ -41,7 +44,7 @@ def check_names_images(profile: Profile, count: int) -> None:
         raise ConfigError(
             f"a question with {count} images: a call of the dialect {profile.dialect} cannot say which image it looks "
             "at. Ask one question for each image, or use a policy of a dialect that names images: "
-            "qwen3, pixel-reasoner or native"
+            "qwen3, qwen3.5, pixel-reasoner or native"
         )
 
 
@@ -98,4 +101,4 @@ def _over(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 def _module(name: str) -> ModuleType:
     if name not in DIALECTS:
         raise ConfigError(f"no dialect is named {name!r}: choose one of {', '.join(DIALECTS)}")
-    return importlib.import_module(f"cof_agent.dialects.{name.replace('-', '_')}")
+    return importlib.import_module(f"cof_agent.dialects.{name.translate(_IN_MODULES)}")

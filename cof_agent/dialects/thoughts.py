@@ -50,6 +50,18 @@ def with_thought(message: AIMessage) -> str:
     return f"<think>{thought}</think>{text}" if parted else text
 
 
+def parted(text: str) -> tuple[str, str]:
+    """The thought that a text begins with, and what follows it; without one, nothing and the text.
+
+    A chat template may have opened the thought: then it has no `<think>`.
+    """
+    thought, end, rest = text.partition("</think>")
+    before, opening, inside = thought.partition("<think>")
+    if not end or (opening and before.strip()):
+        return "", text
+    return (inside if opening else thought).strip(), rest.lstrip()
+
+
 _SEEN = 2_000
 """Characters at the end of a thought in which its boxed answer must stand."""
 

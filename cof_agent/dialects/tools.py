@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import ConfigError
@@ -24,6 +24,8 @@ IMAGE = "image"
 _UNITS = {
     CoordinateSpace.VIEW_PIXELS: "pixels of that image as shown",
     CoordinateSpace.UNIT: "fractions of its width and height, 0 to 1",
+    CoordinateSpace.THOUSANDTHS_YX: "thousandths of its height and width, 0 to 1000, y before x: [y1, x1, y2, x2]",
+    CoordinateSpace.UNIT_OR_PIXELS: "fractions of its width and height, 0 to 1, or pixels of that image as shown",
     CoordinateSpace.THOUSANDTHS: "thousandths of its width and height, 0 to 1000",
 }
 
@@ -75,8 +77,10 @@ class CropOfSeveralArguments(CropArguments):
     view: int = Field(description="the image to cut from: 0 is the first, 1 the second, …; the regions shown follow")
 
 
-_ZOOM_ANY = "Look closer at a region of any image shown so far. It comes back enlarged, in full detail."
-_CROP = "Cut exactly this region out of any image shown so far. It comes back enlarged, in full detail."
+_ANY = {"views": "any image shown so far", "images": "any image of the question"}
+"""What may be looked at, by what the number of an image counts."""
+_ZOOM_ANY = "Look closer at a region of {any}. It comes back enlarged, in full detail."
+_CROP = "Cut exactly this region out of {any}. It comes back enlarged, in full detail."
 _DESCRIPTIONS = {
     ZoomArguments: (
         "Look closer at a region of the first image. It comes back enlarged, in full detail, with some margin."
@@ -112,12 +116,29 @@ def image_tools(profile: Profile, images: int = 1) -> tuple[BaseTool, ...]:
         StructuredTool.from_function(
             _described,
             name=name,
-            description=_DESCRIPTIONS[arguments[name]] + unit,
-            args_schema=arguments[name],
+            description=_DESCRIPTIONS[arguments[name]].format(any=_ANY[profile.counted]) + unit,
+            args_schema=_in_order(_counting(arguments[name], profile.counted, images), profile.coordinates),
             response_format="content_and_artifact",
         )
         for name in profile.tools
     )
+
+
+def _counting(arguments: type[BaseModel], counted: str, images: int) -> type[BaseModel]:
+    """The arguments, with `view` described as what counts the images of the question alone, where it does."""
+    if counted == "views" or VIEW not in arguments.model_fields:
+        return arguments
+    told = "the image of the question to look at: 0 is the first, 1 the second, …; the regions shown have no number"
+    view = Field(description=told) if images > 1 else Field(default=0, description=told)
+    return create_model(arguments.__name__, __base__=arguments, view=(int, view))
+
+
+def _in_order(arguments: type[BaseModel], coordinates: CoordinateSpace) -> type[BaseModel]:
+    """The arguments, with the box described in the order of its numbers."""
+    if coordinates is not CoordinateSpace.THOUSANDTHS_YX:
+        return arguments
+    box = (Coordinates, Field(description=f"{coordinates.names} of the region: top, left, bottom, right"))
+    return create_model(arguments.__name__, __base__=arguments, bbox_2d=box)
 
 
 def _described(**arguments: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cof_agent.dialects.lenient_json import MAX_CHARACTERS, object_of
@@ -34,6 +34,16 @@ def xml_calls(text: str) -> Iterator[Call]:
     """The calls in `text`. One that is not closed is a call with an `error`."""
     for name, inside, end in _CALL.findall(text):
         yield Call(name, _arguments(inside), inside) if end else Call(name, {}, inside, _OPEN)
+
+
+def xml_call(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call as the chat templates of Qwen's coders and Qwen3.5 write it: texts as they are, all else as JSON."""
+    given = {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in arguments.items()
+    }
+    parameters = "".join(f"<parameter={key}>\n{value}\n</parameter>\n" for key, value in given.items())
+    return f"<tool_call>\n<function={name}>\n{parameters}</function>\n</tool_call>"
 
 
 def _arguments(inside: str) -> dict[str, Any]:

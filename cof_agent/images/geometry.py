@@ -14,78 +14,15 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from cof_agent.errors import ConfigError
-
-Size: TypeAlias = tuple[int, int]
-"""Width and height in whole pixels."""
+from cof_agent.images.box import Box as Box
+from cof_agent.images.box import Size as Size
+from cof_agent.images.box import iou as iou
 
 Corners: TypeAlias = tuple[float, float, float, float]
 """x1, y1, x2, y2 in the unit its owner names."""
 
 MAX_ASPECT = 200
 """Longest side over shortest that the size rule accepts (Qwen2-VL's `smart_resize`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in whole pixels of the original upright image, `x2` and `y2` exclusive, never empty."""
-
-    x1: int
-    y1: int
-    x2: int
-    y2: int
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.x1 < self.x2 and 0 <= self.y1 < self.y2):
-            raise ConfigError(
-                f"box {self.as_list()} is not a rectangle: it needs 0 <= x1 < x2 and 0 <= y1 < y2 in original pixels"
-            )
-
-    @classmethod
-    def whole(cls, size: Size) -> Box:
-        """The box that covers an image of `size` (width, height) in original pixels."""
-        return cls(0, 0, *size)
-
-    @property
-    def width(self) -> int:
-        return self.x2 - self.x1
-
-    @property
-    def height(self) -> int:
-        return self.y2 - self.y1
-
-    @property
-    def size(self) -> Size:
-        return self.width, self.height
-
-    @property
-    def area(self) -> int:
-        return self.width * self.height
-
-    def as_list(self) -> list[int]:
-        return [self.x1, self.y1, self.x2, self.y2]
-
-    def contains(self, other: Box) -> bool:
-        """Whether `other` lies in this box, edges included."""
-        return self.x1 <= other.x1 and self.y1 <= other.y1 and other.x2 <= self.x2 and other.y2 <= self.y2
-
-    def intersection(self, other: Box) -> Box | None:
-        """The common part, or None where the boxes share no pixel."""
-        x1, y1 = max(self.x1, other.x1), max(self.y1, other.y1)
-        x2, y2 = min(self.x2, other.x2), min(self.y2, other.y2)
-        return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
-
-    def iou(self, other: Box) -> float:
-        """Intersection over union, 0.0 to 1.0."""
-        return iou(self.as_list(), other.as_list())
-
-
-def iou(one: Sequence[float], other: Sequence[float]) -> float:
-    """Intersection over union of two rectangles x1, y1, x2, y2 that are not empty, 0.0 to 1.0."""
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(0, across) * max(0, down)
-    areas = ((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (one, other))
-    return min(1.0, shared / (sum(areas) - shared))
 
 
 def smart_resize(
@@ -127,20 +64,36 @@ class CoordinateSpace(StrEnum):
     """0.0 to 1.0 of the view's width and height (Mini-o3, Pixel Reasoner)."""
     THOUSANDTHS = "thousandths"
     """0 to 1000 of the view's width and height (Qwen3-VL)."""
+    THOUSANDTHS_YX = "thousandths_yx"
+    """As `THOUSANDTHS`, y before x: [y1, x1, y2, x2] (Gemini)."""
+    UNIT_OR_PIXELS = "unit_or_pixels"
+    """As `UNIT`; a box with a number over 1 is in pixels of the view (Pixel Reasoner)."""
 
     def extent(self, shown: Size) -> tuple[float, float]:
         """Largest x and y that can be written for a view shown at `shown` pixels."""
         if self is CoordinateSpace.VIEW_PIXELS:
             return float(shown[0]), float(shown[1])
-        return (1.0, 1.0) if self is CoordinateSpace.UNIT else (1000.0, 1000.0)
+        return (1000.0, 1000.0) if self.startswith("thousandths") else (1.0, 1.0)
+
+    @property
+    def names(self) -> str:
+        """The four numbers in the order in which they are written."""
+        return "[y1, x1, y2, x2]" if self is CoordinateSpace.THOUSANDTHS_YX else "[x1, y1, x2, y2]"
 
     def to_view(self, corners: Sequence[float], shown: Size) -> Corners:
         """Corners written in this space, in pixels of the view shown at `shown`."""
-        return _scale(corners, self.extent(shown), shown)
+        if self is CoordinateSpace.UNIT_OR_PIXELS and max(corners) > 1:
+            return _scale(corners, shown, shown)
+        return _scale(self._ordered(corners), self.extent(shown), shown)
 
     def from_view(self, corners: Sequence[float], shown: Size) -> Corners:
         """Corners in pixels of the view, as this space writes them."""
-        return _scale(corners, shown, self.extent(shown))
+        return self._ordered(_scale(corners, shown, self.extent(shown)))
+
+    def _ordered(self, corners: Sequence[float]) -> Corners:
+        """Corners from x first to the order of this space, or back."""
+        x1, y1, x2, y2 = corners
+        return (y1, x1, y2, x2) if self is CoordinateSpace.THOUSANDTHS_YX else (x1, y1, x2, y2)
 
 
 def _scale(corners: Sequence[float], old: tuple[float, float], new: tuple[float, float]) -> Corners:
@@ -201,14 +154,25 @@ class SizeRule:
     """Smallest area shown (the release's value)."""
     max_pixels: int = 1280 * 28**2
     """Largest area shown: 1,280 visual tokens at factor 28."""
+    max_sides: tuple[int, int] | None = None
+    """Longest that the shorter and the longer side may be shown; None: no limit."""
 
     def __post_init__(self) -> None:
         if self.factor < 1 or not 0 < self.min_pixels <= self.max_pixels:
             raise ConfigError(f"{self} is not a size rule: it needs factor >= 1 and 0 < min_pixels <= max_pixels")
+        if self.max_sides and not self.factor <= self.max_sides[0] <= self.max_sides[1]:
+            raise ConfigError(f"{self} is not a size rule: it needs factor <= max_sides[0] <= max_sides[1]")
 
     def fit(self, size: Size) -> Size:
         """The shown size of an image of `size` pixels. Raises ConfigError as `smart_resize` does."""
-        return smart_resize(*size, factor=self.factor, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
+        w, h = smart_resize(*size, factor=self.factor, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
+        if self.max_sides is None:
+            return w, h
+        shrink = min(1.0, self.max_sides[0] / min(w, h), self.max_sides[1] / max(w, h))
+        if shrink == 1.0:
+            return w, h
+        sides = (max(self.factor, int(side * shrink / self.factor + 1e-9) * self.factor) for side in (w, h))
+        return next(sides), next(sides)
 
     def tokens(self, shown: Size) -> int:
         """Visual tokens of an image shown at `shown` pixels."""
@@ -231,15 +195,22 @@ class RegionRule:
     """This share of the view's width and height is added on each side of the box (Pixel Reasoner: 0.1)."""
     min_side: float = 0.0
     """Sides shorter than this many view pixels are grown about the centre."""
+    refused_side: float = 0.0
+    """Boxes with a side of so many view pixels, or fewer, are refused (DeepEyes: 30)."""
     max_aspect: float = MAX_ASPECT
     """Regions thinner than this ratio are refused."""
 
     def __post_init__(self) -> None:
         positive = self.margin > 0 and self.scale > 0
-        if not (positive and 0 <= self.padding < 1 and self.min_side >= 0 and 1 <= self.max_aspect <= MAX_ASPECT):
+        if not (
+            positive
+            and 0 <= self.padding < 1
+            and min(self.min_side, self.refused_side) >= 0
+            and 1 <= self.max_aspect <= MAX_ASPECT
+        ):
             raise ConfigError(
-                f"{self} is not a region rule: it needs margin > 0, scale > 0, 0 <= padding < 1, min_side >= 0 and "
-                f"1 <= max_aspect <= {MAX_ASPECT}"
+                f"{self} is not a region rule: it needs margin > 0, scale > 0, 0 <= padding < 1, min_side >= 0, "
+                f"refused_side >= 0 and 1 <= max_aspect <= {MAX_ASPECT}"
             )
 
     def region(self, corners: Sequence[float], shown: Size, frame: Box, sizes: SizeRule) -> tuple[Box, Size]:
@@ -248,6 +219,11 @@ class RegionRule:
         `corners` are pixels of a view that shows the original box `frame` at `shown` pixels; they must lie within the
         view. Raises ConfigError when the region is empty after truncation or too thin.
         """
+        side = min(corners[2] - corners[0], corners[3] - corners[1])
+        if self.refused_side and side <= self.refused_side:
+            raise ConfigError(
+                f"a side has {side:.4g} pixels of the image as shown, and needs over {self.refused_side:g}"
+            )
         padded = _pad(corners, shown, self.padding)
         x1, y1, x2, y2 = enlarge(_grow(padded, shown, self.min_side), shown, self.margin)
         if x1 >= x2 or y1 >= y2:

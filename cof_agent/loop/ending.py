@@ -161,14 +161,14 @@ def _pointed(turn: Turn | None, views: Sequence[View], seen: Sequence[View], pro
     A box without a name is in the overview of the one image, or of the image that all regions `seen` for the question
     lie in. Else nobody knows which image is meant, and the box is no evidence.
     """
-    several = sum(view.is_overview for view in views) > 1
-    likely = {view.image_index for view in seen} if several else {0}
+    images = sum(view.is_overview for view in views)
+    likely = {view.image_index for view in seen} if images > 1 else {0}
     known = likely.pop() if len(likely) == 1 else None
     written = turn.pointed if turn else ()
     named = turn.pointed_in if turn and turn.pointed_in else (None,) * len(written)
     for box, given in zip(written, named, strict=True):
         at = known if given is None else given
-        if at is None or not 0 <= at < len(views):
+        if at is None or not 0 <= at < (len(views) if profile.counted == "views" else images):
             continue
         view = views[at]
         (width, height), (x1, y1, x2, y2) = view.shown, profile.coordinates.to_view(box, view.shown)

@@ -70,7 +70,7 @@ class LookContext:
 
     def valid(self, base: object) -> str:
         """Which boxes view number `base` has room for, in the profile's coordinate space."""
-        view = self.views[base if isinstance(base, int) and 0 <= base < len(self.views) else 0]
+        view = self.views[base if isinstance(base, int) and 0 <= base < self.nameable else 0]
         x, y = self.profile.coordinates.extent(view.shown)
         return f"it needs 0 <= x1 < x2 <= {x:g} and 0 <= y1 < y2 <= {y:g}"
 
@@ -82,7 +82,12 @@ class LookContext:
     @property
     def numbers(self) -> str:
         """The numbers that a view may be named by."""
-        return f"the views are numbered 0 to {len(self.views) - 1}"
+        return f"the views are numbered 0 to {self.nameable - 1}"
+
+    @property
+    def nameable(self) -> int:
+        """How many views a call may name, counted from the first."""
+        return len(self.views) if self.profile.counted == "views" else self.images
 
     @property
     def image_numbers(self) -> str:
@@ -107,7 +112,7 @@ class LookContext:
     def _wanted(
         self, bbox_2d: Sequence[float], rule: RegionRule, kind: ViewKind, base: int, label: str | None
     ) -> PlannedRegion:
-        if not 0 <= base < len(self.views):
+        if not 0 <= base < self.nameable:
             raise ToolError(f"there is no view {base}: {self.numbers}")
         view = self.views[base]
         x1, y1, x2, y2 = self.profile.coordinates.to_view(bbox_2d, view.shown)
@@ -217,7 +222,7 @@ def _worded(error: ValidationError, tool: BaseTool, arguments: Mapping[str, Any]
         return f"{tool.name} has no argument {name[:80]!r}: use {' and '.join(schema.model_fields)}"
     if name == "bbox_2d":
         valid = context.valid(arguments.get(VIEW, arguments.get(IMAGE)))
-        return f"bbox_2d must be four finite numbers [x1, y1, x2, y2], {given}; {valid}"
+        return f"bbox_2d must be four finite numbers {context.profile.coordinates.names}, {given}; {valid}"
     if name in (VIEW, IMAGE):
         numbers = context.numbers if name == VIEW else context.image_numbers
         return f"{name} must be a whole number, {given}; {numbers}"

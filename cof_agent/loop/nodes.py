@@ -14,8 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
-from cof_agent.dialects.json_calls import as_written
-from cof_agent.dialects.reading import read_turn
+from cof_agent.dialects.reading import as_written, read_turn
 from cof_agent.dialects.registry import get_dialect
 from cof_agent.dialects.turn import Turn
 from cof_agent.images.limits import ImageLimits
@@ -29,7 +28,7 @@ from cof_agent.loop.ending import Ending
 from cof_agent.loop.failing import after_failure
 from cof_agent.loop.looking import LookContext, Review, refusal
 from cof_agent.loop.overview import MAX_IMAGES, check_question, open_original, open_overviews
-from cof_agent.loop.page_text import with_page_text
+from cof_agent.loop.page_text import with_page_text, words_in_views, words_of
 from cof_agent.loop.pregel import is_resumed
 from cof_agent.loop.prompt import forget_regions, resolve_images
 from cof_agent.loop.reply import AskAgain, Done, Look, Situation, decide, ending_of
@@ -92,9 +91,8 @@ class Nodes:
             unshown=None if overviews else state.get("unshown"), originals=originals,
         )  # fmt: skip
         return started | {
-            "image": None, "question": None, "run": run_info(self.policy, limits), "usage": usage,
-            "original": originals[0],
-            "messages": [*before, as_question(blocks, overviews, question)], "first_message": first,
+            "original": originals[0], "first_message": first, "run": run_info(self.policy, limits), "usage": usage,
+            "image": None, "question": None, "messages": [*before, as_question(blocks, overviews, question)],
         }  # fmt: skip
 
     def reason(self, state: FocusState, config: RunnableConfig) -> dict[str, Any]:
@@ -149,7 +147,7 @@ class Nodes:
             again = another_round(state, advice, self.profile.prompts.reminder)
             return {"messages": again.pop("messages")} | changed(state, **again)
         with images_within(at.limits.max_seconds):
-            ending = with_page_text(ending, partial(open_original, state, self.store, self.limits))
+            ending = with_page_text(ending, partial(words_of, state, self.store, self.limits))
         return ending.as_state() | {"views": [view.to_json() for view in at.views], "finished": now()}
 
     def _asked(self, state: FocusState, config: RunnableConfig) -> tuple[Situation, Prompt, float]:
@@ -160,11 +158,12 @@ class Nodes:
             closing = closing or StopReason.TURN_LIMIT.value
         closing = closing or reached(usage, at.progress.refused_in_row, limits)
         at = replace(at, progress=replace(at.progress, closing=closing))
-        unshown = state.get("unshown") or ()
-        messages = forget_regions(state["messages"], at.views, limits.max_conversation_tokens, unshown)
+        messages = forget_regions(state["messages"], at.views, limits.max_conversation_tokens, at.unshown)
         prompt = self.dialect.render([*messages, *self._last_words(at)], self.profile, tools=at.offers_tools)
         seconds = (limits.max_seconds if closing else limits.working_seconds) - usage["seconds"]
-        return at, lambda: resolve_images(prompt, at.views, self.store), seconds
+        own = partial(words_of, state, self.store, self.limits)
+        words = words_in_views(self.policy, own, self.region_pixels, seconds)
+        return at, lambda: resolve_images(prompt, at.views, self.store, words), seconds
 
     def _replied(self, state: FocusState, at: Situation, reply: AIMessage, seconds: float) -> dict[str, Any]:
         turn, counted = self._read(reply), reply.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
@@ -182,7 +181,7 @@ class Nodes:
         return {"messages": messages, "usage": spent(usage, refused=refused)} | progress
 
     def _written(self, reply: AIMessage) -> AIMessage:
-        return reply if self.dialect.binds_tools else as_written(reply)
+        return reply if self.dialect.binds_tools else as_written(self.dialect, reply)
 
     def _read(self, message: AIMessage) -> Turn:
         return read_turn(self.dialect, message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
@@ -49,16 +49,25 @@ def unshown_after(unshown: Sequence[int] | None, views: Sequence[View]) -> list[
     return [*(unshown or ()), *(left if unshown else left[-1:])]
 
 
-def resolve_images(messages: Sequence[BaseMessage], views: Sequence[View], store: ImageStore) -> list[BaseMessage]:
+def resolve_images(
+    messages: Sequence[BaseMessage],
+    views: Sequence[View],
+    store: ImageStore,
+    words: Callable[[View], list[Any]] | None = None,
+) -> list[BaseMessage]:
     """The messages with every `cof-image://` reference replaced by the view's bytes.
 
-    Raises ImageError, naming hash and store, for a view that the store does not hold.
+    What `words` has for a view stands beside its bytes, as `words` among the block's `extras`. Raises ImageError,
+    naming hash and store, for a view that the store does not hold.
     """
-    refs = {view.image.url: view.image for view in views}
+    shown = {view.image.url: view for view in views}
 
     def resolved(block: Any) -> Any:
-        ref = refs.get(block.get("url", "")) if isinstance(block, dict) else None
-        return image_block(store.get(ref), ref) if ref else block
+        view = shown.get(block.get("url", "")) if isinstance(block, dict) else None
+        if view is None:
+            return block
+        beside = words(view) if words else []
+        return image_block(store.get(view.image), view.image) | ({"extras": {"words": beside}} if beside else {})
 
     return [
         message

@@ -41,7 +41,7 @@ PROVIDER = PolicyKind(
 )
 
 TABLE = (
-    PolicyKind("reader", None, "reader", "answers questions about text visible in photos, offline", options=False),
+    PolicyKind("reader", None, "reader", "answers questions about text visible in photos, offline"),
     PolicyKind(
         "tiny", None, "local", "runs the checkpoint of 9 MB in the package, trained on drawn scenes alone, offline"
     ),

@@ -12,6 +12,7 @@ from cof_agent.errors import ConfigError
 from cof_agent.policies.kinds import KINDS, kind_of
 from cof_agent.policies.policy import Policy
 from cof_agent.policies.profiles import profile_for
+from cof_agent.policies.vendors import vendor_profile
 
 __all__ = ["KINDS", "Policy", "load_policy"]
 
@@ -22,7 +23,8 @@ Loaded: TypeAlias = tuple[BaseChatModel, Profile]
 def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | None = None, **options: Any) -> Policy:
     """Load the policy that `spec` names.
 
-    - `reader` answers questions about text visible in photos, offline (extra `reader`).
+    - `reader` answers questions about text visible in photos, offline (extra `reader`); its one option is `page_text`:
+      `cof_agent.policies.reader.reader_model`.
     - `tiny` runs the small Qwen2.5-VL that comes with the package, trained on scenes alone, offline (extra `local`);
       `options` are those of `hf:`.
     - `script:FILE` replays the turns in a JSON file.
@@ -53,7 +55,7 @@ def load_policy(spec: str, *, profile: Profile | None = None, dialect: str | Non
 def _reader(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
     from cof_agent.policies.reader import PROFILE, reader_model
 
-    return reader_model(), profile_for("reader", own=PROFILE, profile=profile)[0]
+    return reader_model(**options), profile_for("reader", own=PROFILE, profile=profile)[0]
 
 
 def _tiny(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:
@@ -76,8 +78,11 @@ def _provider(rest: str, profile: Profile | None, options: dict[str, Any]) -> Lo
     from cof_agent.policies.endpoint import load_endpoint
     from cof_agent.policies.environment import EndpointEnvironment
 
-    model = load_endpoint(rest, EndpointEnvironment.read(), **options)
-    return model, profile_for(rest.partition(":")[2], profile=profile)[0]
+    environment = EndpointEnvironment.read()
+    model = load_endpoint(rest, environment, **options)
+    provider, _, name = rest.partition(":")
+    where = options.get("base_url") or (environment.base_url if provider == "openai" else None)
+    return model, profile_for(name, profile=profile, vendors=vendor_profile(provider, where))[0]
 
 
 def _script(rest: str, profile: Profile | None, options: dict[str, Any]) -> Loaded:

@@ -12,7 +12,7 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig
 from langchain_openai import ChatOpenAI
 
-from cof_agent.dialects.thoughts import KEY
+from cof_agent.dialects.thoughts import KEY, parted
 from cof_agent.errors import PolicyError
 from cof_agent.policies.chat_replies import clean, completion
 from cof_agent.policies.chat_streams import WatchedCompletions
@@ -62,6 +62,8 @@ class OpenAIChat(ChatOpenAI):
             return super()._get_request_payload(_with_contents(input_, written), stop=stop, **options)
         for at, parts in written.items():
             payload["messages"][at]["content"] = parts
+        for at, apart in _thoughts(input_).items():
+            payload["messages"][at] |= apart
         payload["extra_body"] = {**(payload.get("extra_body") or {}), "messages": payload["messages"]}
         payload["messages"] = []  # what is in extra_body replaces it
         return payload
@@ -102,6 +104,20 @@ def _written(given: LanguageModelInput) -> dict[int, list[str | dict[Any, Any]]]
     """By position, the contents of the users' messages of images and text, in the form of OpenAI's API."""
     messages = () if isinstance(given, str | PromptValue) else given
     return {at: parts for at, message in enumerate(messages) if (parts := _parts(message)) is not None}
+
+
+def _thoughts(given: LanguageModelInput) -> dict[int, dict[str, str]]:
+    """By position, turns of the policy whose thoughts go back apart from their text, in the form of vLLM and SGLang.
+
+    A dialect marks such turns with the thought beside their text. vLLM knows it as `reasoning`, others under its older
+    name alone.
+    """
+    found: dict[int, dict[str, str]] = {}
+    for at, message in enumerate(() if isinstance(given, str | PromptValue) else given):
+        if isinstance(message, AIMessage) and message.additional_kwargs.get(KEY) and isinstance(message.content, str):
+            thought, said = parted(message.content)
+            found[at] = {"content": said, KEY: thought, "reasoning": thought}
+    return found
 
 
 def _with_contents(given: LanguageModelInput, contents: Mapping[int, Any]) -> LanguageModelInput:

@@ -38,6 +38,14 @@ class Policy:
                 'calls as text, such as Profile(dialect="cof")'
             ) from error
 
+    @property
+    def page_text(self) -> bool:
+        """Whether its model asks, with an attribute `page_text` that is true, for the words that views show.
+
+        They are those of a page's own text. They stand beside each image block, as `words_in_views` makes them.
+        """
+        return getattr(self.model, "page_text", False) is True
+
     def warm_up(self) -> None:
         """Load now what the first call would load, where its model has a `warm_up`. Raises what that call would."""
         warm_up = getattr(self.model, "warm_up", None)

@@ -70,8 +70,19 @@ def make_checkpoint(kind: str, seed: Path, folder: Path, *, loud: float = 5.0, *
             "num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1], "hidden_act": "gelu_pytorch_tanh",
         }  # fmt: skip
         base["head_dim"] = base["hidden_size"] // base["num_attention_heads"]
-        if kind == "qwen3_vl_moe":
+        if kind.endswith("_moe"):
             base |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "decoder_sparse_step": 1}
+        if kind.startswith("qwen3_5"):
+            vision["deepstack_visual_indexes"] = []
+            base |= {
+                "num_hidden_layers": 4, "layer_types": ["linear_attention"] * 3 + ["full_attention"],
+                "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16,
+                "linear_value_head_dim": 16, "shared_expert_intermediate_size": 32,
+                "rope_parameters": {
+                    "rope_type": "default", "rope_theta": 1e6, "mrope_section": [1, 0, 1],
+                    "partial_rotary_factor": 0.25, "mrope_interleaved": True,
+                },
+            }  # fmt: skip
         made = {"text_config": base, "vision_config": vision, **ids}
         images = json.loads((seed / "preprocessor_config.json").read_text()) | {"patch_size": 16}
         (folder / "preprocessor_config.json").write_text(json.dumps(images | {"processor_class": "Qwen3VLProcessor"}))

@@ -25,6 +25,7 @@ FLOORS = (
 
 INSIDE = {
     "images": (
+        {"box"},
         {"codecs.exif", "codecs.flattening", "display_name", "geometry", "named_file"},
         {"codecs.orientation", "codecs.tiff_directories"},
         {"codecs.stated_size", "codecs.tiff_pages", "receiving.regular_file", "rendering.heap"},

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from cof_agent.policies.profiles import UNKNOWN
+from cof_agent.dialects.profile import Profile
+from cof_agent.errors import ConfigError
+from cof_agent.policies.profiles import UNKNOWN, profile_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,15 @@ class Check:
         if told_by == UNKNOWN:
             return cls("ok", f"dialect {dialect}, for it is no checkpoint whose name or type is known ({other})")
         return cls("ok", f"dialect {dialect}, as {told_by} says ({other})")
+
+    @classmethod
+    def profile_of(cls, name: str, vendors: Profile | None = None) -> Check:
+        """How the policy of that name would be spoken to, or why it cannot be."""
+        try:
+            profile, told_by = profile_for(name, vendors=vendors)
+        except ConfigError as error:
+            return cls.missing("dialect of its form", error)
+        return cls.spoken_to(profile.dialect, told_by)
 
     @property
     def line(self) -> str:

@@ -33,8 +33,7 @@ def check_checkpoint(rest: str) -> Iterator[Check]:
         yield from _directory(found, where, _download(where, revision))
         return
     yield found
-    profile, told_by = profile_for(where)
-    yield Check.spoken_to(profile.dialect, told_by)
+    yield Check.profile_of(where)
 
 
 def _parted(rest: str) -> tuple[str, str | None]:

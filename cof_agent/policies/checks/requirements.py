@@ -9,7 +9,7 @@ from cof_agent.policies.checks.check import Check
 from cof_agent.policies.checks.installation import install, missing
 from cof_agent.policies.environment import UNSET, EndpointEnvironment
 from cof_agent.policies.kinds import kind_of
-from cof_agent.policies.profiles import profile_for
+from cof_agent.policies.vendors import vendor_profile
 
 __all__ = ["Check", "check_policy"]
 
@@ -52,7 +52,7 @@ def _openai(rest: str, base_url: str | None, environment: EndpointEnvironment) -
     from cof_agent.policies.checks.endpoint import check_openai
 
     yield from check_openai(rest, base_url, environment)
-    yield _told_by_its_name(rest)
+    yield _told_by_its_name(rest, "openai", base_url or environment.base_url)
 
 
 def _provider(rest: str, base_url: str | None, environment: EndpointEnvironment) -> Iterator[Check]:
@@ -60,7 +60,7 @@ def _provider(rest: str, base_url: str | None, environment: EndpointEnvironment)
 
     provider, _, model = rest.partition(":")
     yield from check_provider(provider, model, base_url, installed=not any(missing("providers")))
-    yield _told_by_its_name(model)
+    yield _told_by_its_name(model, provider, base_url)
 
 
 def _script(rest: str, base_url: str | None, environment: EndpointEnvironment) -> Iterator[Check]:
@@ -74,9 +74,11 @@ def _script(rest: str, base_url: str | None, environment: EndpointEnvironment) -
         yield Check("ok", f"script {rest}")
 
 
-def _told_by_its_name(model: str) -> Check:
-    profile, told_by = profile_for(model)
-    return Check.spoken_to(profile.dialect, told_by)
+def _told_by_its_name(model: str, provider: str = "", base_url: str | None = None) -> Check:
+    try:
+        return Check.profile_of(model, vendor_profile(provider, base_url))
+    except ConfigError:  # of an address, which another check tells of
+        return Check.profile_of(model)
 
 
 _MORE: Mapping[str, Callable[[str, str | None, EndpointEnvironment], Iterator[Check]]] = {

@@ -9,19 +9,22 @@ import uuid
 from langchain_core.messages import InvalidToolCall, ToolCall, ToolCallChunk
 
 from cof_agent.dialects import json_calls
+from cof_agent.dialects.xml_calls import FUNCTION_TAG, xml_calls
 
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|(?=<tool_call>)|\Z)", re.S)
 
 
 def read_calls(text: str) -> tuple[list[ToolCall], list[InvalidToolCall]]:
-    """The calls in `text` after its thoughts: JSON objects with `name` and `arguments` between `<tool_call>` tags.
+    """The calls in `text` after its thoughts: what stands between `<tool_call>` tags.
 
-    Anything else between such tags is an invalid call, which says what is wrong with it.
+    A call is a JSON object with `name` and `arguments`, or XML as Qwen3.5's templates teach it. Anything else between
+    such tags is an invalid call, which says what is wrong with it.
     """
     calls: list[ToolCall] = []
     invalid: list[InvalidToolCall] = []
     for inside in _CALL.findall(text.rpartition("</think>")[2]):
-        for call in json_calls.read_calls(inside.strip(), strict=True):
+        in_xml = inside.lstrip().startswith(FUNCTION_TAG)
+        for call in xml_calls(inside) if in_xml else json_calls.read_calls(inside.strip(), strict=True):
             number = f"call_{uuid.uuid4().hex[:16]}"
             if call.error is None:
                 calls.append(ToolCall(name=call.name, args=call.args, id=number, type="tool_call"))

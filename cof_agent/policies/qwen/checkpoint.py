@@ -67,7 +67,7 @@ class Checkpoint:
 
     @property
     def factor(self) -> int:
-        """Sides of images are multiples of this many pixels: 28 for Qwen2-VL and Qwen2.5-VL, 32 for Qwen3-VL."""
+        """Sides of images are multiples of this many pixels: 28 up to Qwen2.5-VL, 32 from Qwen3-VL on."""
         return self.patch * self.merge
 
     @property
@@ -154,7 +154,7 @@ def open_checkpoint(
     dtype: str | None = None,
     adapter: str | os.PathLike[str] | None = None,
 ) -> Checkpoint:
-    """Open a Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint from a directory or, by its id, from the Hugging Face hub.
+    """Open a Qwen2-VL, Qwen2.5-VL, Qwen3-VL or Qwen3.5 checkpoint from a directory or, by its id, from the hub.
 
     Weights are read from safetensors inside of the checkpoint only, and code that comes with it is never run.
     `device` is a torch device; without it CUDA is taken, else MPS, else the CPU. `dtype` is `bfloat16` (the default

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from transformers import (
     DynamicCache,
     GenerationConfig,
+    LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
@@ -17,7 +18,7 @@ from transformers import (
 
 from cof_agent.errors import PolicyError
 from cof_agent.policies.qwen.checkpoint import Checkpoint
-from cof_agent.policies.qwen.prefix import PrefixPool
+from cof_agent.policies.qwen.prefix import PrefixPool, Snapshot, can_be_cut
 from cof_agent.policies.qwen.prompt import PromptWriter, TokenPrompt
 from cof_agent.policies.qwen.reply import Reply
 from cof_agent.policies.qwen.sampling import NextToken, Sampler
@@ -70,19 +71,27 @@ class Engine:
 
     def _run_on(self, task: Generation) -> None:
         key = task.prompt.key
-        cache, known = self.pool.take(key)
+        cache, known, before = self.pool.take(key)
         if cache is None:
             cache = DynamicCache(config=self.checkpoint.model.config)
         task.reply.reused_tokens = known
-        self._generate([task], cache, known)
+        snapshots = list(before)
+        self._generate([task], cache, known, lambda: snapshots.extend(Snapshot.of(cache)))
         key += task.reply.written
         length = min(cache.get_seq_length(), len(key))
         if length < cache.get_seq_length():
+            if not can_be_cut(cache):
+                return
             cache.crop(length - cache.get_seq_length())
-        self.pool.put(key[:length], len(task.prompt.ids), cache)
+        self.pool.put(key[:length], len(task.prompt.ids), cache, snapshots)
 
-    def _generate(self, tasks: Sequence[Generation], cache: Any, known: int) -> None:
-        """Run what comes after the first `known` tokens, which `cache` holds, and write the replies."""
+    def _generate(
+        self, tasks: Sequence[Generation], cache: Any, known: int, when_read: Callable[[], None] = lambda: None
+    ) -> None:
+        """Run what comes after the first `known` tokens, which `cache` holds, and write the replies.
+
+        `when_read` is called once, when `cache` holds the prompts and nothing else.
+        """
         for task in tasks:
             task.reply.prompt_tokens = len(task.prompt.ids)
             task.reply.visual_tokens = task.prompt.visual_tokens
@@ -102,7 +111,7 @@ class Engine:
                 pad_token_id=ends[0] if ends else 0,
             ),
             logits_processor=LogitsProcessorList(
-                [NextToken(replies, [task.sampler for task in tasks], self.checkpoint.never)]
+                [_Read(when_read), NextToken(replies, [task.sampler for task in tasks], self.checkpoint.never)]
             ),
             stopping_criteria=StoppingCriteriaList([_AllDone(replies)]),
         )
@@ -129,6 +138,19 @@ class Engine:
         found, _ = self.checkpoint.model.model.get_rope_index(ids, mm_token_type_ids=kinds, image_grid_thw=grids)
         positions: torch.Tensor = found[:, 0]
         return positions
+
+
+class _Read(LogitsProcessor):  # type: ignore[misc,unused-ignore]
+    """Says when the prompts were read: `generate` asks for the first token then."""
+
+    def __init__(self, when_read: Callable[[], None]) -> None:
+        self._when_read: Callable[[], None] | None = when_read
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if self._when_read:
+            self._when_read()
+            self._when_read = None
+        return scores
 
 
 class _AllDone(StoppingCriteria):  # type: ignore[misc,unused-ignore]

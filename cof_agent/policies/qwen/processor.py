@@ -71,7 +71,7 @@ class Qwen2_5_VLProcessor(_ImagesOnly, transformers.Qwen2_5_VLProcessor):  # noq
 
 
 class Qwen3VLProcessor(_ImagesOnly, transformers.Qwen3VLProcessor):
-    """Qwen3-VL's, for images and text."""
+    """Qwen3-VL's and Qwen3.5's, for images and text."""
 
 
 PROCESSORS: dict[str, type[_ImagesOnly]] = {
@@ -79,12 +79,18 @@ PROCESSORS: dict[str, type[_ImagesOnly]] = {
     "qwen2_5_vl": Qwen2_5_VLProcessor,
     "qwen3_vl": Qwen3VLProcessor,
     "qwen3_vl_moe": Qwen3VLProcessor,
+    "qwen3_5": Qwen3VLProcessor,
+    "qwen3_5_moe": Qwen3VLProcessor,
 }
 """By the `model_type` of a checkpoint's config.json."""
 
 
+NOT_YET = ("qwen4_exp",)
+"""Model types of Qwen's that transformers knows and that were not tried here: Qwen4-Exp has further kinds of layers."""
+
+
 def load_processor(directory_or_id: str | os.PathLike[str], *, revision: str | None = None) -> ProcessorMixin:
-    """The processor of a Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint: its chat template and its image settings.
+    """The processor of a Qwen2-VL, Qwen2.5-VL, Qwen3-VL or Qwen3.5 checkpoint, with its chat template.
 
     `directory_or_id` is a directory, or an id on the Hugging Face hub (then `revision` may name a branch, tag or
     commit), which is taken from the local cache where there is no network. No code of the checkpoint is run. Raises
@@ -94,6 +100,11 @@ def load_processor(directory_or_id: str | os.PathLike[str], *, revision: str | N
     folder = local_directory(directory_or_id, revision=revision)
     check_links(folder, SMALL_FILES)
     kind = _read_json(folder, "config.json", "is this a checkpoint in the format of transformers?").get("model_type")
+    if kind in NOT_YET:
+        raise ConfigError(
+            f"{folder} is a checkpoint of model_type {kind!r}, which is not supported yet: start a server that runs it "
+            "and name it as openai:MODEL with its base_url, and how it is spoken to with dialect or profile"
+        )
     if kind not in PROCESSORS:
         raise ConfigError(
             f"{folder} is a checkpoint of model_type {kind!r}; those that load here are {', '.join(PROCESSORS)}: for "

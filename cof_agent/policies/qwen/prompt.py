@@ -12,6 +12,7 @@ import jinja2
 import torch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
+from cof_agent.dialects.thoughts import KEY, parted
 from cof_agent.errors import ConfigError
 from cof_agent.policies.qwen.checkpoint import Checkpoint, Found
 from cof_agent.policies.qwen.pictures import IMAGE_BLOCKS, PromptImage, read_picture
@@ -111,7 +112,9 @@ class PromptWriter:
         if isinstance(message, ToolMessage):
             return {"role": "tool", "content": content, "tool_call_id": message.tool_call_id, "name": message.name}
         if isinstance(message, AIMessage):
-            turn = {"role": "assistant", "content": content}
+            turn: dict[str, Any] = {"role": "assistant", "content": content}
+            if message.additional_kwargs.get(KEY) and isinstance(content, str) and KEY in self.template:
+                turn[KEY], turn["content"] = parted(content)
             if message.tool_calls and "<tool_call>" not in message.text:  # else the text has them, verbatim
                 turn["tool_calls"] = [
                     {"type": "function", "function": {"name": call["name"], "arguments": call["args"]}}
@@ -161,7 +164,8 @@ class PromptWriter:
         given: dict[str, Any] = {"turns": [], "tools": marked(tools, self._special)}
         for turn in turns:
             own = self._structure if turn["role"] == "assistant" else self._special
-            given["turns"].append(marked(turn, self._special) | {"content": marked(turn["content"], own)})
+            said = {name: marked(turn[name], own) for name in ("content", KEY) if name in turn}
+            given["turns"].append(marked(turn, self._special) | said)
         return given, mark if given != {"turns": turns, "tools": tools} else None
 
     def _ids(self, text: str, mark: str | None) -> list[int]:

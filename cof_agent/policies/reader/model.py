@@ -37,6 +37,8 @@ class ReaderModel(BaseChatModel):
     """Zooms it asks for at most before it answers or declines."""
     max_unread: int = 3
     """Of these, looks at unread text before it says "no" to a yes-or-no question."""
+    page_text: bool = False
+    """Whether it takes the words of a page's own text where a view shows them; else it reads all views by OCR."""
     margin: float = 1.5
     """How far the loop enlarges a box that is zoomed on."""
     max_pixels: int = 1280 * 28**2
@@ -57,7 +59,7 @@ class ReaderModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        session = read_session(messages, shared_reader(), self.margin)
+        session = read_session(messages, shared_reader(), self.margin, page_text=self.page_text)
         turn = self._of_several(session) if session.images > 1 else self._turn(session)
         return ChatResult(generations=[ChatGeneration(message=turn)])
 

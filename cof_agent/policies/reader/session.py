@@ -13,7 +13,8 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from cof_agent.dialects.profile import Prompts
 from cof_agent.errors import PolicyError
 from cof_agent.images.geometry import Corners, Size, enlarge
-from cof_agent.policies.reader.page.ocr import TextReader, decode_base64
+from cof_agent.policies.reader.page.ocr import Line, TextReader, decode_base64
+from cof_agent.policies.reader.page.own_text import own_lines
 
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.S)
 _DROPPED = re.compile(r"^\[view \d+ is no longer shown\]$")
@@ -33,6 +34,8 @@ class ReadView:
     """What it shows, in pixels of its image's overview."""
     image: int = 0
     """The number of its image."""
+    own: tuple[Line, ...] = ()
+    """Lines of the page's own text that it shows, where that is taken."""
 
     @property
     def scale(self) -> float:
@@ -82,10 +85,13 @@ class Session:
         return replace(self, looks=[look for look in self.looks if look.image == image], image=image)
 
 
-def read_session(messages: Sequence[BaseMessage], reader: TextReader, margin: float) -> Session:
+def read_session(
+    messages: Sequence[BaseMessage], reader: TextReader, margin: float, *, page_text: bool = False
+) -> Session:
     """Take the messages of a conversation apart.
 
-    `margin` is how far the loop enlarges a box that is zoomed on. Raises PolicyError without an image or a question.
+    `margin` is how far the loop enlarges a box that is zoomed on. With `page_text`, the words beside a view are taken.
+    Raises PolicyError without an image or a question.
     """
     prompts, session = Prompts(), Session()
     pending: list[tuple[int, Corners]] = []
@@ -103,7 +109,8 @@ def read_session(messages: Sequence[BaseMessage], reader: TextReader, margin: fl
         for block in _blocks(message.content):
             text = str(block.get("text", "")).strip()
             if block.get("type") == "image":
-                beside = _look(session, block, pending, reader, margin, beside)
+                words = _words(block) if page_text else []
+                beside = _look(session, block, words, pending, reader, margin, beside)
                 settled = beside and settled
                 continue
             beside = False
@@ -145,9 +152,15 @@ def _boxes(text: str) -> Iterator[tuple[int, Corners]]:
         yield image, (x1, y1, x2, y2)
 
 
+def _words(block: dict[str, Any]) -> list[tuple[str, Corners]]:
+    """The words of a page's own text that came beside a view, in view pixels."""
+    return [(text, (x1, y1, x2, y2)) for text, (x1, y1, x2, y2) in block.get("extras", {}).get("words", [])]
+
+
 def _look(
     session: Session,
     block: dict[str, Any],
+    words: list[tuple[str, Corners]],
     pending: list[tuple[int, Corners]],
     reader: TextReader,
     margin: float,
@@ -157,15 +170,16 @@ def _look(
     if "base64" not in block:
         raise PolicyError("the policy `reader` needs images as base64: resolve references before calling it")
     data = decode_base64(block["base64"])
-    size = reader.picture(data).size
+    picture = reader.picture(data)
+    size, own = picture.size, own_lines(words, picture)
     if session.looks and pending:
         image, box = pending.pop(0)
         x1, y1, x2, y2 = map(float, enlarge(box, session.looks[image].size, margin))
-        session.looks.append(ReadView(len(session.looks), data, size, (x1, y1, x2, y2), image))
+        session.looks.append(ReadView(len(session.looks), data, size, (x1, y1, x2, y2), image, own))
         return False
     known = session.looks if beside else []
     whole = (0.0, 0.0, float(size[0]), float(size[1]))
-    session.looks = [*known, ReadView(len(known), data, size, whole, len(known))]
+    session.looks = [*known, ReadView(len(known), data, size, whole, len(known), own)]
     return True
 
 

@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 
 from cof_agent.dialects.profile import DECLINE
+from cof_agent.images.geometry import Corners
 from cof_agent.policies.reader.page.finding import Finding
+from cof_agent.policies.reader.page.own_text import around, place_of
 from cof_agent.policies.reader.page.search import Zoom
 from cof_agent.policies.reader.page.text import Text
 from cof_agent.policies.reader.question.ask import Form, TextAsk
@@ -27,7 +29,10 @@ def zooming(zoom: Zoom, image: int | None = None) -> str:
 
 def answering(finding: Finding) -> str:
     """A turn that answers."""
-    read = "; ".join(f"“{text.text}” ({text.confidence:.0%} certain, view {text.view})" for text in finding.texts[:4])
+    read = "; ".join(
+        f"“{text.text}” ({'the page’s own text' if text.own else f'{text.confidence:.0%} certain'}, view {text.view})"
+        for text in finding.texts[:4]
+    )
     return f"<think>{_plain(f'I read {read}.')}</think><answer>{_plain(finding.answer)}</answer>"
 
 
@@ -46,23 +51,26 @@ def unsure(reason: str) -> str:
 
 
 def evidence(finding: Finding) -> list[dict[str, object]]:
-    """Where the lines of `finding` stand, view by view, in whole pixels of each view as shown."""
-    boxes: dict[int, list[tuple[float, float, float, float]]] = {}
+    """Where the lines of `finding` stand, view by view, in pixels of each view as shown.
+
+    They are whole pixels, unless the page's own text has the lines: it says where the words of the answer stand.
+    """
+    boxes: dict[tuple[int, bool], list[Corners]] = {}
     for text in finding.texts:
-        boxes.setdefault(text.view, []).append(text.line.box)
+        box = place_of(finding.answer, text.line) if text.own else text.line.box
+        boxes.setdefault((text.view, text.own), []).append(box)
     return [
         {
             "view": view,
-            "bbox_2d": [
-                int(min(b[0] for b in group)),
-                int(min(b[1] for b in group)),
-                int(max(b[2] for b in group) + 0.999),
-                int(max(b[3] for b in group) + 0.999),
-            ],
-            "source": "reader",
+            "bbox_2d": [*(around(group) if own else _whole(around(group)))],
+            "source": "page_text" if own else "reader",
         }
-        for view, group in sorted(boxes.items())
+        for (view, own), group in sorted(boxes.items())
     ]
+
+
+def _whole(box: Corners) -> Corners:
+    return int(box[0]), int(box[1]), int(box[2] + 0.999), int(box[3] + 0.999)
 
 
 def nearest(ask: TextAsk, texts: Sequence[Text]) -> Text | None:

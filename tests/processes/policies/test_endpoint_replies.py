@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from cof_agent import ChainOfFocus, FocusConfig, Policy
 from cof_agent.agent import FocusResult
 from cof_agent.dialects import default_profile
+from cof_agent.images.geometry import Box
 from cof_agent.loop.state import Status, StopReason
 from cof_agent.policies.chat_replies import REFUSED
 from cof_agent.policies.endpoint import load_endpoint
+from cof_agent.policies.vendors import VENDORS
 from tests.support.conversations import answer, photo
 from tests.support.misbehaving_server import USAGE, Act, Visit, playing, refuses, says, sends
 from tests.support.patience import PATIENCE
@@ -520,3 +525,63 @@ def test_an_overview_that_is_too_long_fails_with_words() -> None:
     assert "maximum context length is 4096" in (result.message or "")
     assert "longer context" in (result.message or "")
     assert len(requests) == 1
+
+
+# Vendors
+
+
+def test_openais_profile_over_its_wire_format() -> None:
+    """The views that are sent need no resizing there, and pixels of them are pixels of the original."""
+    profile = VENDORS["openai"]
+    box = {"bbox_2d": [100, 100, 300, 300]}
+    with playing(reply("tool_calls", content=None, tool_calls=[call(json.dumps(box))]), says("417")) as server:
+        model = load_endpoint("openai:m", base_url=server.url, api_key="sk-the-key-123", timeout=PATIENCE)
+        result = ChainOfFocus(Policy(model, profile, "m")).ask(photo(4000, 3000), "What number is on the sign?")
+    sent = [
+        part for message in server.requests[-1]["messages"] for part in message["content"] or [] if "image_url" in part
+    ]
+    sizes = [Image.open(io.BytesIO(base64.b64decode(part["image_url"]["url"].partition(",")[2]))).size for part in sent]
+    assert sizes == [view.shown for view in result.views]
+    assert all(min(size) <= 768 and max(size) <= 2000 for size in sizes)
+    across, down = 4000 / sizes[0][0], 3000 / sizes[0][1]
+    assert result.views[1].box.contains(
+        Box(int(100 * across) + 1, int(100 * down) + 1, int(300 * across), int(300 * down))
+    )
+    assert [message["role"] for message in server.requests[-1]["messages"]][-2:] == ["tool", "user"]
+
+
+# Qwen3.5
+
+IN_XML = (
+    "<tool_call>\n<function=image_zoom_in_tool>\n<parameter=bbox_2d>\n[100, 100, 180, 150]\n</parameter>\n"
+    "<parameter=label>\nsign\n</parameter>\n</function>\n</tool_call>"
+)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("parsers", ["none", "reasoning", "both"])
+def test_qwen3_5_through_servers_with_and_without_parsers(parsers: str, streaming: bool) -> None:
+    """As vLLM sends them with neither parser, with `--reasoning-parser qwen3`, and with `--tool-call-parser` too."""
+    said: dict[str, Any] = {
+        "none": {"content": f"Too small.\n</think>\n\n{IN_XML}"},
+        "reasoning": {"content": f"\n\n{IN_XML}", "reasoning": "Too small."},
+        "both": {"content": None, "reasoning_content": "Too small.\n", "tool_calls": [call(json.dumps(BOX))]},
+    }[parsers]
+    act = reply(**said)
+    if streaming:
+        said = said | ({"tool_calls": [call(json.dumps(BOX), index=0)]} if "tool_calls" in said else {})
+        act = pieces(piece(**said), piece("stop"))
+    answer_text = says("I see.\n</think>\n\n<answer>417</answer>")
+    result, requests = ask(act, answer_text, dialect="qwen3.5", streaming=streaming)
+    assert (result.status, result.answer, result.usage.zooms, result.usage.refused) == (Status.ANSWERED, "417", 1, 0)
+    assert [turn.text.count("Too small.") for turn in result.trajectory.turns if turn.role == "policy"] == [1, 0]
+    _, _, turn, region = requests[-1]["messages"]
+    assert turn == {
+        "role": "assistant",
+        "content": IN_XML,
+        "reasoning": "Too small.",
+        "reasoning_content": "Too small.",
+    }
+    texts = [part.get("text", "(image)") for part in region["content"]]
+    assert "".join(texts) == "<tool_response>\n(image)\n</tool_response>"
+    assert "tools" not in requests[-1]

@@ -16,6 +16,7 @@ from cof_agent import ChainOfFocus, FocusConfig
 from cof_agent.agent.result import FocusResult
 from cof_agent.dialects import default_profile
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.xml_calls import xml_call
 from cof_agent.learning.exports.conversation import Conversation
 from tests.support.conversations import answer, call, crop, photo, watched, zoom
 
@@ -31,6 +32,11 @@ def deepeyes(*box: int) -> str:
 
 def qwen3(*box: int, image: int = 0) -> str:
     return "<think>Closer.</think>" + call("image_zoom_in_tool", bbox_2d=list(box), label="it", img_idx=image)
+
+
+def qwen3_5(*box: int, image: int = 0) -> str:
+    call = xml_call("image_zoom_in_tool", {"bbox_2d": list(box), "label": "it", "img_idx": image})
+    return f"Closer.\n</think>\n\n{call}"
 
 
 def mini_o3(*box: float, source: str = "original_image") -> str:
@@ -64,6 +70,14 @@ SCRIPTS: dict[str, tuple[Profile, list[str]]] = {
     "qwen3": (
         default_profile("qwen3"),
         [qwen3(0, 0, 400, 400), qwen3(100, 100, 600, 600, image=1), qwen3(5, 5, 5, 5), answer("x")],
+    ),
+    "sensenova-mars": (
+        default_profile("sensenova-mars"),
+        [qwen3(0, 0, 400, 400), qwen3(100, 100, 600, 600, image=1), qwen3(5, 5, 5, 5), answer("x")],
+    ),
+    "qwen3.5": (
+        default_profile("qwen3.5"),
+        [qwen3_5(0, 0, 400, 400), qwen3_5(100, 100, 600, 600, image=1), qwen3_5(5, 5, 5, 5), answer("x")],
     ),
     "deepeyes": (
         default_profile("deepeyes"),

@@ -84,7 +84,8 @@ def test_doctor_says_what_a_name_tells_and_what_it_does_not() -> None:
         return next(check.what for check in check_policy(spec) if check.what.startswith("dialect"))
 
     assert told("openai:deepeyes-7b").startswith("dialect deepeyes, as its name says")
-    assert told("openai:whatever").startswith("dialect native, for it is no checkpoint whose name or type is known")
+    assert told("openai:whatever").startswith("dialect native, as its vendor says")
+    assert told("ollama:whatever").startswith("dialect native, for it is no checkpoint whose name or type is known")
     assert "(questions are asked in another one with --dialect or --profile)" in told("openai:whatever")
 
 

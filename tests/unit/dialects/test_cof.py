@@ -15,8 +15,8 @@ from cof_agent.agent import ChainOfFocus
 from cof_agent.agent.trajectory import Trajectory
 from cof_agent.dialects import Call, Turn, get_dialect
 from cof_agent.dialects.cof import MAX_CALL_CHARACTERS
-from cof_agent.dialects.json_calls import as_written
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.reading import as_written
 from cof_agent.loop.state import Status
 from tests.support.conversations import BOTH, answer, call, crop, photo, scripted, zoom
 from tests.support.examples import examples
@@ -315,8 +315,8 @@ def test_what_a_server_took_out_of_the_text_is_put_back() -> None:
         tool_calls=[tool_call(name="image_zoom_in_tool", args={"bbox_2d": [1, 2, 30, 40]}, id="a")],
         invalid_tool_calls=[invalid_tool_call(name="z", args='{"bbox_2d": [1', id="b", error="no JSON")],
     )
-    turn = COF.parse(as_written(taken))
+    turn = COF.parse(as_written(COF, taken))
     assert (turn.thought, [bool(found.error) for found in turn.calls]) == ("It is small.", [False, True])
     assert turn.calls[0].args == {"bbox_2d": [1, 2, 30, 40]}
     whole = AIMessage(zoom(1, 2, 30, 40), tool_calls=taken.tool_calls)
-    assert as_written(whole) is whole, "nothing is written twice"
+    assert as_written(COF, whole) is whole, "nothing is written twice"

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
@@ -26,13 +24,9 @@ def look(*box: float) -> str:
 
 
 def published(x1: float, y1: float, x2: float, y2: float) -> list[float]:
-    """The release's rule in pixels of a 1008x672 view: clipped; sides under 28 grow about the centre."""
+    """The release's rule in pixels of a 1008x672 view: clipped; sides of 30 or less are refused before any grows."""
     x1, y1, x2, y2 = max(0, x1), max(0, y1), min(1008, x2), min(672, y2)
-    width, height = x2 - x1, y2 - y1
-    if min(width, height) < 28:
-        ratio, cx, cy = 28 / min(width, height), (x1 + x2) / 2, (y1 + y2) / 2
-        half_w, half_h = math.ceil(width * ratio * 0.5), math.ceil(height * ratio * 0.5)
-        return [math.floor(cx - half_w), math.floor(cy - half_h), math.ceil(cx + half_w), math.ceil(cy + half_h)]
+    assert min(x2 - x1, y2 - y1) > 30
     return [x1, y1, x2, y2]
 
 
@@ -43,7 +37,7 @@ def published(x1: float, y1: float, x2: float, y2: float) -> list[float]:
         ((0, 0, 1008, 672), [0, 0, 1000, 667], (1008, 672)),
         ((-20, -20, 400, 330), [0, 0, 397, 328], (392, 336)),
         ((900, 600, 2000, 2000), [892, 595, 1000, 667], (112, 84)),
-        ((500, 300, 510, 310), [487, 288, 515, 317], (56, 84)),
+        ((500, 300, 531, 331), [496, 297, 527, 329], (56, 84)),
         ((100.5, 120.5, 400.5, 330.5), [99, 119, 397, 328], (308, 196)),
     ],
 )
@@ -72,8 +66,11 @@ def test_a_run_to_the_letter() -> None:
 
 
 def test_thin_regions_are_refused() -> None:
-    run = converse("deepeyes", look(0, 0, 1000, 9), look(0, 300, 1008, 309), ANSWER)
-    assert run.sizes == [(980, 28), (1008, 28)], "short sides grow first"
+    run = converse("deepeyes", look(0, 0, 1000, 30), look(500, 300, 530, 400), look(980, 0, 2000, 90), ANSWER)
+    assert run.boxes == []
+    said = [text for message in run.prompts[-1] for text in shape(message) if text.startswith("Error: ")]
+    assert ["a side has" in why and "needs over 30" in why for why in said] == [True] * 3
+    assert "a side has 28 pixels" in said[2], "counted after the box is cut to the image"
     profile = PROFILE.model_copy(update={"zoom": type(PROFILE.zoom)(margin=1, scale=1, clip=True, max_aspect=100)})
     run = converse("deepeyes", look(0, 301, 1008, 307), look(0, 300, 1008, 305), ANSWER, profile=profile)
     assert run.boxes == []

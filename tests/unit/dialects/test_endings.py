@@ -12,8 +12,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from cof_agent.dialects import DIALECTS, Turn, get_dialect
 from cof_agent.dialects.declining import decline_of
 from cof_agent.dialects.finish import Finish, finish_of
-from cof_agent.dialects.json_calls import as_written
-from cof_agent.dialects.reading import BROKEN, CALL_LIKE, CUT, FILTERED, NO_CALL, REPEATS, read_turn
+from cof_agent.dialects.reading import BROKEN, CALL_LIKE, CUT, FILTERED, NO_CALL, REPEATS, as_written, read_turn
 from tests.support.dialogue import converse
 from tests.unit.dialects.test_every_dialect import LOOK, answered
 
@@ -332,4 +331,5 @@ def test_a_thought_alone_holds_an_answer_where_it_ends_with_it(
     message = AIMessage(
         "", additional_kwargs={"reasoning_content": thought}, response_metadata={"finish_reason": reason}
     )
-    assert read_turn(get_dialect(name), as_written(message) if name == "cof" else message).answer == answer
+    dialect = get_dialect(name)
+    assert read_turn(dialect, as_written(dialect, message) if name == "cof" else message).answer == answer

@@ -28,6 +28,12 @@ def called(name: str, **arguments: Any) -> str:
     return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
 
 
+def in_xml(name: str, **arguments: Any) -> str:
+    """A call as Qwen3.5's templates write it."""
+    lines = [f"<parameter={key}>\n{json.dumps(value)}\n</parameter>\n" for key, value in arguments.items()]
+    return f"<tool_call>\n<function={name}>\n{''.join(lines)}</function>\n</tool_call>"
+
+
 def native(text: str, id_: str, box: list[Any]) -> AIMessage:
     return AIMessage(text, tool_calls=[tool_call(name=ZOOM, args={"bbox_2d": box}, id=id_)])
 
@@ -39,6 +45,8 @@ LOOK: dict[str, str | AIMessage] = {
     "mini-o3": f'<think>small</think><grounding>{{"bbox_2d": {WANTED}, "source": "original_image"}}</grounding>',
     "pixel-reasoner": "It is small.\n" + called("crop_image_normalized", bbox_2d=WANTED, target_image=1),
     "qwen3": "<think>small</think>\n" + called(ZOOM, bbox_2d=[250, 250, 500, 500], label="sign", img_idx=0),
+    "sensenova-mars": "<think>small</think>\n" + called(ZOOM, bbox_2d=[250, 250, 500, 500], label="sign", img_idx=0),
+    "qwen3.5": "small\n</think>\n\n" + in_xml(ZOOM, bbox_2d=[250, 250, 500, 500]),
     "native": native("<think>small</think>", "a", [252, 168, 504, 336]),
 }
 REFUSED: dict[str, str | AIMessage] = {
@@ -48,6 +56,8 @@ REFUSED: dict[str, str | AIMessage] = {
     "mini-o3": '<grounding>{"bbox_2d": [0.5, 0.5, 0.9, 0.9], "source": "observation_7"}</grounding>',
     "pixel-reasoner": called("crop_image_normalized", bbox_2d=WANTED, target_image=0),
     "qwen3": called(ZOOM, bbox_2d=[250, 250, 500, 500], label="sign", img_idx=7),
+    "sensenova-mars": called(ZOOM, bbox_2d=[500, 500, 500, 500], label="sign", img_idx=0),
+    "qwen3.5": in_xml(ZOOM, bbox_2d=[250, 250, 500, 500], label="sign", img_idx=7),
     "native": native("", "b", [9000, 1, 9001, 2]),
 }
 UNREADABLE = dict.fromkeys(TAGGED, "<tool_call>closer, please</tool_call>") | {
@@ -170,8 +180,9 @@ def test_without_tools_none_is_spoken_of(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in TAGGED if name != "cof-v1"])
 def test_the_system_turn_tells_how_to_call(name: str) -> None:
     (prompt,) = converse(name, answered(name, "42")).prompts
-    tag = "<grounding>" if name == "mini-o3" else '<tool_call>\n{"name": '
-    assert prompt[0].text.startswith(default_profile(name).prompts.task)
+    tag = {"mini-o3": "<grounding>", "qwen3.5": "<tool_call>\n<function="}.get(name, '<tool_call>\n{"name": ')
+    task = default_profile(name).prompts.task
+    assert prompt[0].text.endswith(task) if name == "qwen3.5" else prompt[0].text.startswith(task)
     assert tag in prompt[0].text
 
 
@@ -204,18 +215,24 @@ def test_an_unreadable_call_is_refused_in_the_policys_terms(name: str) -> None:
     run = converse(name, UNREADABLE[name], answered(name, "42"))
     assert run.result.usage.refused == 1
     said = " ".join(shape(run.prompts[-1][-1]))
-    word = {"cof-v1": "the box is not four numbers", "mini-o3": '"bbox_2d" and "source"'}.get(
-        name, '"name" and "arguments"'
-    )
+    word = {
+        "cof-v1": "the box is not four numbers",
+        "mini-o3": '"bbox_2d" and "source"',
+        "qwen3.5": "<function=NAME>",
+    }.get(name, '"name" and "arguments"')
     assert "refused" in said
     assert word in said
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_boxes_in_the_answer_are_evidence_in_original_pixels(name: str) -> None:
-    written = {"mini-o3": WANTED, "pixel-reasoner": WANTED, "qwen3": [250, 250, 500, 500]}.get(
-        name, [252, 168, 504, 336]
-    )
+    written = {
+        "mini-o3": WANTED,
+        "pixel-reasoner": WANTED,
+        "qwen3": [250, 250, 500, 500],
+        "qwen3.5": [250, 250, 500, 500],
+        "sensenova-mars": [250, 250, 500, 500],
+    }.get(name, [252, 168, 504, 336])
     box = f"<|box_start|>{written}<|box_end|>" if name == "cof-v1" else json.dumps({"bbox_2d": written})
     (evidence,) = converse(name, answered(name, f"there: {box}")).result.evidence
     assert (evidence.view, evidence.source) == (0, "policy")
@@ -226,12 +243,18 @@ def test_boxes_in_the_answer_are_evidence_in_original_pixels(name: str) -> None:
 def test_a_region_that_is_no_longer_shown_is_named_as_the_policy_names_it(name: str) -> None:
     run = converse(name, LOOK[name], again(name), answered(name, "42"), config=FocusConfig(max_conversation_tokens=1))
     said = " ".join(text for message in run.prompts[-1] for text in shape(message))
-    image = {"mini-o3": "observation_1", "pixel-reasoner": "target_image 2", "qwen3": "img_idx 1"}.get(name, "view 1")
+    image = {
+        "mini-o3": "observation_1",
+        "pixel-reasoner": "target_image 2",
+        "qwen3": "img_idx 1",
+        "qwen3.5": "img_idx 1",
+    }.get(name, "view 1")
     assert f"[{image} is no longer shown]" in said
 
 
 FRAGMENTS = [
     "<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>", "<grounding>", "</grounding>",
+    "<function=image_zoom_in_tool>", "</function>", "<parameter=bbox_2d>", "</parameter>",
     "<|box_start|>", "<|box_end|>", "<|image_zoomin|>", "\\boxed{", "\\text{", '{"name": ', '"arguments": ', "[", "]",
     "{", "}", "'", '"', ",", "\\", "```json", "NaN", "-Infinity", "1e999", "9" * 25, "null", "true", '"bbox_2d": ',
     '"source": ', '"img_idx": ', '"target_image": ', "observation_", "\ud800", "\x00", '"image_zoom_in_tool"',

@@ -26,7 +26,12 @@ def look(*box: object, target: object = 1) -> str:
 
 
 def published(box: tuple[float, ...], frame: list[int]) -> list[float]:
-    """The release's rule: a tenth of the image is added on each side, then cut to the image."""
+    """The release's rule: a tenth of the image is added on each side, then cut to the image; not all below 1: pixels.
+
+    A box that ends at 1.0 stands for the whole width or height here.
+    """
+    if max(box) > 1:
+        box = tuple(edge / side for edge, side in zip(box, (1008, 672, 1008, 672), strict=True))
     width, height = frame[2] - frame[0], frame[3] - frame[1]
     signs, sides, origins = (-1, -1, 1, 1), (width, height, width, height), (frame[0], frame[1]) * 2
     parts = zip(box, signs, sides, origins, strict=True)
@@ -39,7 +44,8 @@ def published(box: tuple[float, ...], frame: list[int]) -> list[float]:
         ((0.4, 0.4, 0.5, 0.5), [299, 199, 600, 401], (560, 392)),
         ((0.0, 0.0, 0.5, 0.5), [0, 0, 600, 401], (588, 392)),
         ((0.0, 0.0, 1.0, 1.0), [0, 0, 1000, 667], (1008, 672)),
-        ((0.95, 0.95, 1.5, 1.5), [849, 566, 1000, 667], (560, 392)),
+        ((403.2, 268.8, 504, 336), [299, 199, 600, 401], (560, 392)),
+        ((900, 600, 2000, 2000), [792, 528, 1000, 667], (560, 392)),
     ],
 )
 def test_regions(box: tuple[float, ...], found: list[int], size: tuple[int, int]) -> None:
@@ -90,7 +96,7 @@ def test_images_are_counted_from_one(target: object, view: int | None) -> None:
     [
         (look(0.4, 0.4, 0.5, 0.5, target=0), "there is no target_image 0"),
         (look(0.5, 0.5, 0.4, 0.6), "is empty: it needs 0 <= x1 < x2 <= 1"),
-        (look(400, 300, 500, 400), "is empty"),
+        (look(1400, 300, 1500, 400), "is empty"),
         (look("a"), "bbox_2d must be four finite numbers"),
         (
             called("crop_image_normalized", target_image=1),

@@ -60,6 +60,24 @@ def test_a_region_of_a_region() -> None:
     assert [view.label for view in run.result.views] == [None, "sign", "sign"]
 
 
+def test_numbers_may_count_the_questions_images_alone() -> None:
+    """As a maintainer has it (QwenLM/Qwen3-VL issue 1667): deeper looks are in coordinates of the original."""
+    profile = PROFILE.model_copy(update={"counted": "images"})
+    looks = (look(100, 200, 500, 600), look(500, 500, 1000, 1000, index=1), look(500, 500, 1000, 1000))
+    run = converse("qwen3", *looks, ANSWER, profile=profile)
+    assert run.boxes == [[99, 133, 500, 401], [500, 333, 1000, 667]]
+    assert "1 the second of the question's" in run.prompts[0][0].text
+    assert "there is no img_idx 1: the images are img_idx 0 to img_idx 0" in " ".join(shape(run.prompts[2][-1]))
+
+
+def test_a_region_has_as_many_pixels_as_the_tool_gives_it() -> None:
+    """256 · 32² to 12,845,056: `smart_resize` there, with the `min_pixels` that its call names."""
+    rule = PROFILE.regions
+    assert (rule.factor, rule.min_pixels, rule.max_pixels) == (32, 262_144, 12_845_056)
+    assert rule.fit((3000, 2000)) == (3008, 1984)
+    assert rule.fit((8000, 6000)) == (4128, 3072)
+
+
 def test_a_run_to_the_letter() -> None:
     both = look(100, 200, 500, 600) + "\n" + look(0, 0, 1000, 1000, index=5) + "\n" + look(0, 0, 500, 500)
     run = converse("qwen3", f"<think>two places</think>\n\n{both}", ANSWER)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.messages.tool import tool_call
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.checkpoint.memory import InMemorySaver
 from PIL import Image
 
@@ -31,8 +32,10 @@ from cof_agent import (
     build_graph,
 )
 from cof_agent.dialects import DIALECTS, default_profile
+from cof_agent.dialects.tools import ZOOM, image_tools
 from cof_agent.loop.overview import MAX_IMAGES
 from tests.support.conversations import WatchedModel, call, images, photo, texts, zoom
+from tests.unit.dialects.test_every_dialect import in_xml
 
 SMALL = photo(640, 480)
 LARGE = Image.effect_noise((1000, 667), 64).convert("RGB")
@@ -58,6 +61,7 @@ def prompts(asked: Policy) -> Any:
 
 TURNS: dict[str, tuple[str | AIMessage, ...]] = {
     "qwen3": (call("image_zoom_in_tool", bbox_2d=[100, 100, 300, 300], label="sign", img_idx=1), "The second."),
+    "qwen3.5": ("small\n</think>\n\n" + in_xml(ZOOM, bbox_2d=[100, 100, 300, 300], img_idx=1), "The second."),
     "pixel-reasoner": (
         call("crop_image_normalized", bbox_2d=[0.1, 0.1, 0.3, 0.3], target_image=2),
         "\\boxed{The second.}",
@@ -108,6 +112,7 @@ def test_the_graph_takes_a_list_and_keeps_no_secret(tmp_path: Path) -> None:
 def test_an_image_that_is_not_named_or_not_there_is_refused_in_the_policys_words() -> None:
     said = {
         "qwen3": (call("image_zoom_in_tool", bbox_2d=[1, 1, 900, 900], label="x"), "img_idx must be a whole number"),
+        "qwen3.5": (in_xml(ZOOM, bbox_2d=[1, 1, 900, 900]), "img_idx must be a whole number"),
         "pixel-reasoner": (
             call("crop_image_normalized", bbox_2d=[0.1, 0.1, 0.3, 0.3]),
             "it is missing; the images are target_image 1 to target_image 2",
@@ -121,6 +126,32 @@ def test_an_image_that_is_not_named_or_not_there_is_refused_in_the_policys_words
     asked = policy("native", look(1, 1, 90, 90, image=2), *TURNS["native"])
     ChainOfFocus(asked).ask(PAIR, "Which?")
     assert any("there is no image 2: the images are numbered 0 to 1" in text for text in texts(prompts(asked)[1]))
+
+
+@pytest.mark.parametrize("name", ["qwen3", "qwen3.5"])
+def test_where_images_alone_are_counted_a_region_has_no_number(name: str) -> None:
+    def at(index: int) -> str:
+        arguments = {"bbox_2d": [100, 100, 300, 300], "label": "sign", "img_idx": index}
+        return in_xml(ZOOM, **arguments) if name == "qwen3.5" else call(ZOOM, **arguments)
+
+    profile = default_profile(name).model_copy(update={"counted": "images"})
+    asked = policy(name, at(1), at(2), "There: " + POINTED % ', "img_idx": 2', profile=profile)
+    result = ChainOfFocus(asked).ask(PAIR, "Which?")
+    assert (result.usage.zooms, result.usage.refused, result.views[2].image_index) == (1, 1, 1)
+    assert [(item.view, item.source) for item in result.evidence] == [(2, "last_view")], "the box names no image"
+    system, *_, refused = (texts([message])[0] for message in prompts(asked)[-1] if message.type != "ai")
+    assert "1 the second of the question's" in system
+    assert "there is no img_idx 2: the images are img_idx 0 to img_idx 1" in refused
+
+
+def test_the_tools_say_what_a_number_counts() -> None:
+    profile = default_profile("native").model_copy(update={"counted": "images", "any_view": True})
+    for images_, required in ((1, ["bbox_2d"]), (2, ["bbox_2d", "view"])):
+        (tool,) = image_tools(profile, images_)
+        told = convert_to_openai_tool(tool)["function"]
+        assert told["parameters"]["required"] == required
+        assert "the regions shown have no number" in told["parameters"]["properties"]["view"]["description"]
+        assert "any image of the question" in told["description"]
 
 
 @pytest.mark.parametrize("name", sorted(set(DIALECTS) - TURNS.keys()))

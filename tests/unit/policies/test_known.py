@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,23 @@ from cof_agent.policies.profiles import profile_for
         ("xintongzhang/CoF-sft-model-7b", "cof"),
         ("/models/chain-of-focus-7b", "cof"),
         ("ChenShawn/DeepEyes-7B", "deepeyes"),
+        ("deepeyes_v1_7b", "deepeyes"),
+        ("rosemary-and-thymes", "native"),
         ("Mini-o3/Mini-o3-7B-v1", "mini-o3"),
         ("models/mini_o3_sft", "mini-o3"),
         ("TIGER-Lab/PixelReasoner-RL-v1", "pixel-reasoner"),
         ("Qwen/Qwen3-VL-8B-Instruct", "qwen3"),
         ("qwen3-vl:8b", "qwen3"),
+        ("sensenova/SenseNova-MARS-32B", "sensenova-mars"),
+        ("Qwen/Qwen3.5-27B", "qwen3.5"),
+        ("Qwen/Qwen3.5-397B-A17B", "qwen3.5"),
+        ("Qwen/Qwen3.6-35B-A3B-FP8", "qwen3.5"),
+        ("Qwen/Qwen3.8-27B", "qwen3.5"),
+        ("qwen3.5:9b", "qwen3.5"),
+        ("qwen3.5-plus", "qwen3.5"),
+        ("runs/qwen3_5_4b_sft", "qwen3.5"),
+        ("Qwen/Qwen3-8B", "native"),
+        ("Qwen/Qwen3-VL-8B-Thinking", "qwen3"),
         ("Qwen/Qwen2.5-VL-7B-Instruct", "cof"),
         ("qwen2.5vl:7b", "cof"),
         ("my_qwen2_5_vl_run", "cof"),
@@ -40,9 +53,30 @@ def test_by_name(name: str, dialect: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model_type", "dialect"),
-    [("qwen2_vl", "cof"), ("qwen2_5_vl", "cof"), ("qwen3_vl", "qwen3"), ("qwen3_vl_moe", "qwen3"), ("llava", "native")],
+    "name",
+    [
+        "ChenShawn/DeepEyesV2-7B",
+        "deepeyes-v2",
+        "DeepEyes_v2_sft",
+        "Kwai-Keye/Thyme-RL",
+        "Agents-X/PyVision-Image-7B-RL",
+    ],
 )
+def test_a_policy_of_a_form_that_no_dialect_reads_is_told_so(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no dialect reads that, and no code is run; ask it with --dialect native"):
+        profile_for(name, model_type="qwen2_5_vl")
+    assert profile_for(name, dialect="native")[0] == default_profile("native")
+    (tmp_path / "focus.json").write_text('{"dialect": "cof"}')
+    assert profile_for(name, folder=tmp_path)[0] == default_profile("cof")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "dialect"),
+    [
+        ("qwen2_vl", "cof"), ("qwen2_5_vl", "cof"), ("qwen3_vl", "qwen3"), ("qwen3_vl_moe", "qwen3"),
+        ("qwen3_5", "qwen3.5"), ("qwen3_5_moe", "qwen3.5"), ("llava", "native"),
+    ],
+)  # fmt: skip
 def test_by_type_where_the_name_says_nothing(model_type: str, dialect: str) -> None:
     profile, told_by = profile_for("/runs/checkpoint-700", model_type=model_type)
     assert (profile.dialect, f"its type {model_type}" in told_by or dialect == "native") == (dialect, True)
@@ -95,10 +129,17 @@ def test_a_profile_and_a_dialect_are_not_given_together() -> None:
         load_policy("reader", profile=Profile(), dialect="cof")
 
 
-@pytest.mark.parametrize("spec", ["reader", "script:FILE"])
-def test_policies_without_options_take_none(spec: str) -> None:
-    with pytest.raises(ConfigError, match="takes no options, but device"):
-        load_policy(spec, device="cpu")
+@pytest.mark.parametrize(
+    ("spec", "options", "why"),
+    [
+        ("script:FILE", {"device": "cpu"}, "takes no options, but device"),
+        ("reader", {"device": "cpu"}, "has no option device: it takes page_text"),
+        ("reader", {"page_text": "yes"}, "page_text is true or false, not 'yes'"),
+    ],
+)
+def test_options_that_a_policy_does_not_take(spec: str, options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        load_policy(spec, **options)
 
 
 @pytest.mark.parametrize("spec", ["", "nothing", "hf:", ":m", "openai:", "script:"])

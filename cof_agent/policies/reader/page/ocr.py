@@ -59,6 +59,10 @@ class Line:
     """Mean probability of its characters, 0.0 to 1.0."""
     quad: Quad
     """Corners in view pixels: top left, top right, bottom right, bottom left of the text, which may be tilted."""
+    words: tuple[tuple[str, Corners], ...] = ()
+    """Of a page's own text: its words and their boxes in view pixels. Empty for a line that was read by OCR."""
+    leaves: bool = False
+    """Of a page's own text: whether it goes on outside of the view."""
 
     @property
     def box(self) -> Corners:

@@ -21,6 +21,8 @@ FAIR_CONFIDENCE = 0.88
 FAIR_HEIGHT = 12.0
 TWIN = 0.8
 """Likeness from which two lines without digits may be two printings of one name."""
+OWN_WEIGHT = 1.2
+"""Weight of a line of a page's own text: more than any reading has."""
 CUT = 3.0
 """A line that ends so many pixels from an inner edge of its view may go on beyond it."""
 
@@ -64,23 +66,32 @@ class Text:
         return self.line.height / self.scale
 
     @property
+    def own(self) -> bool:
+        """Whether it is of the page's own text, and was not read by OCR."""
+        return bool(self.line.words)
+
+    @property
     def sure(self) -> bool:
         """Whether it can be taken as read."""
         if self.cut or self.disputed or self.partial:
             return False
+        if self.own:
+            return True
         tall = self.line.height >= SURE_HEIGHT and self.confidence >= SURE_CONFIDENCE
         return tall or (self.agreed and self.confidence >= SURE_CONFIDENCE and self.line.height >= 0.8 * SURE_HEIGHT)
 
     @property
     def fair(self) -> bool:
         """Whether it may be answered with when no closer look is possible."""
+        if self.own:
+            return self.sure
         needed = FAIR_CONFIDENCE - (0.08 if self.agreed else 0.0)
         return not (self.cut or self.disputed) and self.confidence >= needed and self.line.height >= FAIR_HEIGHT
 
     @property
     def weight(self) -> float:
         """How good the reading is, for choosing between readings of the same text."""
-        size = min(1.0, self.line.height / 24.0) ** 0.5
+        size = OWN_WEIGHT if self.own else min(1.0, self.line.height / 24.0) ** 0.5
         return float(self.confidence * size * (0.4 if self.cut else 1.0))
 
 
@@ -93,7 +104,7 @@ def read_page(looks: Sequence[ReadView], reader: TextReader, *, deep: bool) -> l
     for look in looks:
         if look.data is None:
             continue
-        found += [_placed(line, look, looks[0]) for line in reader.read(look.data)]
+        found += [_placed(line, look, looks[0]) for line in (*look.own, *reader.read(look.data))]
         if deep and look is looks[0]:
             found += [_placed(line, look, looks[0]) for line in reader.read(look.data, enlarge=2)]
     return sorted(_settled_by_twins(_best(found, looks)), key=lambda text: (text.box[1], text.box[0]))
@@ -122,7 +133,7 @@ def _placed(line: Line, look: ReadView, overview: ReadView) -> Text:
     sx, sy = look.size[0] / (right - left), look.size[1] / (bottom - top)
     a, b, c, d = [(x / sx + left, y / sy + top) for x, y in line.quad]
     x1, y1, x2, y2 = line.box
-    cut = (
+    cut = line.leaves or (
         (left > 0 and x1 <= CUT)
         or (top > 0 and y1 <= CUT)
         or (right < overview.size[0] and x2 >= look.size[0] - CUT)
@@ -139,7 +150,7 @@ def _best(found: Iterable[Text], looks: Sequence[ReadView]) -> list[Text]:
         found, key=lambda text: (round(text.weight / 0.04), len(squeeze(text.text)), text.weight), reverse=True
     )
     for text in ranked:
-        rivals = [i for i, other in enumerate(kept) if shared(text, other) > 0.5]
+        rivals = [i for i, other in enumerate(kept) if shared(text, other) > 0.5 and not _is_part(other, text)]
         if not rivals and not _vanished(text, looks):
             kept.append(text)
         for i in rivals:
@@ -147,8 +158,20 @@ def _best(found: Iterable[Text], looks: Sequence[ReadView]) -> list[Text]:
     return kept
 
 
+def _is_part(own: Text, read: Text) -> bool:
+    """Whether `own`, of the page's own text, is a small part of what was read: the rest may be in a picture."""
+    return own.own and not read.own and _length(own) < 0.5 * _length(read)
+
+
+def _length(text: Text) -> float:
+    (a, b, c, d) = text.quad
+    return max(math.dist(a, b), math.dist(b, c), math.dist(c, d), math.dist(d, a))
+
+
 def _compared(best: Text, other: Text) -> Text:
     """`best` with what another reading of the same place says about it."""
+    if best.own:
+        return best
     mine, theirs = squeeze(best.text), squeeze(other.text)
     if mine == theirs:
         best = replace(best, agreed=best.agreed or _apart(best, other))

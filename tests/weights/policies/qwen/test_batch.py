@@ -23,7 +23,7 @@ from cof_agent.policies.qwen.sampling import Sampling
 from tests.support.patience import PATIENCE
 from tests.support.qwen_models import WatchedBatches, block, difference, make_checkpoint, picture, run, text
 
-KINDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+KINDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5")
 WARM = Sampling(1.0, 0.95, 50, 1.1, 7)
 
 

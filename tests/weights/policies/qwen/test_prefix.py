@@ -26,7 +26,7 @@ from tests.support.qwen_models import (
     text,
 )
 
-KINDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
+KINDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe")
 CLOSE = 1e-4
 
 
@@ -118,8 +118,28 @@ def test_a_history_that_differs_in_the_middle_is_reused_up_to_there(
     assert difference(checkpoint, changed, reply) < CLOSE
     early = [*messages[:2], AIMessage("I said something else."), *messages[3:]]
     [reply] = run(engine, early)
-    assert 0 < reply.reused_tokens < reply.prompt_tokens
+    linear = kind.startswith("qwen3_5")  # its state goes back to the ends of the last two prompts, and no further
+    assert 0 <= reply.reused_tokens < reply.prompt_tokens
+    assert (reply.reused_tokens == 0) == linear
     assert difference(checkpoint, early, reply) < CLOSE
+
+
+@pytest.mark.parametrize("kind", ["qwen3_5", "qwen3_5_moe"])
+def test_linear_attention_goes_on_from_the_end_of_a_prompt_that_both_share(
+    checkpoints: dict[str, Checkpoint], kind: str
+) -> None:
+    checkpoint = checkpoints[kind]
+    engine, messages = engine_of(checkpoint), opening(checkpoint)
+    [reply] = run(engine, messages)
+    for words in ("I said something else.", "And now again something else."):
+        other = [*messages, AIMessage(words), HumanMessage("Go on.")]
+        [following] = run(engine, other)
+        assert following.reused_tokens == reply.prompt_tokens
+        assert difference(checkpoint, other, following) < CLOSE
+    [again] = run(engine, messages)
+    assert again.reused_tokens == 0, "its last token must be run, and the state before that one is gone"
+    assert again.ids == reply.ids
+    assert engine.pool.bytes > 0
 
 
 def test_another_image_of_the_same_size_is_not_taken_for_the_first(checkpoint: Checkpoint) -> None:

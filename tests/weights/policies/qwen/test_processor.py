@@ -49,7 +49,7 @@ def shown(processor: Any, *images: Image.Image, **settings: Any) -> Any:
     ("model_type", "name"),
     [
         ("qwen2_vl", "Qwen2VLProcessor"), ("qwen2_5_vl", "Qwen2_5_VLProcessor"), ("qwen3_vl", "Qwen3VLProcessor"),
-        ("qwen3_vl_moe", "Qwen3VLProcessor"),
+        ("qwen3_vl_moe", "Qwen3VLProcessor"), ("qwen3_5", "Qwen3VLProcessor"), ("qwen3_5_moe", "Qwen3VLProcessor"),
     ],
 )  # fmt: skip
 def test_the_class_follows_the_model(checkpoint: Path, tmp_path: Path, model_type: str, name: str) -> None:
@@ -87,6 +87,12 @@ def test_a_view_goes_in_as_it_is(checkpoint: Path, size: tuple[int, int]) -> Non
         red = (patches[:, :, :, :, 0, 0] * deviation + mean) * 255
         pixels = red.transpose(0, 2, 4, 1, 3, 5).reshape(size[1], size[0])
         assert np.abs(pixels - np.asarray(image)[:, :, 0]).max() < 0.01
+
+
+def test_a_kind_that_is_not_supported_yet_says_so(checkpoint: Path) -> None:
+    change(checkpoint / "config.json", model_type="qwen4_exp")
+    with pytest.raises(ConfigError, match="'qwen4_exp', which is not supported yet: start a server"):
+        load_processor(checkpoint)
 
 
 def test_settings_of_the_checkpoint_are_kept(checkpoint: Path) -> None:
