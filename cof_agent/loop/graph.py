@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
@@ -22,9 +20,8 @@ from cof_agent.images.views import RegionPixels
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.nodes import Nodes
 from cof_agent.loop.overview import holds_secret, without_secret
-from cof_agent.loop.reply import AskAgain, Look, left_in
 from cof_agent.loop.state import FocusInput, FocusOutput, FocusState
-from cof_agent.loop.transcript import pending_calls
+from cof_agent.loop.wiring import wired
 from cof_agent.policies.policy import Policy
 
 
@@ -89,17 +86,7 @@ def build_graph(
         limits or ImageLimits(),
         region_pixels,
     )
-    graph = StateGraph(FocusState, FocusConfig, input_schema=FocusInput, output_schema=FocusOutput)
-    graph.add_node("observe", nodes.observe)
-    graph.add_node("reason", _Reason(nodes))
-    graph.add_node("zoom", nodes.zoom)
-    graph.add_node("answer", nodes.answer)
-    graph.add_edge(START, "observe")
-    graph.add_edge("observe", "reason")
-    graph.add_conditional_edges("reason", after_reason)
-    graph.add_conditional_edges("zoom", after_zoom)
-    graph.add_conditional_edges("answer", after_answer)
-    compiled = graph.compile(checkpointer=checkpointer, name="chain_of_focus")
+    compiled = wired(nodes).compile(checkpointer=checkpointer, name="chain_of_focus")
     opener = partial(without_secret, store=nodes.store, limits=nodes.limits)
     return FocusGraph(opener=opener, **{name: part for name, part in vars(compiled).items() if name[:2] != "__"})
 
@@ -114,32 +101,3 @@ def as_policy(policy: Policy | BaseChatModel) -> Policy:
             "set options on the model itself rather than with bind()"
         )
     return Policy(policy, default_profile("native"), policy._llm_type)
-
-
-class _Reason(Runnable[FocusState, dict[str, Any]]):
-    """The node that asks the policy, with an asyncio form of its own. LangChain's RunnableLambda costs more than it."""
-
-    def __init__(self, nodes: Nodes) -> None:
-        self.name, self.nodes = "reason", nodes
-
-    def invoke(self, input: FocusState, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:
-        return self.nodes.reason(input, config or {})
-
-    async def ainvoke(self, input: FocusState, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:
-        return await self.nodes.areason(input, config or {})
-
-
-def after_reason(state: FocusState) -> Literal["reason", "zoom", "answer"]:
-    """Where the decision of `reply.decide` leads, read from what it left in state."""
-    following = left_in(state)
-    return "zoom" if following is Look else "reason" if following is AskAgain else "answer"
-
-
-def after_zoom(state: FocusState) -> Literal["zoom", "reason"]:
-    """One call a step, in order; then the policy's next turn."""
-    return "zoom" if pending_calls(state["messages"]) else "reason"
-
-
-def after_answer(state: FocusState) -> Literal["reason", "__end__"]:
-    """Over, unless a person has let the policy try again."""
-    return "__end__" if state.get("status") else "reason"

@@ -51,6 +51,7 @@ INSIDE = {
         {"page_text", "reply", "review"},
         {"failing", "resumption"},
         {"nodes"},
+        {"wiring"},
         {"graph"},
     ),
 }
