@@ -281,7 +281,7 @@ def test_it_works_from_any_program(tmp_path: Path) -> None:
         textwrap.dedent(f"""
             import os, sys, threading
             print("once", flush=True)
-            sys.path.insert(0, {str(Path(apart.__file__).parents[2])!r})
+            sys.path.insert(0, {str(Path(apart.__file__).parents[3])!r})
             os.close(0)
             from cof_agent.images import open_image
 
@@ -337,7 +337,7 @@ def run_python(script: str, *options: str) -> None:
         capture_output=True,
         text=True,
         timeout=PATIENCE,
-        env={**os.environ, "PYTHONPATH": str(Path(apart.__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(apart.__file__).parents[3])},
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")

@@ -94,7 +94,7 @@ def test_importing_is_light() -> None:
 
 
 def run_python(script: str, *options: str) -> None:
-    root = str(Path(pixels.__file__).parents[2])
+    root = str(Path(pixels.__file__).parents[3])
     result = subprocess.run(
         [sys.executable, *options, "-c", textwrap.dedent(script)],
         capture_output=True,
