@@ -145,7 +145,7 @@ def kept_conversation(agent: ChainOfFocus, thread_id: str) -> KeptConversation |
 
 def _kept(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
     from cof_agent.agent.trajectory import Trajectory
-    from cof_agent.images.display_name import show_source
+    from cof_agent.images.display_name import show_source, with_page
     from cof_agent.images.reference import ImageRef
     from cof_agent.loop.overview import images_of
     from cof_agent.loop.pregel import began_with
@@ -163,13 +163,15 @@ def _kept(agent: ChainOfFocus, thread_id: str) -> KeptConversation | None:
     asked = bool(pending) and state.get("question")
     given: list[Any] = images_of((asked and state.get("image")) or None) or originals_of(state)
     # of a path or URL that no step has opened yet, nothing more is known
-    images = [{"source": image} if isinstance(image, str) else image for image in given]
+    images: list[dict[str, Any]] = [{"source": one} if isinstance(one, str) else one for one in given]
     if not images or not all(isinstance(image, dict) for image in images) or not (asked or "messages" in state):
         raise ConfigError(f"the thread {thread_id!r} is no conversation of `ask` or `chat`: name another one")
     refs = [view.image for view in views_of(state.get("messages", []))]
     refs += [ImageRef.from_json(image) for image in images if "sha256" in image]
     return KeptConversation(
-        sources=tuple(show_source(str(image.get("source"))) for image in images),
+        sources=tuple(
+            with_page(show_source(str(image.get("source"))), image.get("page"), image.get("pages")) for image in images
+        ),
         urls=tuple(ImageRef.from_json(image).url if "sha256" in image else None for image in images),
         question=str(asked or question_of(state["messages"][state["first_message"]])),
         ended=None if pending else Trajectory.from_state(state),

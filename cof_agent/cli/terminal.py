@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cof_agent.cli.limits import in_options
 from cof_agent.cli.output import printable, say
+from cof_agent.images.display_name import with_page
 
 if TYPE_CHECKING:
     from cof_agent.agent.chain_of_focus import ChainOfFocus, Event
@@ -106,7 +107,8 @@ def print_result(result: FocusResult) -> None:
         say(f"{result.status.value} ({result.stop_reason.value}): {why}", err=True, lines=True)
     for item in result.evidence:
         where = "last looked at" if item.source == "last_view" else "evidence"
-        of = result.images[item.image_index].source if len(result.images) > 1 else "the original"
+        image = result.images[item.image_index]
+        of = with_page(image.source, image.page, image.pages) if len(result.images) > 1 else "the original"
         say(f"{where}: {list(item.box)} in {of}, seen in view {item.view}", err=True)
     if result.saved:
         say(f"saved to {result.saved}", err=True)

@@ -87,3 +87,8 @@ def show_data_url(url: str) -> str:
     """A `data:` URL by its declared type and length, never its content."""
     declared = url[len("data:") : 100].partition(",")[0].partition(";")[0][:40]
     return f"data URL ({show_text(declared) or 'no type'}, {len(url):,} characters)"
+
+
+def with_page(source: str, page: int | None, pages: int | None) -> str:
+    """The name of a source with its page behind, where the document has several and the name has none."""
+    return source if page is None or (pages or page) < 2 or _PAGE.search(source) else f"{source}#page={page}"

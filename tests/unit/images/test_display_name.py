@@ -6,7 +6,7 @@ import pytest
 
 from cof_agent.errors import ImageError
 from cof_agent.images import ImageLimits, open_image
-from cof_agent.images.display_name import show_source
+from cof_agent.images.display_name import show_source, with_page
 
 SHOWN = {
     "photos/a b@2x (1).jpg": "photos/a b@2x (1).jpg",
@@ -65,3 +65,17 @@ def test_no_error_repeats_it(source: str) -> None:
     while error is not None:
         assert "hunter2" not in str(error)
         error = error.__cause__
+
+
+@pytest.mark.parametrize(
+    ("source", "page", "pages", "name"),
+    [
+        ("plan.pdf", 2, 3, "plan.pdf#page=2"),
+        ("plan.pdf", 1, 3, "plan.pdf#page=1"),
+        ("plan.pdf", 1, None, "plan.pdf"),
+        ("plan.pdf#page=2", 2, 3, "plan.pdf#page=2"),
+        ("photo.jpg", None, None, "photo.jpg"),
+    ],
+)
+def test_a_page_of_several_is_named(source: str, page: int | None, pages: int | None, name: str) -> None:
+    assert with_page(source, page, pages) == name

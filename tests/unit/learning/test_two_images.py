@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from cof_agent import ConfigError, MemoryStore, Policy, Trajectory, TrajectoryError, read_trajectories
+from cof_agent import ConfigError, FocusConfig, MemoryStore, Policy, Trajectory, TrajectoryError, read_trajectories
 from cof_agent.agent.trajectory import messages_of
 from cof_agent.agent.trajectory_file import has_several_images, without_metadata
 from cof_agent.dialects import default_profile
@@ -55,6 +55,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluate(
         f"jsonl:train:{folder / 'mine.jsonl'}",
         Policy(model, default_profile("qwen3"), "script"),
+        config=FocusConfig(max_visual_tokens=32_768),  # room for all zooms would be more than environments keep
         resolutions=["native"],
         trajectories=True,
         out=folder / "run",
