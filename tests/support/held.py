@@ -1,9 +1,7 @@
-"""A command that comes so far and no further: `python -m tests.support.held PLACE [LINES] -- COMMAND`.
+"""A command that comes so far and no further, and is killed there.
 
-It is killed there.
-
-Before anything is renamed to PLACE, the end of a path, it stops for ever; with LINES before it appends to a file of
-that name which has so many. COMMAND is the console script `cof-agent`, or Python with `-c`, `-m` or a file.
+Before anything is renamed to a place, the end of a path, it stops for ever; or before it appends to a file of that name
+which has so many lines.
 """
 
 from __future__ import annotations
@@ -43,6 +41,7 @@ def stop_at_lines(place: str, most: int) -> None:
 
 
 def run(command: Sequence[str]) -> None:
+    """`command` is the console script `cof-agent`, or Python with `-c`, `-m` or a file."""
     program, *words = command
     if words[:1] == ["-u"]:
         words = words[1:]
@@ -60,13 +59,3 @@ def run(command: Sequence[str]) -> None:
     else:
         sys.argv, sys.path[0:0] = words, [str(Path(words[0]).parent)]
         runpy.run_path(words[0], run_name="__main__")
-
-
-if __name__ == "__main__":
-    end = sys.argv.index("--")
-    place, *most = sys.argv[1:end]
-    if most:
-        stop_at_lines(place, int(most[0]))
-    else:
-        stop_at_rename(place)
-    run(sys.argv[end + 1 :])

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cof_agent.evaluation import ResultRow, read_run
-from tests.support.killing import kill_when
-from tests.support.patience import PATIENCE
+from tests.support.warm import WarmProcess
 
 COMMAND = Path(sys.executable).with_name("cof-agent")
 
@@ -59,17 +58,20 @@ def command(out: Path, questions: int, resolutions: str = "224", concurrency: in
 def interrupt(words: Sequence[str], out: Path, total: int, kills: int, seed: int = 0) -> Interrupted:
     """Run a command, kill it so many times while it writes its `total` rows, and let it end at last."""
     draw, happened = random.Random(f"interrupted {seed}"), Interrupted()
-    for left in range(kills, 0, -1):
-        rows = _lines(out)
-        # So far on average that the kills are spread over the run, and never so far that none is left for the next.
-        spare = total - rows - left
-        wanted = rows + 1 + draw.randrange(max(1, min(spare, 2 * spare // (left + 1))))
-        kill_when(words, lambda wanted=wanted: _lines(out) >= wanted, before="results.jsonl", lines=total - left)
-        data = (out / "results.jsonl").read_bytes()
-        happened.rows_at_kills.append(data.count(b"\n"))
-        happened.torn += not data.endswith(b"\n")
-    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE + total)
-    assert done.returncode == 0, done.stderr
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder) / "said"
+        for left in range(kills, 0, -1):
+            rows = _lines(out)
+            # So far on average that the kills are spread over the run, never so far that none is left for the next.
+            spare = total - rows - left
+            wanted = rows + 1 + draw.randrange(max(1, min(spare, 2 * spare // (left + 1))))
+            process = WarmProcess(words, said, before="results.jsonl", lines=total - left)
+            process.kill_when(lambda wanted=wanted: _lines(out) >= wanted)
+            data = (out / "results.jsonl").read_bytes()
+            happened.rows_at_kills.append(data.count(b"\n"))
+            happened.torn += not data.endswith(b"\n")
+        last = WarmProcess(words, said)
+        assert last.wait() == 0, last.said
     return happened
 
 

@@ -12,7 +12,7 @@ from cof_agent.evaluation.evaluating import evaluate
 from cof_agent.evaluation.row import Rule
 from tests.support.conversations import answer, photo
 from tests.support.interrupted_evaluation import COMMAND, Interrupted, command, interrupt
-from tests.support.killing import kill_when
+from tests.support.warm import WarmProcess
 
 
 def test_a_run_that_is_killed_three_times_ends_like_one_that_was_not(tmp_path: Path) -> None:
@@ -43,7 +43,8 @@ def test_a_judge_that_comes_later_and_is_killed_goes_on_where_it_was(
     before = (killed / "results.jsonl").read_bytes()
     words = [str(COMMAND), "eval", f"jsonl:{tmp_path / 'asked.jsonl'}", "--policy", given["policy"]]
     words += ["--resolutions", "native", "--out", str(killed), "--judge", f"script:{tmp_path / 'judge.json'}"]
-    kill_when(words, lambda: cache.exists() and cache.read_bytes().count(b"\n") >= 5, before=cache.name, lines=150)
+    process = WarmProcess(words, tmp_path / "said", before=cache.name, lines=150)
+    process.kill_when(lambda: cache.exists() and cache.read_bytes().count(b"\n") >= 5)
     verdicts = [line for line in cache.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     assert (killed / "results.jsonl").read_bytes() == before
     judge = f"script:{tmp_path / 'judge.json'}"

@@ -14,8 +14,8 @@ from cof_agent.files import LOCK
 from cof_agent.learning.collecting.collection import collect
 from cof_agent.learning.exports.exporting import export
 from tests.support.interrupted_evaluation import interrupt
-from tests.support.killing import kill_when
 from tests.support.learning.told import lasting
+from tests.support.warm import WarmProcess
 
 START = """
 import typer
@@ -63,7 +63,8 @@ def test_killed_between_any_two_of_its_marks_it_loses_and_doubles_nothing(tmp_pa
         return True
 
     for mark in MARKS:
-        kill_when(words, lambda mark=mark: at(mark), before=f"killed/{mark}")
+        process = WarmProcess(words, tmp_path / "said", before=f"killed/{mark}")
+        process.kill_when(lambda mark=mark: at(mark))
         assert f"process {json.loads((out / LOCK).read_text())['pid']} on " in refused[-1]
         assert not (out / "report.json").exists(), "it is unfinished, and looks so"
         with pytest.raises(CofError, match=r"unfinished|has no trajectories"):
