@@ -159,12 +159,17 @@ def test_a_dialect_that_names_no_image_is_not_asked(name: str, tmp_path: Path) -
     asked = policy(name, "nothing")
     SMALL.save(tmp_path / "a.png")
     path = str(tmp_path / "a.png")
-    with pytest.raises(ConfigError, match=f"2 images: .* dialect {name} .*one question for each image.*qwen3") as error:
+    with pytest.raises(
+        ConfigError, match=f"2 images for .* dialect {name} .*one question for each image.*qwen3"
+    ) as error:
         ChainOfFocus(asked).ask(PAIR, "Which?")
     with pytest.raises(ConfigError, match="2 images"):
         build_graph(asked).invoke({"image": [path, path], "question": "Which?"})
     assert prompts(asked) == []
     assert not isinstance(error.value, QuestionError)
+    assert f"for the policy {name}: " in str(error.value)
+    assert "the policy reader" in str(error.value)
+    assert ("several_images" in str(error.value)) is (name == "cof")
 
 
 def test_a_profile_may_say_that_its_policy_knows_several() -> None:
@@ -290,6 +295,8 @@ def test_what_cannot_be_asked(tmp_path: Path) -> None:
         agent.ask([], "Which?")
     with pytest.raises(QuestionError, match=f"at most {MAX_IMAGES}"):
         agent.ask([SMALL] * (MAX_IMAGES + 1), "Which?")
+    with pytest.raises(QuestionError, match="max_visual_tokens"):
+        agent.ask([SMALL] * (MAX_IMAGES + 1), "Which?")
     costly = FocusConfig(max_visual_tokens=700)
     with pytest.raises(QuestionError, match=r"2 images cost \d+ visual tokens and 700 are allowed"):
         agent.ask(PAIR, "Which?", config=costly)
@@ -307,6 +314,10 @@ async def test_a_batch_takes_several_and_loses_nothing(tmp_path: Path) -> None:
     told = bad.to_json()
     assert [one["source"] for one in told["images"]] == ["Image", str(tmp_path / "none.png")]
     assert told.keys() == good.to_json().keys()
+    address = "http://ann:hunter2@127.0.0.1:1/a.png?sig=hunter2"
+    none, *hidden = await agent.abatch([([], "Which?"), (address, "Which?"), ([address, SMALL], "Which?")])
+    assert (none.to_json()["images"], none.to_json()["image"]["source"]) == ([], None)
+    assert not any("hunter2" in repr(each) + repr(each.to_json()) for each in hidden)
 
 
 def test_a_person_is_told_which_image_and_chooses_in_it() -> None:
@@ -316,7 +327,7 @@ def test_a_person_is_told_which_image_and_chooses_in_it() -> None:
     *_, request = agent.stream(PAIR, "Which?", thread_id="t")
     assert isinstance(request, Request)
     assert (request.image_index, request.image_count) == (1, 2)
-    assert "image 1 (PIL image (RGB, 1000x667))" in request.describe()
+    assert "in image 2 of 2 (PIL image (RGB, 1000x667))" in request.describe()
     result = agent.resume("t", {"decision": "edit", "box": [900, 600, 990, 660]})
     assert (result.views[2].image_index, result.views[2].box.contains(Box(900, 600, 990, 660))) == (1, True)
 
