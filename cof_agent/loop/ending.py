@@ -164,7 +164,7 @@ def _pointed(turn: Turn | None, views: Sequence[View], seen: Sequence[View], pro
     that a call could name. With one image a name counts only where calls have one.
     """
     images = sum(view.is_overview for view in views)
-    by_view = profile.any_view or ZOOM not in profile.tools
+    by_view = profile.any_view or (bool(profile.tools) and ZOOM not in profile.tools)
     nameable = len(views) if by_view and profile.counted == "views" else images
     likely = {view.image_index for view in seen} if images > 1 else {0}
     known = likely.pop() if len(likely) == 1 else None

@@ -249,6 +249,9 @@ def test_with_one_image_a_name_counts_only_where_calls_have_one() -> None:
     ):
         (item,) = ChainOfFocus(asked).ask(LARGE, "Where?").evidence
         assert (item.view, item.source) == (0, "policy")
+    bare = default_profile("native").model_copy(update={"tools": ()})
+    (item,) = ChainOfFocus(policy("native", said % "image", profile=bare)).ask(LARGE, "Where?").evidence
+    assert (item.view, item.source) == (0, "policy")
     any_view = default_profile("native").model_copy(update={"any_view": True})
     shown = 'It is there {"bbox_2d": [40, 30, 60, 40], "view": 1}'
     (item,) = ChainOfFocus(policy("native", saw[0], shown, profile=any_view)).ask(LARGE, "Where?").evidence
