@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
@@ -25,7 +25,7 @@ Images: TypeAlias = "ImageSource | Sequence[ImageSource]"
 class Ask:
     """What is asked, and how."""
 
-    image: Images | None = None
+    image: Images | None = field(default=None, repr=False)  # whose address may hold a password
     """None: the images of the thread."""
     question: object = None
     config: FocusConfig | None = None

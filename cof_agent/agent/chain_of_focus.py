@@ -257,7 +257,7 @@ class ChainOfFocus:
         given = FocusInput(question=question)
         if ask.image is not None:
             with images_within((ask.config or self.config).max_seconds):
-                check_names_images(self.policy.profile, len(images := images_of(ask.image)))
+                check_names_images(self.policy.profile, len(images := images_of(ask.image)), self.policy.name)
                 given["image"] = [naming(at, len(images), partial(self._keep, one)) for at, one in enumerate(images)]
         return GraphRun(ask, given)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from cof_agent.errors import ImageError
 from cof_agent.images.display_name import show_source
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View
+from cof_agent.loop.overview import is_list
 from cof_agent.loop.state import EvidenceRecord, Status, StopReason, UsageRecord
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class FocusResult:
 class FailedQuestion:
     """A question of a batch that raised an error: there is no trajectory, and nothing to see. Else as `FocusResult`."""
 
-    image: Images | None
+    image: Images | None = field(repr=False)  # whose address may hold a password
     question: str
     error: Exception
     """What `ask` would have raised."""
@@ -148,14 +149,14 @@ class FailedQuestion:
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `FocusResult.to_json`; what was never known is null."""
-        given = self.image if isinstance(self.image, list | tuple) and self.image else [self.image]
-        images = [{"source": _name(image), "width": None, "height": None} for image in given]
+        given: Any = self.image if is_list(self.image) else [self.image]
+        images = [_described_as(image) for image in given]
         return {
             "answer": None,
             "status": self.status.value,
             "stop_reason": self.stop_reason.value,
             "message": self.message,
-            "image": images[0],
+            "image": images[0] if images else _described_as(None),
             "images": images,
             "views": [],
             "evidence": [],
@@ -170,6 +171,11 @@ def _described(image: ImageRecord) -> dict[str, Any]:
     """What it is, and where it is a page, which one and of how many."""
     pages = {name: number for name in ("page", "pages") if (number := getattr(image, name)) is not None}
     return {"source": image.source, "width": image.width, "height": image.height} | pages
+
+
+def _described_as(image: object) -> dict[str, Any]:
+    """The same of an image that could not be opened."""
+    return {"source": _name(image), "width": None, "height": None}
 
 
 def _no_answer(status: Status, why: str | None) -> str:

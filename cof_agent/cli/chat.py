@@ -99,7 +99,8 @@ class Chat:
         say(f"the conversation {thread!r} about {there.about} goes on", err=True)
 
     def _check(self, images: list[str]) -> None:
-        check_names_images(self.agent.policy.profile, len(images_of(images)))
+        policy = self.agent.policy
+        check_names_images(policy.profile, len(images_of(images)), policy.name)
         for at, image in enumerate(images):
             opened = naming(at, len(images), partial(open_image, image, limits=self.agent.limits))
             tell_of_pages(image, opened.ref.page, opened.pages)

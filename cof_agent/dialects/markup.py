@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 
 from cof_agent.dialects.lenient_json import json_at
@@ -11,8 +12,8 @@ from cof_agent.dialects.model_tokens import without_tokens
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.images.geometry import Corners
 
-_BESIDE = 300
-"""Characters before and after a box in which the number of its image is looked for."""
+NO_VIEW = -1
+"""Stands for the number of a view where one is given and cannot be read."""
 _POINTED = re.compile(r'"bbox_2d"\s*:\s*\[([-+\d.,\s]{1,200})\]')
 _ASIDE = re.compile(
     r"<think>.*?(?:</think>|\Z)"
@@ -150,22 +151,74 @@ def pointed(answer: str) -> Iterator[Corners]:
 
 
 def named_beside(answer: str, names: Sequence[str], first: int = 0) -> tuple[int | None, ...]:
-    """For each box of `pointed` the view that a number beside it names, in the same JSON object, under one of `names`.
+    """For each box of `pointed` the view that its JSON object names under one of `names`, or the objects around that.
 
-    `first` is the number of the first view, as the policy counts. None where a box has none.
+    `first` is the number of the first view, as the policy counts. None where a box has no such name, `NO_VIEW` where
+    what stands under it is no whole number, where two of them differ, or where quotes hide which box has it.
     """
-    name = re.compile(rf'"(?:{"|".join(names)})"\s*:\s*(\d{{1,9}})\b')
-    found = [name.search(beside) for _, beside in _boxes(answer)]
-    return tuple(int(match[1]) - first if match else None for match in found)
+    boxes = [begin for _, begin in _boxes(answer)]
+    parts, quoted = _parts_with("|".join(map(re.escape, names)))
+    hidden = {match.start() for match in quoted.finditer(answer)}  # until they are come across
+    any_name = bool(hidden)
+    given: list[set[int]] = [set()]  # what each object names, the text around all of them first
+    around, within = [0], dict[int, tuple[int, ...]]()
+    at = 0
+    while part := parts.search(answer, at):
+        at, outside = part.end(), len(around) == 1
+        if part["box"]:
+            within[part.start()] = tuple(around)
+        elif part["name"] or (part["bare"] and not outside):
+            hidden.discard(part.start())
+            given[around[-1]].add(_number(answer, at, first))
+        elif part["open"] and len(around) < _DEEPEST:
+            around.append(len(given))
+            given.append(set())
+        elif part["close"] and not outside:
+            around.pop()
+        elif part["text"] and outside:
+            at = part.start() + 1  # outside of JSON a quote is only a quote
+    return tuple(
+        _view_of([given[one] for one in within.get(box, ())], bool(hidden) or (any_name and box not in within))
+        for box in boxes
+    )
 
 
-def _boxes(answer: str) -> Iterator[tuple[Corners, str]]:
-    """The boxes of an answer, each with what stands in the braces around it."""
+@lru_cache(maxsize=16)
+def _parts_with(names: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What matters in an answer that points: boxes, names of views, objects, and texts; and names in quotes alone."""
+    parts = re.compile(
+        rf"""(?P<box>{_POINTED.pattern})|(?P<name>"(?:{names})"\s*:|'(?:{names})'\s*:)"""
+        rf"""|(?<![\w"'.-])(?P<bare>(?:{names})\s*:)|(?P<open>\{{)|(?P<close>\}})"""
+        r"""|(?P<text>\\.|"(?:[^"\\]|\\.)*+"|(?<=[\s{:,\[])'(?:[^'\\]|\\.)*+'(?=\s*[:,}\]]))""",
+        re.S,
+    )
+    return parts, re.compile(rf'"(?:{names})"\s*:')
+
+
+_DEEPEST = 64
+"""Objects inside of one another that are told apart."""
+_WHOLE = re.compile(r"""\s*+(["']?)\s*+(\d{1,9})(?:\.0{1,9})?\s*+\1\s*+(?=[,}\]]|\Z)""")
+
+
+def _number(answer: str, at: int, first: int) -> int:
+    """The view that is named at that place; the number may be a text, as in calls."""
+    found = _WHOLE.match(answer, at)
+    return max(int(found[2]) - first, NO_VIEW) if found else NO_VIEW
+
+
+def _view_of(given: Sequence[set[int]], unsure: bool) -> int | None:
+    """The view that a box is in, by what the objects around it name, the outermost first."""
+    named = next((numbers for numbers in reversed(given) if numbers), None)
+    if named is None:
+        return NO_VIEW if unsure else None
+    return next(iter(named)) if len(named) == 1 else NO_VIEW
+
+
+def _boxes(answer: str) -> Iterator[tuple[Corners, int]]:
+    """The boxes of an answer, and where each begins."""
     for match in _POINTED.finditer(answer):
         try:
             x1, y1, x2, y2 = map(float, match[1].replace(",", " ").split())
         except ValueError:
             continue
-        before = answer[max(0, match.start() - _BESIDE) : match.start()]
-        after = answer[match.end() : match.end() + _BESIDE]
-        yield (x1, y1, x2, y2), before.rpartition("{")[2] + after.partition("}")[0]
+        yield (x1, y1, x2, y2), match.start()

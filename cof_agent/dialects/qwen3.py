@@ -29,7 +29,7 @@ from cof_agent.dialects.markup import Markup, opened, plain, pointed
 from cof_agent.dialects.profile import Profile, Prompts
 from cof_agent.dialects.reading import ReadingDialect
 from cof_agent.dialects.terms import Terms
-from cof_agent.dialects.tools import ZOOM
+from cof_agent.dialects.tools import VIEW, ZOOM
 from cof_agent.dialects.turn import Call, Turn
 from cof_agent.dialects.user_turns import Block, count_images, image_in, user_turns, words
 from cof_agent.images.geometry import CoordinateSpace, RegionRule, SizeRule
@@ -64,7 +64,7 @@ class Qwen3Dialect(ReadingDialect):
     """See the module."""
 
     call_end = "</tool_call>"
-    image_names: tuple[str, ...] = (_INDEX,)
+    image_names: tuple[str, ...] = (_INDEX, VIEW)  # as in calls
 
     def names_images(self, profile: Profile) -> bool:
         """By `img_idx`: as images come first, it is the number of the view."""

@@ -38,14 +38,20 @@ def get_dialect(name: str) -> Dialect:
     return dialect
 
 
-def check_names_images(profile: Profile, count: int) -> None:
-    """Raise ConfigError where a question has `count` images and a call of the profile could name the first one only."""
-    if count > 1 and not get_dialect(profile.dialect).names_images(profile):
-        raise ConfigError(
-            f"a question with {count} images: a call of the dialect {profile.dialect} cannot say which image it looks "
-            "at. Ask one question for each image, or use a policy of a dialect that names images: "
-            "qwen3, qwen3.5, pixel-reasoner or native"
-        )
+def check_names_images(profile: Profile, count: int, policy: str | None = None) -> None:
+    """Raise ConfigError where a question has `count` images and a call of the profile could name the first one only.
+
+    The error names the `policy`, where it is told.
+    """
+    if count < 2 or get_dialect(profile.dialect).names_images(profile):
+        return
+    who = f" for the policy {policy}" if policy else ""
+    learnt = ", or set several_images in its profile if the policy was made for that" * (profile.dialect == "cof")
+    raise ConfigError(
+        f"a question with {count} images{who}: a call of the dialect {profile.dialect} cannot say which image "
+        "it looks at. Ask one question for each image, or use the policy reader, or one of a dialect that names "
+        f"images: qwen3, qwen3.5, pixel-reasoner or native{learnt}"
+    )
 
 
 def unwritten(dialect: str) -> str | None:

@@ -42,7 +42,9 @@ class Turn:
     said: str | None = field(default=None, compare=False)
     """Plain text beside thoughts, calls and marks. In a closing turn without an answer it is the answer."""
     pointed_in: tuple[int | None, ...] = field(default=())
-    """For each of the boxes in `pointed` the number of the view, or None where it names none; empty where none does."""
+    """For each of the boxes in `pointed` the number of the view, or None where it names none; empty where none does.
+
+    A number that no view has, such as -1, says that the box is nowhere: a name stands beside it that means no view."""
 
 
 class Dialect(Protocol):

@@ -32,6 +32,11 @@ def show_text(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def nth_image(index: int, count: int) -> str:
+    """Which of a question's images it is, for people, who count from 1: `image 2 of 3` for the `index` 1."""
+    return f"image {index + 1} of {count}"
+
+
 def page_in(name: str) -> str:
     """What ends a `name` that means a page of a document, such as `#page=3`; empty where it means none."""
     found = _PAGE.search(name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cof_agent.errors import ImageError
+from cof_agent.images.display_name import show_source
 from cof_agent.images.geometry import Size
 
 SCHEMA = 1
@@ -44,9 +45,12 @@ class ImageRef:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.sha256, str) and _HASH.fullmatch(self.sha256)):
-            raise ImageError(f"image reference with sha256 {self.sha256!r}: it needs 64 lower-case hexadecimal digits")
+            given = show_source(str(self.sha256))
+            raise ImageError(f"image reference with sha256 {given!r}: it needs 64 lower-case hexadecimal digits")
         if not (isinstance(self.mime_type, str) and _MIME_TYPE.fullmatch(self.mime_type)):
-            raise ImageError(f"image reference with mime_type {self.mime_type!r}: it needs one like 'image/jpeg'")
+            raise ImageError(
+                f"image reference with mime_type {show_source(str(self.mime_type))!r}: it needs one like 'image/jpeg'"
+            )
         for side in (self.width, self.height):
             if type(side) is not int or side < 1:
                 raise ImageError(
@@ -55,7 +59,7 @@ class ImageRef:
         if self.page is not None and (type(self.page) is not int or self.page < 1):
             raise ImageError(f"image reference of page {self.page!r}: pages are whole numbers from 1 on")
         if self.file is not None and not (isinstance(self.file, str) and os.path.isabs(self.file)):
-            raise ImageError(f"image reference to the file {self.file!r:.200}: it needs an absolute path")
+            raise ImageError(f"image reference to the file {show_source(str(self.file))!r}: it needs an absolute path")
 
     @property
     def size(self) -> Size:

@@ -12,6 +12,7 @@ from cof_agent.errors import ConfigError, ImageError
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import open_image
 from cof_agent.images.source_image import SourceImage
+from cof_agent.loop.overview import is_list
 
 MESSAGES = "messages"
 """Where LangGraph's `MessagesState` has them."""
@@ -81,11 +82,6 @@ def sources_of(messages: Sequence[Any]) -> list[str | list[str]]:
     readable = [blocks for blocks in before if all(_url_of(block) is not None for block in blocks)]
     found = [_together(blocks) for blocks in ([newest, *readable] if newest else [])]
     return [source for place, source in enumerate(found) if source not in found[:place]]
-
-
-def is_list(image: Any) -> bool:
-    """Whether `image` stands for several images: a list or a tuple of them."""
-    return isinstance(image, list | tuple)
 
 
 def each_of(image: Any) -> list[Any]:

@@ -28,7 +28,6 @@ from cof_agent.integrations.chat_images import (
     about_another,
     each_of,
     first_that_opens,
-    is_list,
     last_image,
     last_images,
     last_question,
@@ -37,7 +36,7 @@ from cof_agent.integrations.state_keys import Key, Keys, name_of, read
 from cof_agent.integrations.wording import NO_IMAGE, NO_QUESTION
 from cof_agent.loop.config import FocusConfig
 from cof_agent.loop.graph import FocusGraph, as_policy, build_graph
-from cof_agent.loop.overview import images_of, naming
+from cof_agent.loop.overview import images_of, is_list, naming
 from cof_agent.loop.pregel import keeps_runs
 from cof_agent.loop.prompt import image_block
 from cof_agent.loop.state import FocusInput, Status, originals_of
@@ -200,7 +199,7 @@ class PerceptionNode(RunnableLambda[Any, dict[str, Any]]):
             raise keys.lacking(state, NO_IMAGE if asks else NO_QUESTION)
         images = images_of(image)
         try:
-            check_names_images(self.policy.profile, len(images))
+            check_names_images(self.policy.profile, len(images), self.policy.name)
         except ConfigError as error:  # who put several images into the state can mend it
             raise QuestionError(str(error)) from error
         given = [naming(at, len(images), partial(self._kept, one)) for at, one in enumerate(images)]

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.errors import CofError, ConfigError, ImageError, MissingExtraError, ToolError, validated
-from cof_agent.images.display_name import page_in, show_text
+from cof_agent.images.display_name import nth_image, page_in, show_text
 from cof_agent.images.geometry import Box, CoordinateSpace
 from cof_agent.images.opening import open_image
 from cof_agent.images.views import View, ViewEvent
@@ -142,7 +142,8 @@ def _of(item: EvidenceRecord, result: FocusResult) -> str:
     """Which of several images a piece of evidence is in."""
     if len(result.images) == 1:
         return ""
-    return f" of image {item.image_index} ({result.images[item.image_index].source})"
+    which = nth_image(item.image_index, len(result.images))
+    return f", {which} ({result.images[item.image_index].source})"
 
 
 class _Desk:
@@ -239,7 +240,7 @@ class _Desk:
             if isinstance(event, FocusResult):
                 result = event
             elif isinstance(event, ViewEvent):
-                name = f"image {event.view.image_index}" if len(images) > 1 else None
+                name = nth_image(event.view.image_index, len(images)) if len(images) > 1 else None
                 progress.step(event.view.index + 1, most, event.view.describe(name))
         assert result is not None, "a stream ends with its result"
         return result

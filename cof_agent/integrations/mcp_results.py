@@ -14,6 +14,7 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, 
 from PIL import Image
 
 from cof_agent.errors import ImageError
+from cof_agent.images.display_name import nth_image
 from cof_agent.images.store import ImageStore
 from cof_agent.images.views import View
 
@@ -41,7 +42,7 @@ class CallOutcome:
 
     def words_of(self, view: View) -> str:
         """What is said of a view."""
-        return view.describe(f"image {view.image_index}" if self.images > 1 else None)
+        return view.describe(nth_image(view.image_index, self.images) if self.images > 1 else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from cof_agent.agent.result import FocusResult
 from cof_agent.agent.trajectory_file import IMAGES
 from cof_agent.errors import ImageError
+from cof_agent.images.display_name import nth_image
 from cof_agent.images.store import DirectoryStore, ImageStore
 from cof_agent.images.views import View
 
@@ -25,7 +26,7 @@ class PastView:
     @property
     def description(self) -> str:
         """One line, which names the image where the question is about several."""
-        return self.view.describe(f"image {self.view.image_index}" if self.images > 1 else None)
+        return self.view.describe(nth_image(self.view.image_index, self.images) if self.images > 1 else None)
 
     @property
     def name(self) -> str:

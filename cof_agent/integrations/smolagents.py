@@ -12,6 +12,7 @@ from cof_agent.agent.chain_of_focus import ChainOfFocus
 from cof_agent.agent.result import FocusResult
 from cof_agent.errors import ConfigError, MissingExtraError
 from cof_agent.integrations.wording import LOOK, QUESTION, listed, takes_several
+from cof_agent.loop.overview import is_list
 from cof_agent.policies.kinds import kind_of
 from cof_agent.policies.policy import Policy
 
@@ -88,7 +89,7 @@ class ChainOfFocusTool(Tool):  # type: ignore[misc]  # smolagents carries no typ
 
     def forward(self, image: Any, question: str) -> Any:
         image = listed(image)
-        result = self.agent.ask([*map(_raw, image)] if isinstance(image, list | tuple) else _raw(image), question)
+        result = self.agent.ask([*map(_raw, image)] if is_list(image) else _raw(image), question)
         return _with_regions(result) if self.regions else result.reply
 
     def save(self, output_dir: str | Path, tool_file_name: str = "tool", make_gradio_app: bool = True) -> None:

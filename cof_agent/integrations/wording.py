@@ -38,4 +38,4 @@ def listed(image: Any) -> Any:
         value = json.loads(image)
     except (ValueError, RecursionError):
         return image
-    return value if value and all(isinstance(each, str) for each in value) else image
+    return value if all(isinstance(each, str) for each in value) else image

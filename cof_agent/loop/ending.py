@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from cof_agent.dialects.declining import decline_of
 from cof_agent.dialects.finish import Finish, finish_of, reason_of
 from cof_agent.dialects.profile import Profile
+from cof_agent.dialects.tools import ZOOM
 from cof_agent.dialects.turn import Turn
 from cof_agent.errors import CofError
 from cof_agent.images.geometry import Box, to_original
@@ -159,16 +160,19 @@ def _pointed(turn: Turn | None, views: Sequence[View], seen: Sequence[View], pro
     """The boxes that an answer points to, each in the view that it names.
 
     A box without a name is in the overview of the one image, or of the image that all regions `seen` for the question
-    lie in. Else nobody knows which image is meant, and the box is no evidence.
+    lie in. Else nobody knows which image is meant, and the box is no evidence. Neither is one whose name means no view
+    that a call could name. With one image a name counts only where calls have one.
     """
     images = sum(view.is_overview for view in views)
+    by_view = profile.any_view or (bool(profile.tools) and ZOOM not in profile.tools)
+    nameable = len(views) if by_view and profile.counted == "views" else images
     likely = {view.image_index for view in seen} if images > 1 else {0}
     known = likely.pop() if len(likely) == 1 else None
     written = turn.pointed if turn else ()
     named = turn.pointed_in if turn and turn.pointed_in else (None,) * len(written)
     for box, given in zip(written, named, strict=True):
-        at = known if given is None else given
-        if at is None or not 0 <= at < (len(views) if profile.counted == "views" else images):
+        at = known if given is None or (images == 1 and not by_view) else given
+        if at is None or not 0 <= at < nameable:
             continue
         view = views[at]
         (width, height), (x1, y1, x2, y2) = view.shown, profile.coordinates.to_view(box, view.shown)

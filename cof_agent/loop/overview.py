@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from cof_agent.dialects.profile import Profile
 from cof_agent.dialects.registry import check_names_images
 from cof_agent.errors import ImageError, QuestionError
-from cof_agent.images.display_name import show_source
+from cof_agent.images.display_name import nth_image, show_source
 from cof_agent.images.limits import ImageLimits
 from cof_agent.images.opening import load_image, open_image
 from cof_agent.images.receiving.source_bytes import is_remote
@@ -35,17 +35,25 @@ def check_question(question: object, where: str = "") -> str:
     raise QuestionError(f"the question{where and f' {where}'} must be a text that is not empty, not {question!r:.80}")
 
 
+def is_list(image: Any) -> bool:
+    """Whether `image` stands for several images: a list or a tuple of them."""
+    return isinstance(image, list | tuple)
+
+
 def images_of(image: Any) -> list[Any]:
     """The images that a question is given: one, a list or a tuple of several, or none where `image` is None.
 
     Raises QuestionError for an empty list, and for more than `MAX_IMAGES`.
     """
-    if not isinstance(image, list | tuple):
+    if not is_list(image):
         return [] if image is None else [image]
     if not image:
         raise QuestionError("the list of images is empty: name at least one, or none to go on with a conversation")
     if len(image) > MAX_IMAGES:
-        raise QuestionError(f"{len(image)} images are too many for one question: ask about at most {MAX_IMAGES}")
+        raise QuestionError(
+            f"{len(image)} images are too many for one question: ask about at most {MAX_IMAGES}, or fewer where their "
+            "overviews together would exceed max_visual_tokens"
+        )
     return list(image)
 
 
@@ -84,25 +92,29 @@ def open_original(state: FocusState, store: ImageStore, limits: ImageLimits, ima
 
 def holds_secret(image: Any) -> bool:
     """Whether the `image` that a run is given would bring a password, a key or pixels into what is kept of it."""
-    if isinstance(image, list | tuple):
+    if is_list(image):
         return any(map(holds_secret, image))
-    named = image.get("source") if isinstance(image, dict) else image
-    return isinstance(named, str) and show_source(named) != named
+    if image is None or isinstance(image, str):
+        return image is not None and show_source(image) != image
+    try:
+        return not isinstance(image, dict) or _reference(image) != image
+    except ImageError:
+        return True  # nobody knows what is in it
 
 
 def without_secret(image: Any, store: ImageStore, limits: ImageLimits) -> Any:
     """The reference of such an image, which is opened and kept for that; of a list, each that is one.
 
-    Raises ImageError where it cannot be opened, and QuestionError where the list is no question's.
+    Raises ImageError where it cannot be opened or is no image, and QuestionError where the list is no question's.
     """
-    if isinstance(image, list | tuple):
+    if is_list(image):
         images = images_of(image)
         return [
             naming(at, len(images), partial(without_secret, one, store, limits)) if holds_secret(one) else one
             for at, one in enumerate(images)
         ]
-    if isinstance(image, dict):
-        return {**image, "source": show_source(image["source"])}
+    if not isinstance(image, str):
+        return _original(image, store, limits)[0]
     with nullcontext() if is_remote(image) else decode_queue().in_hand():
         return keep_original(open_image(image, limits=limits), store)
 
@@ -114,7 +126,7 @@ def naming(index: int, count: int, opened: Callable[[], Result]) -> Result:
     except ImageError as error:
         if count == 1:
             raise
-        raise type(error)(f"image {index + 1} of {count}: {error}") from error
+        raise type(error)(f"{nth_image(index, count)}: {error}") from error
 
 
 def _lacks_views(state: FocusState, store: ImageStore) -> bool:
@@ -141,14 +153,23 @@ def _opened(
     return originals, source if len(images) == 1 else None
 
 
+def _reference(image: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a reference: what it has to say, and its source without secrets. Raises ImageError for others."""
+    kept = ImageRef.from_json(image).to_json()
+    if isinstance(image.get("source"), str):
+        kept["source"] = show_source(image["source"])
+    if isinstance(image.get("pages"), int):
+        kept["pages"] = image["pages"]
+    return kept
+
+
 def _original(image: Any, store: ImageStore, limits: ImageLimits) -> tuple[dict[str, Any], SourceImage | None]:
     if isinstance(image, str):
         opened = open_image(image, limits=limits)
         return keep_original(opened, store), opened
     if isinstance(image, dict):
-        ref = ImageRef.from_json(image)
-        pages = {"pages": image["pages"]} if isinstance(image.get("pages"), int) else {}
-        return {**ref.to_json(), "source": show_source(str(image.get("source") or ref.url)), **pages}, None
+        reference = _reference(image)
+        return {**reference, "source": reference.get("source") or ImageRef.from_json(reference).url}, None
     raise ImageError(
         f"graph state takes an image as a path, a URL or an image reference, not {type(image).__name__}: "
         "put it in the graph's store and pass its reference, or use ChainOfFocus"

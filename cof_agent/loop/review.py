@@ -12,6 +12,7 @@ from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof_agent.errors import ConfigError, validated
+from cof_agent.images.display_name import nth_image
 from cof_agent.images.geometry import Box
 from cof_agent.images.views import SCHEMA, ViewKind
 from cof_agent.loop.config import FocusConfig
@@ -97,7 +98,8 @@ class Request:
         if self.box is None:
             return f"end as {self.status} ({self.message})?"
         label = f" “{self.label}”" if self.label else ""
-        where = f" of image {self.image_index} ({self.image})" if self.image_count > 1 else ""
+        which = nth_image(self.image_index, self.image_count)
+        where = f" in {which} ({self.image})" if self.image_count > 1 else ""
         return f"{self.kind}{label} into {self.box.as_list()}{where}?"
 
 

@@ -12,6 +12,7 @@ from cof_agent.agent.trajectory import ImageRecord
 from cof_agent.dialects.profile import Profile
 from cof_agent.errors import TrajectoryError
 from cof_agent.files import parse_json
+from cof_agent.images.display_name import nth_image
 from cof_agent.learning.exports.collected import Collected, Example, shows
 from cof_agent.learning.exports.conversation import Facts, Malformed, Message, Picture
 from cof_agent.learning.exports.replay import opening
@@ -124,8 +125,10 @@ def _prompt(example: Example, profile: Profile, messages: tuple[Message, ...], i
             for number, image in enumerate(trajectory.images)
             if (fitted := profile.overview.fit(image.ref.size)) != trajectory.views[number].shown
         )
+        count = len(trajectory.images)
+        which = nth_image(number, count) if count > 1 else "the image"
         raise TrajectoryError(
-            f"the profile shows {f'image {number}' if number else 'the image'} at {fitted} pixels, and the policy "
+            f"the profile shows {which} at {fitted} pixels, and the policy "
             f"saw it at {trajectory.views[number].shown}: name the right one with profile="
         )
     original, *others = (_original(image, images) for image in trajectory.images)

@@ -200,9 +200,9 @@ async def test_a_question_about_two_images(photo_file: Path, other_file: Path) -
             told.clear()
             asked = {"image": image, "question": QUESTION}
             found = await client.call_tool("look_closely", asked, progress_callback=progress)
-            said = f"nine\nlast_view: {IN_SECOND} in view 2 of image 1 ({other_file})\n"
+            said = f"nine\nlast_view: {IN_SECOND} in view 2, image 2 of 2 ({other_file})\n"
             assert text_of(found).startswith(said)
-            assert "zoom “sign” of image 1: " in text_of(found)
+            assert "zoom “sign” of image 2 of 2: " in text_of(found)
             assert len(images_of(found)) == 1, "the overviews are the client's own images"
             value = found.structured_content
             assert value is not None

@@ -141,6 +141,15 @@ def test_two_images_for_a_policy_that_looks_at_one_are_told_to_the_model(photo_f
         assert "the dialect cof cannot say which image it looks at. Ask one question for each" in message.text
 
 
+def test_an_empty_list_is_no_path() -> None:
+    (message,) = tool_messages(
+        host(asks({"question": "?", "image": "[]"}), tool=LookCloselyTool(agent_of_several())).invoke(
+            {"messages": [HumanMessage("?")]}, THREAD
+        )
+    )
+    assert (message.status, "the list of images is empty" in message.text) == ("error", True)
+
+
 def test_a_model_is_told_of_lists_where_the_policy_takes_several() -> None:
     for tool, lists in ((LookCloselyTool(agent()), False), (LookCloselyTool(agent_of_several()), True)):
         told = tool.tool_call_schema.model_json_schema()["properties"]["image"]

@@ -120,11 +120,22 @@ def test_a_conversation_of_schema_1_goes_on(old: ChainOfFocus) -> None:
     assert again.ask(photo(), "What?", thread_id="x").answer == "42"
 
 
-SECRETS = {
+ADDRESS = "http://ann:hunter2@127.0.0.1/photo.png?sig=hunter2"
+SECRETS: dict[str, Any] = {
     "the image itself": "data:image/png;base64,hunter2",
     "a mistyped address": "https:/ann:hunter2@host/photo.png?sig=hunter2",
     "a path with a query": "host/photo.png?sig=hunter2",
     "an address that does not answer": "https://ann:hunter2@127.0.0.1:1/photo.png?sig=hunter2",
+    "a mapping that is no reference": {"url": ADDRESS},
+    "the second of a list": [{}, {"image_url": {"url": ADDRESS}}],
+    "a mapping with a secret where a hash belongs": {
+        "schema": 1,
+        "sha256": ADDRESS,
+        "mime_type": ADDRESS,
+        "width": 9,
+        "height": 9,
+    },
+    "pixels": b"hunter2",
 }
 
 
@@ -146,7 +157,7 @@ async def test_an_image_given_in_a_url_or_with_a_secret_source_is_kept_as_a_refe
     before = graph.invoke(given, thread)
     source = f"data URL (image/png, {len(given['image']):,} characters)"
     assert (before["answer"], before["original"]["source"]) == ("42", source)
-    reference = {**before["original"], "source": "https://ann:hunter2@host/photo.png?sig=hunter2"}
+    reference = {**before["original"], "source": "https://ann:hunter2@host/photo.png?sig=hunter2", "url": ADDRESS}
     after = [part async for part in graph.astream({"image": reference, "question": "And now?"}, thread)]
     assert "answer" in after[-1]
     kept = repr([(kept.checkpoint, kept.pending_writes) for kept in saver.list(None)])

@@ -159,12 +159,17 @@ def test_a_dialect_that_names_no_image_is_not_asked(name: str, tmp_path: Path) -
     asked = policy(name, "nothing")
     SMALL.save(tmp_path / "a.png")
     path = str(tmp_path / "a.png")
-    with pytest.raises(ConfigError, match=f"2 images: .* dialect {name} .*one question for each image.*qwen3") as error:
+    with pytest.raises(
+        ConfigError, match=f"2 images for .* dialect {name} .*one question for each image.*qwen3"
+    ) as error:
         ChainOfFocus(asked).ask(PAIR, "Which?")
     with pytest.raises(ConfigError, match="2 images"):
         build_graph(asked).invoke({"image": [path, path], "question": "Which?"})
     assert prompts(asked) == []
     assert not isinstance(error.value, QuestionError)
+    assert f"for the policy {name}: " in str(error.value)
+    assert "the policy reader" in str(error.value)
+    assert ("several_images" in str(error.value)) is (name == "cof")
 
 
 def test_a_profile_may_say_that_its_policy_knows_several() -> None:
@@ -205,6 +210,61 @@ def test_a_box_in_an_answer_is_in_the_image_that_it_names(
         assert box is None or all(abs(a - b) <= 2 for a, b in zip(item.box, box, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("pointed", "found"),
+    [
+        ('{"bbox_2d": [100, 100, 300, 300], "img_idx": "1"}', 1),
+        ('{"bbox_2d": [100, 100, 300, 300], "img_idx": 1.0}', 1),
+        ('{"bbox_2d": [100, 100, 300, 300], "view": 1}', 1),
+        ('{"bbox_2d": [100, 100, 300, 300], img_idx: 1}', 1),
+        ('{"img_idx": 1, "found": {"bbox_2d": [100, 100, 300, 300]}}', 1),
+        ('{"img_idx": 1, "found": [{"label": "x"}, {"bbox_2d": [100, 100, 300, 300]}]}', 1),
+        ('{"img_idx": 0, "found": {"bbox_2d": [100, 100, 300, 300], "img_idx": 1}}', 1),
+        ('{"bbox_2d": [100, 100, 300, 300], "label": "a } b", "img_idx": 1}', 1),
+        ('{"label": "a { b", "bbox_2d": [100, 100, 300, 300], "img_idx": 1}', 1),
+        ('{"bbox_2d": [100, 100, 300, 300], "label": "' + "ab " * 140 + '", "img_idx": 1}', 1),
+        ('{"bbox_2d": [100, 100, 300, 300], "label": "no \\"img_idx\\": 1"}', 0),
+        ('{"bbox_2d": [100, 100, 300, 300]}, {"img_idx": 1}', 0),
+        *[
+            (f'{{"bbox_2d": [100, 100, 300, 300], "img_idx": {number}}}', None)
+            for number in ("-1", "[1]", '"first"', "null", "1.5", '{"n": 1}', '1, "view": 0', "9" * 12)
+        ],
+        ('{"bbox_2d": [100, 100, 300, 300], "label": "12" wide", "img_idx": 1}', None),
+    ],
+)
+def test_a_box_is_never_in_another_image_than_its_name_says(pointed: str, found: int | None) -> None:
+    """A name that cannot be read makes the box none; only without one it is in the image of the looks."""
+    first = call("image_zoom_in_tool", bbox_2d=[0, 0, 500, 500], label="x", img_idx=0)
+    result = ChainOfFocus(policy("qwen3", first, f"There: {pointed}")).ask(PAIR, "Where?")
+    (item,) = result.evidence
+    assert (item.image_index if item.source == "policy" else None) == found
+
+
+def test_with_one_image_a_name_counts_only_where_calls_have_one() -> None:
+    said = 'It is there {"bbox_2d": [400, 300, 600, 400], "%s": 1}'
+    saw = look(100, 70, 300, 200), zoom(100, 70, 300, 200)
+    for asked in (
+        policy("native", saw[0], said % "image"),
+        policy("cof", saw[1], f"<answer>{said % 'image'}</answer>"),
+    ):
+        (item,) = ChainOfFocus(asked).ask(LARGE, "Where?").evidence
+        assert (item.view, item.source) == (0, "policy")
+    bare = default_profile("native").model_copy(update={"tools": ()})
+    (item,) = ChainOfFocus(policy("native", said % "image", profile=bare)).ask(LARGE, "Where?").evidence
+    assert (item.view, item.source) == (0, "policy")
+    any_view = default_profile("native").model_copy(update={"any_view": True})
+    shown = 'It is there {"bbox_2d": [40, 30, 60, 40], "view": 1}'
+    (item,) = ChainOfFocus(policy("native", saw[0], shown, profile=any_view)).ask(LARGE, "Where?").evidence
+    assert (item.view, item.source) == (1, "policy")
+
+
+def test_an_answer_names_no_image_that_a_call_could_not() -> None:
+    beyond = 'There {"bbox_2d": [40, 30, 60, 40], "image": %d}'
+    for number, found in ((1, (1, "policy")), (2, (2, "last_view"))):
+        result = ChainOfFocus(policy("native", look(100, 70, 300, 200, image=1), beyond % number)).ask(PAIR, "Where?")
+        assert [(item.view, item.source) for item in result.evidence] == [found]
+
+
 def test_regions_are_forgotten_and_overviews_never() -> None:
     turns = [call("image_zoom_in_tool", bbox_2d=[0, 0, 400, 400 + at], label="x", img_idx=at % 2) for at in range(4)]
     asked = policy("qwen3", *turns, "Both.")
@@ -238,6 +298,8 @@ def test_what_cannot_be_asked(tmp_path: Path) -> None:
         agent.ask([], "Which?")
     with pytest.raises(QuestionError, match=f"at most {MAX_IMAGES}"):
         agent.ask([SMALL] * (MAX_IMAGES + 1), "Which?")
+    with pytest.raises(QuestionError, match="max_visual_tokens"):
+        agent.ask([SMALL] * (MAX_IMAGES + 1), "Which?")
     costly = FocusConfig(max_visual_tokens=700)
     with pytest.raises(QuestionError, match=r"2 images cost \d+ visual tokens and 700 are allowed"):
         agent.ask(PAIR, "Which?", config=costly)
@@ -255,6 +317,10 @@ async def test_a_batch_takes_several_and_loses_nothing(tmp_path: Path) -> None:
     told = bad.to_json()
     assert [one["source"] for one in told["images"]] == ["Image", str(tmp_path / "none.png")]
     assert told.keys() == good.to_json().keys()
+    address = "http://ann:hunter2@127.0.0.1:1/a.png?sig=hunter2"
+    none, *hidden = await agent.abatch([([], "Which?"), (address, "Which?"), ([address, SMALL], "Which?")])
+    assert (none.to_json()["images"], none.to_json()["image"]["source"]) == ([], None)
+    assert not any("hunter2" in repr(each) + repr(each.to_json()) for each in hidden)
 
 
 def test_a_person_is_told_which_image_and_chooses_in_it() -> None:
@@ -264,7 +330,7 @@ def test_a_person_is_told_which_image_and_chooses_in_it() -> None:
     *_, request = agent.stream(PAIR, "Which?", thread_id="t")
     assert isinstance(request, Request)
     assert (request.image_index, request.image_count) == (1, 2)
-    assert "image 1 (PIL image (RGB, 1000x667))" in request.describe()
+    assert "in image 2 of 2 (PIL image (RGB, 1000x667))" in request.describe()
     result = agent.resume("t", {"decision": "edit", "box": [900, 600, 990, 660]})
     assert (result.views[2].image_index, result.views[2].box.contains(Box(900, 600, 990, 660))) == (1, True)
 
