@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,9 @@ from cof_agent.images.display_name import show_source
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.opening import load_image
 from cof_agent.images.receiving.page_name import split_page
+from cof_agent.images.region_source import Word
 from cof_agent.images.rendering.large_file import LargeFile
+from cof_agent.images.time_limit import ImageTimeError, images_within
 from cof_agent.images.views import keep_original
 from tests.support.conversations import answer, photo, scripted, zoom
 
@@ -227,6 +232,58 @@ def test_an_object_that_gives_something_else_is_named() -> None:
     nameless = Checkers("")
     with pytest.raises(ImageError, match="needs a text that names its content"):
         open_image(nameless)
+
+
+class Faulty(Checkers):
+    """One that answers each call with `call`."""
+
+    size = (1000, 800)
+
+    def __init__(self, call: Callable[[Any], Any]) -> None:
+        super().__init__("faulty")
+        self.call = call
+
+    def overview(self, size: Size) -> Image.Image:
+        return self.call(size)  # type: ignore[no-any-return]
+
+    def region(self, box: Box, size: Size) -> Image.Image:
+        return self.call(size)  # type: ignore[no-any-return]
+
+    def words(self, box: Box) -> list[Word]:
+        return self.call(box)  # type: ignore[no-any-return]
+
+
+def _fail(_: Any) -> None:
+    raise LookupError("the tile server is away")
+
+
+FAULTS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "fails": (_fail, r"failed \(LookupError: the tile server is away\): mend the source"),
+    "exits": (lambda _: sys.exit(3), r"failed \(SystemExit: 3\)"),
+    "gives another size": (lambda _: Image.new("RGB", (3, 3)), "mend the source"),
+    "gives nothing": (lambda _: None, "mend the source"),
+    "gives words without boxes": (lambda _: [("a", (1, 2, 3, 4))], "mend the source"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_object_with_a_fault_is_named(fault: str) -> None:
+    call, why = FAULTS[fault]
+    source, box = open_image(Faulty(call)), Box(0, 0, 10, 10)
+    asked = (lambda: source.overview((50, 40)), lambda: source.region(box, (9, 9)), lambda: source.words(box))
+    for ask in asked:
+        with pytest.raises(ImageError, match=f"Faulty of 1000x800 pixels .*{why}"):
+            ask()
+
+
+def test_an_object_that_hangs_is_left_alone() -> None:
+    never = threading.Event()
+    source = open_image(Faulty(lambda _: never.wait()))
+    try:
+        with images_within(0.02), pytest.raises(ImageTimeError, match="time ended while rendering Faulty of 1000x800"):
+            source.overview((50, 40))
+    finally:
+        never.set()
 
 
 # --- references
