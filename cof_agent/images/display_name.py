@@ -8,7 +8,7 @@ _LONGEST = 200
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#\\]*)(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL
 )
-_PAGE = re.compile(r"#page=[^#&]*\Z")
+_PAGE = re.compile(r"#(?:[^#/\\]*&)?page=[^#&/\\]*(?:&[^#/\\]*)?\Z", re.IGNORECASE)
 _HOST = re.compile(r"(\[[0-9A-Za-z:.%]*\]|[^:@\[\]]*)(:[0-9]*)?")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -39,7 +39,7 @@ def nth_image(index: int, count: int) -> str:
 
 def page_in(name: str) -> str:
     """What ends a `name` that means a page of a document, such as `#page=3`; empty where it means none."""
-    found = _PAGE.search(name)
+    found = _PAGE.search(name, max(0, len(name) - _LONGEST))
     return found.group() if found else ""
 
 

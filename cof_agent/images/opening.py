@@ -15,7 +15,7 @@ from PIL import Image
 from cof_agent.errors import ImageError, StoreError
 from cof_agent.images.codecs.decoding import Decoded, Encoded, jpeg_scale, orientation_of, reason, to_upright
 from cof_agent.images.codecs.flattening import flatten
-from cof_agent.images.codecs.tiff_pages import page_of, tiff_pages
+from cof_agent.images.codecs.tiff_pages import is_cut_tiff, page_of, tiff_pages
 from cof_agent.images.geometry import Size
 from cof_agent.images.limits import DECODE_SECONDS, ImageLimits
 from cof_agent.images.receiving.page_name import split_page
@@ -137,6 +137,9 @@ def check_only_page(page: int | None, name: str) -> None:
 
 def _opened_whole(received: Received, limits: ImageLimits, page: int | None) -> SourceImage:
     pages = tiff_pages(received.data)
+    if is_cut_tiff(received.data):
+        length = len(received.data)
+        raise ImageError(f"{received.name} is truncated at {length:,} bytes: copy, download or save it again")
     if len(pages) > 1:
         page = _chosen(page, len(pages), received.name)
     else:
@@ -151,7 +154,8 @@ def _opened_whole(received: Received, limits: ImageLimits, page: int | None) -> 
     upright, mime_type = check_whole(encoded, key_of(data.sha256, scale, named), limits.decode_seconds)
     limits.check_size(upright, received.name)
     ref = ImageRef(data.sha256, mime_type, *upright, page=named)
-    return whole_image(ref, data, received.name, limits.decode_seconds)
+    opened = whole_image(ref, data, received.name, limits.decode_seconds)
+    return replace(opened, pages=max(1, len(pages)))
 
 
 def _chosen(page: int | None, pages: int, name: str) -> int:

@@ -59,7 +59,13 @@ def remember_source(source: RegionSource) -> ImageRef:
 
     Raises ImageError where its size or identity is none.
     """
-    size, identity = source.size, source.identity
+    try:
+        size, identity = source.size, source.identity
+    except Exception as error:
+        raise ImageError(
+            f"{type(source).__name__} does not say its size and identity ({type(error).__name__}: {error!s:.300}): "
+            "mend the source"
+        ) from error
     if not (isinstance(identity, str) and identity):
         raise ImageError(f"the identity of {source!r:.80} is {identity!r:.80}: it needs a text that names its content")
     if not (isinstance(size, tuple) and len(size) == 2):

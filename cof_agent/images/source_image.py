@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from PIL import Image
 
 from cof_agent.errors import ImageError
 from cof_agent.images.geometry import Box, Size
-from cof_agent.images.reference import ImageRef
+from cof_agent.images.given_source import call_source
+from cof_agent.images.reference import OBJECT, ImageRef
 from cof_agent.images.region_source import HasWords, RegionSource, Word
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class SourceImage:
 
         Raises ImageError when the data cannot be decoded to the size that the reference states.
         """
-        return self._checked(self.renderer.overview(size), size)
+        return self._checked(self._called(lambda: self.renderer.overview(size)), size)
 
     def region(self, box: Box, size: Size) -> Image.Image:
         """`box` (original upright pixels) at `size` (width, height), RGB: cut at native resolution, or rendered.
@@ -49,7 +54,7 @@ class SourceImage:
         Raises ImageError when the box leaves the image, or the data cannot be decoded.
         """
         self._check_inside(box)
-        return self._checked(self.renderer.region(box, size), size)
+        return self._checked(self._called(lambda: self.renderer.region(box, size)), size)
 
     def words(self, box: Box) -> list[Word]:
         """The words of its own text that stand in `box` (original upright pixels); empty for what has no text.
@@ -57,7 +62,22 @@ class SourceImage:
         Raises ImageError when the box leaves the image, or the document cannot be read.
         """
         self._check_inside(box)
-        return self.renderer.words(box) if isinstance(self.renderer, HasWords) else []
+        renderer = self.renderer
+        if not isinstance(renderer, HasWords):
+            return []
+        words = self._called(lambda: list(renderer.words(box)))
+        for word in words:
+            match word:
+                case (str(), Box()):
+                    continue
+            raise ImageError(
+                f"{self.source} gave the word {word!r:.80}, which is no text with its Box: mend the source"
+            )
+        return words
+
+    def _called(self, call: Callable[[], _Answer]) -> _Answer:
+        """What a method of the renderer answers. One that is not our own may fail in any way, and may hang."""
+        return call_source(call, self.source) if self.ref.mime_type == OBJECT else call()
 
     def _check_inside(self, box: Box) -> None:
         if not Box.whole(self.ref.size).contains(box):

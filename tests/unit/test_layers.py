@@ -31,7 +31,7 @@ INSIDE = {
         {"codecs.stated_size", "codecs.tiff_pages", "receiving.regular_file", "rendering.heap"},
         {"rendering.self_limits", "time_limit"},
         {"codecs.formats", "codecs.jpeg_segments", "codecs.png_chunks", "limits", "reference"},
-        {"receiving.referenced_file", "receiving.slide_files", "region_source", "view_encoding"},
+        {"receiving.referenced_file", "receiving.slide_files", "given_source", "region_source", "view_encoding"},
         {"receiving.page_name", "source_image", "source_kinds"},
         {"rendering.large_file", "rendering.pdf_worker", "rendering.slide_worker"},
         {"rendering.large_worker"},

@@ -196,6 +196,15 @@ def read_directories(file: BinaryIO) -> list[Directory]:
     return found
 
 
+def is_cut_off(directories: list[Directory], length: int) -> bool:
+    """Whether a file of `length` bytes ends before its last directory does, or before the next one begins."""
+    if not directories:
+        return False
+    last = directories[-1]
+    least = 8 if last.form.big else 2  # bytes of the number that a directory begins with
+    return last.following < 0 or last.following > length - least
+
+
 def pages_of(directories: list[Directory]) -> list[Page]:
     """The pages among the directories of a file, each with its smaller versions.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 
-from cof_agent.images.codecs.tiff_directories import form_of, is_tiff, pages_of, read_directories
+from cof_agent.images.codecs.tiff_directories import form_of, is_cut_off, is_tiff, pages_of, read_directories
 
 
 def tiff_pages(data: bytes) -> list[int]:
@@ -15,6 +15,11 @@ def tiff_pages(data: bytes) -> list[int]:
     Directories behind damaged ones are not found.
     """
     return [page.main.at for page in pages_of(read_directories(io.BytesIO(data)))] if is_tiff(data) else []
+
+
+def is_cut_tiff(data: bytes) -> bool:
+    """Whether data is a TIFF that ends before its last directory, or the one that comes behind it."""
+    return is_tiff(data) and is_cut_off(read_directories(io.BytesIO(data)), len(data))
 
 
 def page_of(data: bytes, page: int | None) -> bytes:

@@ -11,11 +11,16 @@ from cof_agent.errors import ImageError
 from cof_agent.images.display_name import show_source
 from cof_agent.images.limits import ImageLimits
 
-_PAGE = re.compile(r"#page=([^#&]*)\Z")
-_IN_URL = re.compile(r"#(?:[^#]*&)?page=([^#&]*)(?:&[^#]*)?\Z")
+_PAGE = re.compile(r"#(?:[^#/\\]*&)?page=([^#&/\\]*)(?:&[^#/\\]*)?\Z", re.IGNORECASE)
+_IN_URL = re.compile(r"#(?:[^#]*&)?page=([^#&]*)(?:&[^#]*)?\Z", re.IGNORECASE)
+"""Viewers take further parameters beside it, such as `#page=3&zoom=200`."""
+_URL = re.compile(r"#(?:[^#]*&)?page=([^#&]*)(?:&[^#]*)?\Z")
 """Viewers take further parameters beside it, such as `#page=3&zoom=200`."""
 _URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]+:")
+_FILE_URL = re.compile(r"\s*file:", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_LIKE_A_NUMBER = re.compile(r"[+-]?[0-9]*")
+"""What a path names as its page, even where there is no such file."""
 _LONGEST = 200
 """Characters at the end of a source that are looked at: a `data:` URL may have a hundred million."""
 
@@ -34,13 +39,15 @@ def split_page(source: Any, page: int | None, limits: ImageLimits) -> tuple[Any,
     if isinstance(text, bytes):
         text = os.fsdecode(text)
     is_url = isinstance(source, str) and _URL.match(text[:_LONGEST]) is not None
+    if is_url and _FILE_URL.match(text[:_LONGEST]):
+        _check_escapes(text.strip(), limits)
     begin = max(0, len(text) - _LONGEST)
-    found = (_IN_URL if is_url else _PAGE).search(text.rstrip() if is_url else text, begin)
-    if found is None or not (is_url or _NUMBER.fullmatch(found[1]) or found[1] == ""):
-        return source, page
-    if not is_url and _is_there(text, limits):
+    found = (_IN_URL if is_url else _PAGE).search(text.rstrip(), begin)
+    if found is None:
         return source, page
     bare = text[: found.start()]
+    if not is_url and (_is_there(text, limits) or not (_LIKE_A_NUMBER.fullmatch(found[1]) or _is_there(bare, limits))):
+        return source, page
     if not _NUMBER.fullmatch(found[1]) or int(found[1]) < 1:
         raise ImageError(
             f"{show_source(bare)} has no page {found[1][:20]!r}: pages are whole numbers from 1 on, as in #page=3"
@@ -56,3 +63,17 @@ def _is_there(path: str, limits: ImageLimits) -> bool:
         return os.path.lexists(limits.allowed_file(path))
     except (OSError, ValueError):  # it is outside of the roots, or no name of a file
         return False
+
+
+def _check_escapes(url: str, limits: ImageLimits) -> None:
+    """Raise ImageError where a file URL names a file only if its # and ? are taken as part of the name."""
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        plain = url2pathname(urlsplit(url).path)
+        meant = url2pathname(urlsplit(url.replace("#", "%23").replace("?", "%3F")).path)
+    except ValueError:  # whoever reads the file says so
+        return
+    if meant != plain and _is_there(meant, limits) and not _is_there(plain, limits):
+        raise ImageError(f"{show_source(url)} does not exist, but {meant} does: write # as %23 and ? as %3F in a URL")

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from cof_agent.errors import ImageError
 from cof_agent.images.codecs.stated_size import LargeFormat, ends_as_it_should, large_format, stated_size
-from cof_agent.images.codecs.tiff_directories import Directory, Page, Tag, pages_of, read_directories
+from cof_agent.images.codecs.tiff_directories import Directory, Page, Tag, is_cut_off, pages_of, read_directories
 from cof_agent.images.geometry import Size
 from cof_agent.images.receiving.referenced_file import identity_of
 from cof_agent.images.receiving.regular_file import SpecialFileError, open_regular, size_of
@@ -63,7 +63,8 @@ class LargeFile:
             raise ImageError(f"{name} is no TIFF, PNG or JPEG any more: open it again")
         self.format: LargeFormat = kind
         directories = read_directories(self._file) if kind == "TIFF" else []
-        self._ends = bool(directories) and 0 <= directories[-1].following < size_of(self._file)
+        if is_cut_off(directories, size_of(self._file)):
+            raise self._truncated()
         self.pages: list[Page] = pages_of(directories)
         self.page = self._chosen(page)
         self.number = (page or 1) if len(self.pages) > 1 else None
@@ -102,8 +103,6 @@ class LargeFile:
         if self.page is not None:
             for level in self.page.levels:
                 self._check_level(level)
-            if not self._ends:
-                raise self._truncated()
         elif not ends_as_it_should(self._file, self.format):
             raise self._truncated()
 

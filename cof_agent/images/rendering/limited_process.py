@@ -79,6 +79,8 @@ class LimitedProcess:
         answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
         if "error" in answer:
             raise ImageError(answer["error"])
+        if "failed" in answer:
+            raise self._failed(f" ({answer['failed']})")
         if not answer:
             raise self.ended()
         return answer
@@ -110,11 +112,14 @@ class LimitedProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
         if self.process.returncode == 1:
-            return ImageError(f"the process that should {self.work} {self.limit.name} failed: {self.remedy}")
+            return self._failed()
         return ImageError(
             f"{self.limit.name} is damaged, or takes more memory or processor time to {self.work} than an image of its "
             f"size may: {self.remedy}"
         )
+
+    def _failed(self, why: str = "") -> ImageError:
+        return ImageError(f"the process that should {self.work} {self.limit.name} failed{why}: {self.remedy}")
 
 
 @contextmanager
@@ -133,8 +138,7 @@ def limited_process(boot: str, limit: TimeLimit, remedy: str, work: str = "decod
         )  # fmt: skip
     except OSError as error:
         raise ImageError(
-            f"{limit.name} is {work}d in a process of its own, which cannot be started ({error.strerror or error}): "
-            f"{remedy}"
+            f"the process that should {work} {limit.name} cannot be started ({error.strerror or error}): {remedy}"
         ) from error
 
     def end() -> None:

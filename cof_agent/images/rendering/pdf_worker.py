@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import io
+import os
+import re
 from typing import Any
 
 import pypdfium2  # type: ignore[import-untyped, unused-ignore]
@@ -20,6 +22,16 @@ _POINTS = 72
 _MOST_CHARACTERS = 500_000
 """Characters of a page that are looked at for its words: a page of a dictionary has 10,000."""
 
+_MOST_SEARCHED = 64 * 2**20
+"""Bytes of a document in which the content of a page without any is searched for: it is written out for that."""
+
+_MARK = 7777.25
+"""A corner of a box that nobody writes: it tells the page among the objects of its document."""
+
+_OBJECT = re.compile(rb"(?:\A|\n)([0-9]+) [0-9]+ obj\b")
+_CONTENTS = re.compile(rb"/Contents\s*(\[[^\]]*\]|[0-9]+ [0-9]+ R)")
+_REFERENCE = re.compile(rb"([0-9]+) [0-9]+ R")
+
 _RENDERING = pdfium.FPDF_ANNOT | pdfium.FPDF_REVERSE_BYTE_ORDER
 _WHITE = 0xFFFFFFFF
 
@@ -29,6 +41,7 @@ class PdfWorker:
 
     def __init__(self, content: bytes | str, request: dict[str, Any]) -> None:
         self.name = request["name"]
+        self.length = os.path.getsize(content) if isinstance(content, str) else len(content)
         try:
             self.document = pypdfium2.PdfDocument(content)
             self.document.init_forms()
@@ -46,12 +59,17 @@ class PdfWorker:
         self.forms = self.document.formenv
         try:
             self.page = self.document[self.number - 1]
+            if min(self.page.get_size()) <= 0:
+                # Its CropBox leaves nothing of the MediaBox. Without one, as other viewers do, all of it is shown.
+                self.page.set_cropbox(0, 0, 0, 0)
+                self.page.close()
+                self.page = self.document[self.number - 1]
         except pypdfium2.PdfiumError as error:
-            raise ImageError(
-                f"page {self.number} of {self.name} is damaged ({error}): save the PDF again, or choose another page"
-            ) from error
+            raise self._damaged(str(error)) from error
 
     def describe(self, max_pixels: int) -> dict[str, Any]:
+        if self._lacks_content():
+            raise self._damaged("its content is not in the file")
         width, height = self.page.get_size()
         for dpi in DPI:
             size = tuple(max(1, round(side * dpi / _POINTS)) for side in (width, height))
@@ -120,6 +138,29 @@ class PdfWorker:
         across, down = ctypes.c_int(), ctypes.c_int()
         pdfium.FPDF_PageToDevice(self.page, 0, 0, *upright, 0, x, y, across, down)
         return across.value, down.value
+
+    def _lacks_content(self) -> bool:
+        """Whether the page names content that the file does not hold. To pdfium such a page is a blank one.
+
+        It tells nobody what a page names, so the document is written out, and the page is looked for in that.
+        """
+        if pdfium.FPDFPage_CountObjects(self.page) or self.length > _MOST_SEARCHED:
+            return False
+        file = io.BytesIO()
+        self.page.set_artbox(_MARK, 0, _MARK, 0)
+        self.document.save(file)
+        written = file.getvalue()
+        mark = written.find(b"%g" % _MARK)
+        objects = list(_OBJECT.finditer(written))
+        begin = max((each.end() for each in objects if each.end() <= mark), default=0)
+        named = _CONTENTS.search(written, begin, max(begin, written.find(b"endobj", mark)))
+        there = {each[1] for each in objects}
+        return named is not None and any(number not in there for number in _REFERENCE.findall(named[1]))
+
+    def _damaged(self, why: str) -> ImageError:
+        return ImageError(
+            f"page {self.number} of {self.name} is damaged ({why}): save the PDF again, or choose another page"
+        )
 
     def _unread(self, error: pypdfium2.PdfiumError) -> ImageError:
         if error.err_code == pdfium.FPDF_ERR_PASSWORD:

@@ -40,6 +40,10 @@ _WORKERS = {
 """The module and the class of each kind."""
 
 
+_LONGEST_REASON = 300
+"""Characters of an unexpected error that are passed on."""
+
+
 def main(request: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
     """Do what `request` asks, and write to `target` a line of JSON and the pixels, if any."""
     end_in_time(request["seconds"])
@@ -64,6 +68,8 @@ def main(request: dict[str, Any], source: BinaryIO, target: BinaryIO) -> None:
             answer = {"words": worker.words(tuple(request["upright"]), request["box"])}
     except ImageError as error:
         answer = {"error": str(error)}
+    except Exception as error:  # Readers raise nearly every exception for damaged data.
+        answer = {"failed": f"{type(error).__name__}: {error}"[:_LONGEST_REASON]}
     target.write(json.dumps(answer).encode() + b"\n")
     target.write(pixels)
     target.flush()

@@ -249,7 +249,7 @@ def test_what_can_only_be_decoded_as_a_whole_says_so(
 def test_pages_are_chosen_by_number(tmp_path: Path) -> None:
     file = tmp_path / "pages.tif"
     PICTURE.save(file, save_all=True, append_images=[PICTURE.transpose(Image.Transpose.ROTATE_180)])
-    with pytest.raises(ImageError, match=r"TIFF of 2 pages.*choose one.*--page 1"):
+    with pytest.raises(ImageError, match=r"TIFF of 2 pages.*choose one.*#page=1"):
         open_image(file, limits=LIMITS)
     with pytest.raises(ImageError, match="no page 3"):
         open_image(file, limits=LIMITS, page=3)

@@ -20,6 +20,7 @@ from cof_agent.images import ImageLimits, ImageRef, open_image
 from cof_agent.images.codecs.metadata import stripped
 from cof_agent.images.geometry import Box
 from cof_agent.images.opening import load_image
+from cof_agent.images.rendering.region_process import Content
 from cof_agent.images.views import keep_original
 from tests.support import pdfs
 from tests.support.commands import script
@@ -87,6 +88,24 @@ def test_a_page_is_cut_and_turned_as_it_says(page: int, turned: bytes) -> None:
     )
 
 
+def test_a_box_that_leaves_nothing_of_the_page_is_none() -> None:
+    pages = [
+        pdfs.LETTER + box
+        for box in (b"/CropBox[1000 1000 1200 1200]", b"/CropBox[612 0 700 792]", b"/CropBox[0 0 0 0]")
+    ]
+    document = pdfs.pdf(*((page, b"0 0 612 792 re f") for page in pages))
+    for page in range(1, 4):
+        source = open_image(document, page=page)
+        assert source.ref.size == (2550, 3300)
+        assert source.overview((51, 66)).convert("L").getextrema() == (0, 0)
+
+
+def test_a_page_without_content_is_blank() -> None:
+    without = pdfs.pdf((pdfs.LETTER, b"")).replace(b"/Contents 5 0 R", b"")
+    for page in (without, pdfs.pdf((pdfs.LETTER, b""))):
+        assert open_image(page).overview((9, 9)).convert("L").getextrema() == (255, 255)
+
+
 def test_what_was_filled_in_is_shown() -> None:
     source = open_image(pdfs.form())
     whole = dark_box(source.region(Box.whole(source.ref.size), source.ref.size))
@@ -147,6 +166,10 @@ BAD = {
     "one without pages": (pdfs.document(b"<</Type/Pages/Kids[]/Count 0>>"), "without pages"),
     "a header alone": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "damaged PDF.*save it again"),
     "a page that is none": (pdfs.document(b"<</Type/Pages/Kids[3 0 R]/Count 1>>", b"(text)"), "damaged|without pages"),
+    "a page whose content is missing": (
+        pdfs.pdf((pdfs.LETTER, b"")).replace(b"/Contents 5 0 R", b"/Contents 9 0 R"),
+        r"page 1 of .* is damaged \(its content is not in the file\)",
+    ),
     "a page of a mile": (
         pdfs.pdf((b"/MediaBox[0 0 9000000 9000000]", b"")),
         r"inches, over the limit of 178,000,000 pixels",
@@ -166,6 +189,11 @@ def test_a_page_that_is_not_there_says_how_many_there_are(turned: bytes, tmp_pat
     (tmp_path / "plan.pdf").write_bytes(turned)
     with pytest.raises(ImageError, match=r"plan\.pdf has 4 pages, so there is no page 5: choose one from 1 to 4"):
         open_image(f"{tmp_path / 'plan.pdf'}#page=5")
+
+
+def test_what_fails_in_the_process_is_named(turned: bytes) -> None:
+    with pytest.raises(ImageError, match=r"should render plan\.pdf failed \(ZeroDivisionError: .*\): "):
+        Content("pdf", "plan.pdf", turned).show((0, 0), None, (5, 5))
 
 
 def _nested_forms(depth: int) -> bytes:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,9 @@ from cof_agent.images.display_name import show_source
 from cof_agent.images.geometry import Box, Size
 from cof_agent.images.opening import load_image
 from cof_agent.images.receiving.page_name import split_page
+from cof_agent.images.region_source import Word
+from cof_agent.images.rendering.large_file import LargeFile
+from cof_agent.images.time_limit import ImageTimeError, images_within
 from cof_agent.images.views import keep_original
 from tests.support.conversations import answer, photo, scripted, zoom
 
@@ -57,6 +63,12 @@ def tiff(*colours: str, subfile_types: tuple[int, ...] = (), big: bool = False) 
         ("data:application/pdf;base64,AAAA#page=2", None, ("data:application/pdf;base64,AAAA", 2)),
         ("https://host/plan.pdf#chapter", None, ("https://host/plan.pdf#chapter", None)),
         ("notes#page=x.png", None, ("notes#page=x.png", None)),
+        ("notes#a/b&page=2", None, ("notes#a/b&page=2", None)),
+        ("plan.pdf#page=2&zoom=100", None, ("plan.pdf", 2)),
+        ("plan.pdf#zoom=100&page=2", None, ("plan.pdf", 2)),
+        ("plan.pdf#PAGE=2", None, ("plan.pdf", 2)),
+        ("https://host/plan.pdf#Page=2", None, ("https://host/plan.pdf", 2)),
+        ("plan.pdf#page=2 ", None, ("plan.pdf", 2)),
         (b"bytes#page=3", None, (b"bytes#page=3", None)),
     ],
 )
@@ -69,6 +81,7 @@ def test_a_name_may_choose_a_page(source: Any, page: int | None, wanted: tuple[A
     [
         ("plan.pdf#page=0", None),
         ("plan.pdf#page=", None),
+        ("plan.pdf#page=-1", None),
         ("https://host/plan.pdf#page=three", None),
         ("https://host/plan.pdf#page=" + "9" * 50, None),
         ("plan.pdf#page=2", 3),
@@ -92,6 +105,22 @@ def test_a_file_of_exactly_that_name_wins(tmp_path: Path) -> None:
     assert open_image(tmp_path / "photo.png#page=2").ref.size == (30, 20)
     with pytest.raises(ImageError, match="does not exist"):
         open_image(f"{tmp_path / 'other.png'}#page=1")
+    photo(40, 20).save(tmp_path / "photo.png", "PNG")
+    assert open_image(tmp_path / "photo.png#page=2").ref.size == (30, 20)
+    with pytest.raises(ImageError, match=r"photo\.png has no page 'two'"):
+        open_image(tmp_path / "photo.png#page=two")
+
+
+@pytest.mark.parametrize("name", ["a#page=2.png", "a#page=2", "a#b.png", "a?b.png"])
+def test_a_file_url_says_how_a_name_is_written(name: str, tmp_path: Path) -> None:
+    photo(30, 20).save(tmp_path / name, "PNG")
+    url = f"file://{tmp_path}/{name}"
+    with pytest.raises(ImageError, match="does: write # as %23"):
+        open_image(url)
+    with pytest.raises(ImageError, match=r"may not be read|has no page") as raised:
+        open_image(url, limits=ImageLimits(roots=(tmp_path / "other",)))
+    assert "%23" not in str(raised.value), "what lies outside of the roots is not told"
+    assert open_image(url.replace("#", "%23").replace("?", "%3F")).ref.size == (30, 20)
 
 
 def test_what_has_no_pages_has_a_first_one(tmp_path: Path) -> None:
@@ -112,10 +141,23 @@ def test_a_page_of_a_tiff_is_chosen(tmp_path: Path) -> None:
     store = MemoryStore()
     for number, colour in enumerate(COLOURS, 1):
         source = open_image(f"{tmp_path / 'scan.tif'}#page={number}")
-        assert (source.ref.size, source.ref.page) == ((8 + 8 * number, 16), number)
+        assert (source.ref.size, source.ref.page, source.pages) == ((8 + 8 * number, 16), number, 3)
         loaded = load_image(ImageRef.from_json(keep_original(source, store)), store)
         for shown in (source.overview((8, 8)), loaded.region(Box(0, 0, 8, 8), (8, 8))):
             assert shown.getcolors() == [(64, Image.new("RGB", (1, 1), colour).getpixel((0, 0)))]
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+@pytest.mark.parametrize("beyond", [-9, 1, 4])
+def test_a_tiff_that_is_cut_between_pages_is_no_shorter_one(kept: int, beyond: int, tmp_path: Path) -> None:
+    data = tiff(*COLOURS)
+    cut = data[: tiff_pages(data)[kept] + beyond]
+    (tmp_path / "scan.tif").write_bytes(cut)
+    for page in (None, 1, 3):
+        with pytest.raises(ImageError, match=f"scan.tif is truncated at {len(cut):,} bytes: copy, download"):
+            open_image(tmp_path / "scan.tif", page=page)
+        with pytest.raises(ImageError, match=f"scan.tif is truncated at {len(cut):,} bytes: copy, download"):
+            LargeFile(str(tmp_path / "scan.tif"), "scan.tif", page)
 
 
 @pytest.mark.parametrize(("page", "why"), [(None, "is a TIFF of 3 pages: choose one"), (4, "so there is no page 4")])
@@ -190,6 +232,58 @@ def test_an_object_that_gives_something_else_is_named() -> None:
     nameless = Checkers("")
     with pytest.raises(ImageError, match="needs a text that names its content"):
         open_image(nameless)
+
+
+class Faulty(Checkers):
+    """One that answers each call with `call`."""
+
+    size = (1000, 800)
+
+    def __init__(self, call: Callable[[Any], Any]) -> None:
+        super().__init__("faulty")
+        self.call = call
+
+    def overview(self, size: Size) -> Image.Image:
+        return self.call(size)  # type: ignore[no-any-return]
+
+    def region(self, box: Box, size: Size) -> Image.Image:
+        return self.call(size)  # type: ignore[no-any-return]
+
+    def words(self, box: Box) -> list[Word]:
+        return self.call(box)  # type: ignore[no-any-return]
+
+
+def _fail(_: Any) -> None:
+    raise LookupError("the tile server is away")
+
+
+FAULTS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "fails": (_fail, r"failed \(LookupError: the tile server is away\): mend the source"),
+    "exits": (lambda _: sys.exit(3), r"failed \(SystemExit: 3\)"),
+    "gives another size": (lambda _: Image.new("RGB", (3, 3)), "mend the source"),
+    "gives nothing": (lambda _: None, "mend the source"),
+    "gives words without boxes": (lambda _: [("a", (1, 2, 3, 4))], "mend the source"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_object_with_a_fault_is_named(fault: str) -> None:
+    call, why = FAULTS[fault]
+    source, box = open_image(Faulty(call)), Box(0, 0, 10, 10)
+    asked = (lambda: source.overview((50, 40)), lambda: source.region(box, (9, 9)), lambda: source.words(box))
+    for ask in asked:
+        with pytest.raises(ImageError, match=f"Faulty of 1000x800 pixels .*{why}"):
+            ask()
+
+
+def test_an_object_that_hangs_is_left_alone() -> None:
+    never = threading.Event()
+    source = open_image(Faulty(lambda _: never.wait()))
+    try:
+        with images_within(0.02), pytest.raises(ImageTimeError, match="time ended while rendering Faulty of 1000x800"):
+            source.overview((50, 40))
+    finally:
+        never.set()
 
 
 # --- references
