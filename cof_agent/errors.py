@@ -63,7 +63,7 @@ class MissingExtraError(CofError, ImportError):
 
 
 class MissingFormatError(ImageError, MissingExtraError):
-    """An image is of a format that an optional dependency reads. The message holds the command that installs it."""
+    """An optional dependency reads such an image. The message holds the command that installs it."""
 
 
 def validated(model: type[Model], value: object, where: str) -> Model:

@@ -18,9 +18,12 @@ from cof_agent.evaluation.judge import Judge
 from cof_agent.files import LineWriter
 
 
-def stop_at_rename(place: str) -> None:
+def stop_at_rename(place: str, sign: Path) -> None:
+    """`sign` is a file that appears where it has stopped."""
+
     def watch(event: str, given: tuple[Any, ...]) -> None:
         if event == "os.rename" and os.fsdecode(given[1]).endswith(f"/{place}"):
+            sign.touch()
             threading.Event().wait()
 
     sys.addaudithook(watch)

@@ -52,6 +52,7 @@ class WarmProcess:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._said = said
+        _sign_of(said).unlink(missing_ok=True)
         given = ([str(word) for word in words], said, before, lines, cwd, None if env is None else dict(env))
         self._process: BaseProcess = FORKS.Process(target=_carry_out, args=given)
         self._process.start()
@@ -80,6 +81,11 @@ class WarmProcess:
         finally:
             self._process.kill()
             self._process.join(PATIENCE)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it has come to where it stops before something is renamed."""
+        return _sign_of(self._said).exists()
 
     @property
     def said(self) -> str:
@@ -141,6 +147,10 @@ def launched(words: Sequence[str | Path], folder: Path, **variables: str) -> str
     return process.said
 
 
+def _sign_of(said: Path) -> Path:
+    return said.with_name(f"{said.name}.held")
+
+
 def _carry_out(
     words: list[str], said: Path, before: str | None, lines: int | None, cwd: Path, env: dict[str, str] | None
 ) -> None:
@@ -158,5 +168,5 @@ def _carry_out(
     if before is not None and lines is not None:
         stop_at_lines(before, lines)
     elif before is not None:
-        stop_at_rename(before)
+        stop_at_rename(before, _sign_of(said))
     run(words)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cof_agent.errors import ImageError, MissingExtraError
+from cof_agent.errors import ImageError, MissingFormatError
 from cof_agent.images.codecs.decoding import reason
 from cof_agent.images.display_name import show_text, show_url
 from cof_agent.images.limits import ImageLimits
@@ -34,7 +34,7 @@ def fetch_object(url: str, limits: ImageLimits) -> bytes:
     """The content of the object at `url`, such as `s3://bucket/photos/one.jpg`.
 
     Raises ImageError where it cannot be read or is outside of the limits, and for an address with a query, with a user
-    or a host in it, or of one file system inside of another. Raises MissingExtraError without the storage's package.
+    or a host in it, or of one file system inside of another. Raises MissingFormatError without the storage's package.
     """
     name = show_url(url)
     protocol, path = _parsed(url, name)
@@ -101,10 +101,9 @@ def _storage(protocol: str, name: str) -> Any:
     return storage
 
 
-def _missing(package: str, name: str) -> MissingExtraError:
-    if package == _IN_EXTRA:
-        return MissingExtraError.for_extra("remote", name)
-    return MissingExtraError(f'{name} needs {package}: pip install "cof-agent[remote]" {package}')
+def _missing(package: str, name: str) -> MissingFormatError:
+    packages = '"cof-agent[remote]"' if package == _IN_EXTRA else f'"cof-agent[remote]" {package}'
+    return MissingFormatError(f"{name} needs {package}: pip install {packages}")
 
 
 async def _read(storage: Any, path: str, name: str, limits: ImageLimits) -> bytes:

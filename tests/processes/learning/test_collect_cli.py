@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,8 @@ def test_killed_between_any_two_of_its_marks_it_loses_and_doubles_nothing(tmp_pa
     words = [sys.executable, "-c", START, *ASKED, "--count", "6", "--limit", "3", "--out", str(out)]
     refused: list[str] = []
 
-    def at(mark: str) -> bool:
-        if not (out / f".{mark}.part").exists():
+    def is_held(process: WarmProcess) -> bool:
+        if not process.is_held:
             return False
         with pytest.raises(LockedError, match="has been collecting from scenes:train since") as locked:
             collect("scenes:train", "observer", out=out, **given)
@@ -64,7 +65,8 @@ def test_killed_between_any_two_of_its_marks_it_loses_and_doubles_nothing(tmp_pa
 
     for mark in MARKS:
         process = WarmProcess(words, tmp_path / "said", before=f"killed/{mark}")
-        process.kill_when(lambda mark=mark: at(mark))
+        process.kill_when(partial(is_held, process))
+        assert (out / f".{mark}.part").exists()
         assert f"process {json.loads((out / LOCK).read_text())['pid']} on " in refused[-1]
         assert not (out / "report.json").exists(), "it is unfinished, and looks so"
         with pytest.raises(CofError, match=r"unfinished|has no trajectories"):
