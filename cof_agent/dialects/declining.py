@@ -51,7 +51,11 @@ def decline_of(answer: str) -> str | None:
     rest = head[found.end() :] + start[_HEAD:]
     if not _AFTER.match(rest):
         return None
-    rest = rest.lstrip(_MARKS).rstrip(_TRAIL)
+    bare = rest.lstrip(_MARKS)
+    before = rest[: len(rest) - len(bare)]
+    if before.endswith("“") and bare.count("”") > bare.count("“"):
+        bare = f"“{bare}"
+    rest = bare.rstrip(_TRAIL + "”") if bare.count("”") > bare.count("“") else bare.rstrip(_TRAIL.replace("”", ""))
     return rest.rstrip("}" + _TRAIL) if rest.count("}") > rest.count("{") else rest
 
 

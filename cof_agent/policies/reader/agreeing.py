@@ -59,7 +59,8 @@ def together(
             both = " and ".join(said)
             return (
                 best,
-                f"the images answer differently: {both}; say which is meant, as in “on the {ordinal(at)} image”",
+                f"the images answer differently: {both}; say which image is meant, by its number, as in "
+                f"“What does image {at + 1} say?”",
             )
     return best, answer
 

@@ -19,8 +19,17 @@ from cof_agent.policies.reader.page.ocr import shared_reader
 from cof_agent.policies.reader.page.search import Search, Zoom
 from cof_agent.policies.reader.page.text import read_page
 from cof_agent.policies.reader.question.ask import CharacterAsk, Form, TextAsk
+from cof_agent.policies.reader.question.options import split_options
 from cof_agent.policies.reader.question.parsing import single_character, understand
-from cof_agent.policies.reader.question.several import images_named, option_for, ordinal, words_asked_for
+from cof_agent.policies.reader.question.several import (
+    NO_IMAGE,
+    asks_for_any,
+    images_named,
+    option_for,
+    ordinal,
+    unresolved,
+    words_asked_for,
+)
 from cof_agent.policies.reader.session import Session, read_session
 from cof_agent.policies.reader.words import squeeze
 
@@ -70,11 +79,13 @@ class ReaderModel(BaseChatModel):
             return AIMessage(wording.unsure("the question compares images, and reading tells only what each says"))
         if named:
             (one,) = named
-            at = one.image if one.image >= 0 else session.images - 1
-            if at >= session.images:
-                return AIMessage(wording.unsure(f"there is no {ordinal(at)} image among the {session.images}"))
+            at = session.images - 1 if one.image == -1 else one.image
+            if one.image == NO_IMAGE or at >= session.images:
+                return AIMessage(wording.unsure(f"there is no image {max(at, -1) + 1} among the {session.images}"))
             return self._turn(replace(session.of(at), question=one.question))
         words = words_asked_for(session.question)
+        if not words and (why := unresolved(session.question)):
+            return AIMessage(wording.unsure(why))
         ask = understand(f'Does it say "{words}"?' if words else session.question)
         if ask.form is Form.PICTURE or (not words and single_character(session.question)):
             return AIMessage(wording.unsure("it is not a question for a text that stands in one of the images"))
@@ -90,6 +101,10 @@ class ReaderModel(BaseChatModel):
         if all(outcome is None for outcome in found):
             found = [self._seek(scene, part) for scene, part in zip(scenes, parts, strict=True)]
         at, chosen = together(found, scenes, parts, words)
+        if isinstance(chosen, Finding) and not words:
+            yes = sum(isinstance(one, Finding) and one.answer != "no" for one in found)
+            if ask.form is Form.YES_NO and 0 < yes < len(found) and not asks_for_any(session.question):
+                chosen = "only some of the images say so; name one as in “on the second image”, or ask “Is there …?”"
         if isinstance(chosen, Finding) and session.urged and self._may_zoom(session):
             chosen = self._search(scenes[at], parts[at]).again(chosen) or chosen
         if isinstance(chosen, Zoom):
@@ -97,7 +112,12 @@ class ReaderModel(BaseChatModel):
         if isinstance(chosen, str):
             return AIMessage(wording.declining(chosen, ask, [text for scene in scenes for text in scene.texts]))
         said = f"the {ordinal(at)} image" if words else chosen.answer
-        answer = replace(chosen, answer=str((words and option_for(at, session.question)) or said))
+        if words and split_options(session.question)[1]:
+            option = option_for(at, session.question, [[text.text for text in scene.texts] for scene in scenes])
+            if option is None:
+                return AIMessage(wording.unsure(f"{said} says “{words}”, and no option names that image alone"))
+            said = str(option)
+        answer = replace(chosen, answer=said)
         return AIMessage(wording.answering(answer), additional_kwargs={"cof_evidence": wording.evidence(answer)})
 
     def _turn(self, session: Session) -> AIMessage:

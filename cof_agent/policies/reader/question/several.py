@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cof_agent.policies.reader.question import vocabulary as v
 from cof_agent.policies.reader.question.options import Option, split_options
 from cof_agent.policies.reader.words import content, plain
 
+NO_IMAGE = -2
+"""What “image 0” names: images are counted from 1."""
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 _SHORT = {f"{number}{'st' if number == 1 else 'nd' if number == 2 else 'rd' if number == 3 else 'th'}": number - 1
@@ -19,7 +22,7 @@ _IMAGE = "(?:images?|photos?|photographs?|pictures?|pics?|screenshots?|scans?)"
 _IN = "(?:on|in|of|at|from|for|inside)"
 _NAMED = re.compile(
     rf"(?P<in>\b{_IN} )?(?:\bthe )?\b{_NTH} (?:{_IMAGE}|one|page)\b"
-    rf"|(?P<in2>\b{_IN} )?(?:\bthe )?\b{_IMAGE} (?:number |no\.? ?|# ?)?(?P<digits>\d{{1,2}})\b"
+    rf"|(?P<in2>\b{_IN} )?(?:\bthe )?\b{_IMAGE} (?:number |no\.? ?|# ?)?(?P<digits>\d{{1,4}})\b"
     rf"|(?P<in3>\b{_IN} )the {_NTH.replace('nth', 'nth2')}(?=\s*(?:[?.,!;:]|$))",
     re.I,
 )
@@ -39,19 +42,62 @@ _BEFORE_WORDS = re.compile(
 )
 
 
+_FILE = re.compile(r"\b[\w-]+\.(?:jpe?g|png|webp|gif|tiff?|bmp|pdf|heic|avif)\b", re.I)
+_EACH = re.compile(r"\b(?:both|all|each|every|everyone|neither|none|either|most|only|just)\b", re.I)
+_THING = (
+    rf"(?:{_IMAGE}|(?:sign|shop|store|board|card|label|page|poster|receipt|door|window"
+    r"|building|cafe|restaurant|one|thing)s?)"
+)
+_ORDER = "|".join((*ORDINALS, *_SHORT, "last", "other", "latter", "former", "next", "previous", "another"))
+_OTHER = re.compile(
+    rf"\b(?:the )?(?:{_ORDER}) (?:\w+ )?{_THING}\b|\bthe (?:{_ORDER})\b|\banother\b"
+    rf"|\b{_THING} (?:number |no\.? ?|# ?)?(?:\d+|one|two|three|four|five|[a-d])"
+    rf"(?=\s*(?:[?.,!;:]|$|(?:{v.SAYS}|is|are|has)\b))"
+    rf"|\b(?:left|right|middle|top|bottom)(?:most|-hand|hand)? {_THING}\b"
+    rf"|\b{_THING} (?:on|to|at|in) the (?:far )?(?:left|right|middle|top|bottom)\b",
+    re.I,
+)
+_EXISTENCE = re.compile(
+    r"^(?:is|are|was|were) there\b"
+    r"|^(?:do|does|did|is|are|has|have|can) (?:any|some|at least|one of|anything|something)\b"
+    r"|^(?:can|do|could) (?:you|i|we|one) (?:see|find|read|spot)\b|\banywhere\b",
+    re.I,
+)
+
+
+def unresolved(question: str) -> str | None:
+    """Why reading cannot settle a question about several images: it asks about all, or about one it does not number."""
+    stem, _ = split_options(question)
+    asked = re.sub(r"[\"“”].*?[\"“”]", " ", stem)
+    if found := _FILE.search(asked):
+        return f"images are known by their number, not as “{found[0]}”; name one as in “on the second image”"
+    if found := _EACH.search(asked):
+        return f"“{found[0]}” asks about several images at once; ask about each, as in “on the second image”"
+    if found := _OTHER.search(asked):
+        return f"it is not certain which image “{found[0]}” is; name one as in “on the second image”"
+    return None
+
+
+def asks_for_any(question: str) -> bool:
+    """Whether one image that says "yes" is enough: "Is there a sign that says OPEN?"."""
+    return _EXISTENCE.search(plain(question).strip()) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class NamedImage:
     """A question about one of several images."""
 
     image: int
-    """Counted from 0; -1 is the last. It may be one that there is not."""
+    """Counted from 0; -1 is the last, `NO_IMAGE` is none. It may be one that there is not."""
     question: str
     """The question as it would be asked of that image alone."""
 
 
 def ordinal(image: int) -> str:
     """What an image is called, by its number from 0: "first"."""
-    return ORDINALS[image] if image < len(ORDINALS) else next(word for word, at in _SHORT.items() if at == image)
+    if image < len(ORDINALS):
+        return ORDINALS[image]
+    return next((word for word, at in _SHORT.items() if at == image), f"{image + 1}th")
 
 
 def images_named(question: str) -> list[NamedImage]:
@@ -62,8 +108,7 @@ def images_named(question: str) -> list[NamedImage]:
     for match in _NAMED.finditer(asked):
         nth = match["nth"] or match["nth2"]
         image = _NUMBERS[nth.lower()] if nth else int(match["digits"]) - 1
-        if not nth and image < 0:
-            continue
+        image = NO_IMAGE if image < 0 and not nth else image
         placed = match["in"] or match["in2"] or match["in3"]
         rest = asked[: match.start()] + ("" if placed else "the image") + asked[match.end() :]
         rest = re.sub(r"\s+([?.,!;:])", r"\1", re.sub(r"\s+", " ", rest)).strip(" ,;:")
@@ -84,11 +129,18 @@ def words_asked_for(question: str) -> str | None:
     return words if quoted or content(words) else None
 
 
-def option_for(image: int, question: str) -> Option | None:
-    """The option of a question that names that image, if it has options."""
-    for option in split_options(question)[1]:
+def option_for(image: int, question: str, texts: Sequence[Sequence[str]] = ()) -> Option | None:
+    """The option that names that image by number, or by words that of all images' `texts` only its own hold."""
+    options = split_options(question)[1]
+    for option in options:
         words = option.text.strip(" .")
         named = images_named(words) or images_named(f"in {words}") or images_named(f"in the {words}")
         if [one.image for one in named] == [image]:
             return option
-    return None
+    held = [f" {' '.join(plain(text).lower() for text in of)} " for of in texts]
+    fits = [o for o in options if [at for at, of in enumerate(held) if _stands(o.text, of)] == [image]]
+    return fits[0] if len(fits) == 1 else None
+
+
+def _stands(words: str, text: str) -> bool:
+    return re.search(rf"\b{re.escape(plain(words).lower().strip(' .'))}\b", text) is not None
