@@ -32,6 +32,8 @@ from cof_agent.agent.trajectory import messages_of
 from cof_agent.policies.script import ScriptedModel
 from tests.support.conversations import BOTH, answer, crop, photo, scripted, zoom
 
+pytestmark = pytest.mark.slow
+
 RUNS = {
     "at once": (answer("42"),),
     "zooms": (zoom(1, 2, 30, 40, label="a “sign” – ✓"), crop(10, 20, 300, 200), answer('{"bbox_2d": [1, 2, 30, 40]}')),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 
+import pytest
 from typer.testing import CliRunner
 
 from cof_agent.cli.app import app
 from cof_agent.policies.checks.installation import diagnose
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_lists_extras_policies_and_commands() -> None:

@@ -19,6 +19,8 @@ from cof_agent.policies.checks.requirements import check_policy
 from tests.support.commands import ZOOM, script, wall
 from tests.support.conversations import answer, call
 
+pytestmark = pytest.mark.slow
+
 CALL = call("image_zoom_in_tool", bbox_2d=[20, 20, 80, 60])
 
 

@@ -22,6 +22,8 @@ from tests.support.commands import script, wall
 from tests.support.conversations import answer, photo, zoom
 from tests.support.hostile import HOSTILE, HOSTILE_NAME, unclean
 
+pytestmark = pytest.mark.slow
+
 CLI = Path(__file__).parents[3] / "cof_agent" / "cli"
 
 

@@ -29,6 +29,8 @@ from cof_agent.integrations.langchain import LookCloselyTool
 from cof_agent.policies.script import ScriptedModel
 from tests.support.integrations.hosts import DARK, IN_SECOND, REGION, agent, agent_of_several, photo
 
+pytestmark = pytest.mark.slow
+
 
 def encoded() -> str:
     buffer = io.BytesIO()

@@ -29,6 +29,8 @@ from cof_agent.images.views import keep_original
 from cof_agent.policies.script import ScriptedModel
 from tests.support.integrations.hosts import IN_SECOND, agent_of_several
 
+pytestmark = pytest.mark.slow
+
 ZOOM = (
     '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [20, 20, 80, 60], "label": "sign"}}</tool_call>'
 )

@@ -16,6 +16,8 @@ from cof_agent.integrations.smolagents import ChainOfFocusTool
 from tests.support.integrations.hosts import DARK, IN_SECOND, NINE, agent, agent_of_several, other_photo, photo
 from tests.support.integrations.smolagents_models import Script, calls, tool, writes
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_tool_calling_agent() -> None:
     model = Script(

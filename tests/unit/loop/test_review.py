@@ -31,6 +31,8 @@ from cof_agent.loop.looking import CHOSEN
 from cof_agent.loop.state import Status, StopReason
 from tests.support.conversations import answer, photo, scripted, texts, watched, zoom
 
+pytestmark = pytest.mark.slow
+
 THREAD: Any = {"configurable": {"thread_id": "1"}}
 LOOK = zoom(10, 20, 60, 70, label="sign")
 APPROVE, ELSEWHERE = {"decision": "approve"}, {"decision": "edit", "box": [300, 200, 400, 300]}

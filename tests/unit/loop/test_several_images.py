@@ -37,6 +37,8 @@ from cof_agent.loop.overview import MAX_IMAGES
 from tests.support.conversations import WatchedModel, call, images, photo, texts, zoom
 from tests.unit.dialects.test_every_dialect import in_xml
 
+pytestmark = pytest.mark.slow
+
 SMALL = photo(640, 480)
 LARGE = Image.effect_noise((1000, 667), 64).convert("RGB")
 PAIR = [SMALL, LARGE]

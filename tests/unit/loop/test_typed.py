@@ -15,6 +15,8 @@ from cof_agent import ChainOfFocus, ConfigError, FocusConfig, Status, StopReason
 from cof_agent.dialects import default_profile
 from tests.support.conversations import answer, photo, scripted, texts, watched, zoom
 
+pytestmark = pytest.mark.slow
+
 
 class Plate(BaseModel):
     """A number plate."""

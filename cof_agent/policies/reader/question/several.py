@@ -70,11 +70,11 @@ def unresolved(question: str) -> str | None:
     stem, _ = split_options(question)
     asked = re.sub(r"[\"“”].*?[\"“”]", " ", stem)
     if found := _FILE.search(asked):
-        return f"images are known by their number, not as “{found[0]}”; name one as in “on the second image”"
+        return f"images are known by their number, not as “{found[0]}”; name one by its number, as in “on image 1”"
     if found := _EACH.search(asked):
-        return f"“{found[0]}” asks about several images at once; ask about each, as in “on the second image”"
+        return f"“{found[0]}” asks about several images at once; ask about each, by its number, as in “on image 1”"
     if found := _OTHER.search(asked):
-        return f"it is not certain which image “{found[0]}” is; name one as in “on the second image”"
+        return f"it is not certain which image “{found[0]}” is; name one by its number, as in “on image 1”"
     return None
 
 
