@@ -104,7 +104,7 @@ class ReaderModel(BaseChatModel):
         if isinstance(chosen, Finding) and not words:
             yes = sum(isinstance(one, Finding) and one.answer != "no" for one in found)
             if ask.form is Form.YES_NO and 0 < yes < len(found) and not asks_for_any(session.question):
-                chosen = "only some of the images say so; name one by its number, as in “on image 1”, or ask “Is there …?”"
+                chosen = "only some of the images say so; name one, as in “on image 1”, or ask “Is there …?”"
         if isinstance(chosen, Finding) and session.urged and self._may_zoom(session):
             chosen = self._search(scenes[at], parts[at]).again(chosen) or chosen
         if isinstance(chosen, Zoom):
