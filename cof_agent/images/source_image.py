@@ -36,11 +36,6 @@ class SourceImage:
         """The same image, called `source` in messages."""
         return replace(self, source=source)
 
-    @property
-    def has_words(self) -> bool:
-        """Whether `words` may find any."""
-        return isinstance(self.renderer, HasWords)
-
     def overview(self, size: Size) -> Image.Image:
         """The whole image at `size` (width, height), Lanczos, RGB. A JPEG is decoded at reduced scale where that does.
 

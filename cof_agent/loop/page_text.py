@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,9 @@ from cof_agent.loop.state import Evidence, FocusState, originals_of
 from cof_agent.policies.policy import Policy
 
 _SOURCE = "page_text"
+
+_COUNTS = re.compile(r"[^\W_]|(?<=\d)[.,:/](?=\d)|(?<!\S)-(?=\d)")
+"""12.50 is not 1250, nor -5 what 5 is."""
 
 _TELLS_NOTHING = frozenset({"yes", "no", "none", "true", "false"})
 """Answers that say what a page does not: where such a word stands on it, proves nothing."""
@@ -98,7 +102,10 @@ def _all_of(words: Words, image_index: int, seconds: float) -> list[Word]:
 
 
 def places_of(answer: str, words: list[Word]) -> list[Box]:
-    """Where an answer stands in a text, whatever its capitals, spaces and punctuation. No word counts in part."""
+    """Where an answer stands in a text, whatever its capitals, spaces and punctuation. No word counts in part.
+
+    What stands between the digits of a number counts, and so does its sign.
+    """
     wanted = _bare(answer)
     if len(wanted) < 2 or wanted in _TELLS_NOTHING:
         return []
@@ -116,7 +123,9 @@ def places_of(answer: str, words: list[Word]) -> list[Box]:
 
 
 def _bare(text: str) -> str:
-    return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
+    """Letters and digits, and the signs that make another number of the same digits."""
+    plain = unicodedata.normalize("NFKC", text).casefold().replace("\N{MINUS SIGN}", "-")
+    return "".join(_COUNTS.findall(plain))
 
 
 def _around(boxes: list[Box]) -> Box:

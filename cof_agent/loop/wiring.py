@@ -44,7 +44,8 @@ def _without_nodes() -> StateGraph[FocusState, FocusConfig, FocusInput, FocusOut
 
 
 def _unset(state: FocusState, config: RunnableConfig) -> dict[str, Any]:
-    raise NotImplementedError
+    """Holds the place of a node, which `wired` puts there."""
+    raise AssertionError("a graph without its nodes was run")
 
 
 class Step(Runnable[FocusState, dict[str, Any]]):

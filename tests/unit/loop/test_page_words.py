@@ -11,6 +11,7 @@ from PIL import Image
 from cof_agent import Box, ChainOfFocus, Policy, Profile
 from cof_agent.evaluation.tampering import Tampering
 from cof_agent.images.geometry import Size
+from cof_agent.loop.page_text import places_of
 from tests.support.conversations import WatchedModel, answer, zoom
 
 WORDS = [("ONE", Box(100, 100, 300, 200)), ("TWO", Box(1900, 1500, 2100, 1600))]
@@ -69,3 +70,13 @@ def test_whoever_does_not_ask_gets_none() -> None:
 def test_a_region_that_shows_something_else_has_no_words() -> None:
     beside, *_ = asked(ModelWithWords(turns=TURNS, prompts=[]), region_pixels=Tampering.BLANK.pixels)
     assert [len(words) for words in beside] == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "word", "is_there"),
+    [("12.50", "12.50", True), ("1250", "12.50", False), ("1.250", "12.50", False), ("5 °C", "-5 °C", False),
+     ("15", "-15", False), ("-15", "\N{MINUS SIGN}15", True), ("21:40", "21:40.", True), ("KX-7741", "kx7741", True)],
+)  # fmt: skip
+def test_an_answer_stands_where_its_own_number_does(answer: str, word: str, is_there: bool) -> None:
+    place = Box(10, 10, 60, 20)
+    assert places_of(answer, [("Total", Box(0, 0, 9, 9)), (word, place)]) == [place] * is_there
